@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pure core: next(state, event) -> effects.  Single-threaded; no I/O, no
+ * clock, no randomness, no threads (tests/layers checks the objects' symbols).
+ *
+ * The state is a fold over journal records, and changes only by
+ * EVENT_RECORD.  So what is to be remembered is an EFFECT_APPEND, and what
+ * depends on it is decided when the record comes back as an event, durable.
+ *
+ *   EVENT_REQUEST ─> APPEND(request) ─> EVENT_RECORD ─> APPEND(intent s)
+ *   EVENT_RECORD(intent s) ─> RUN(s)     EVENT_OUTCOME(s) ─> APPEND(outcome s)
+ *
+ * On resume: each stored record as EVENT_RECORD with `replay`, then
+ * EVENT_RESUME; an intent without outcome is probed (EFFECT_PROBE), never
+ * assumed.
+ */
+#ifndef REHOME_ENGINE_ENGINE_H
+#define REHOME_ENGINE_ENGINE_H
+
+#include "base/err.h"
+#include "journal/record.h"
+#include "plan/graph.h"
+#include "plan/plan.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Phases, as in docs/STATES.md. */
+enum phase {
+  PHASE_PLANNED,    /* nothing done yet; writer: source */
+  PHASE_SEEDING,    /* preflight and first copy */
+  PHASE_SYNCING,    /* in step; rounds repeat */
+  PHASE_PROVING,    /* cutover asked for: proof before the freeze */
+  PHASE_HOLDING,    /* jobs awaited, source still serves */
+  PHASE_FREEZING,   /* writer: none */
+  PHASE_FINAL,
+  PHASE_VERIFYING,
+  PHASE_STARTING,   /* target starts behind the gate */
+  PHASE_SMOKE,
+  PHASE_SWITCHING,
+  PHASE_OUTSIDE,
+  PHASE_OPENING,    /* pivot intent is durable; writer: target from its outcome */
+  PHASE_GUARDED,    /* writer: target */
+  PHASE_ACCEPTING,
+  PHASE_ACCEPTED,
+  PHASE_ABORTING,   /* undoing, before the pivot */
+  PHASE_ABORTED,    /* source serves; the copy is kept; sync may go on */
+  PHASE_STUCK,      /* an undo failed: locks and fences kept */
+  PHASE_COUNT
+};
+const char *phase_name (enum phase p);
+
+enum writer { WRITER_SOURCE, WRITER_NONE, WRITER_TARGET };
+const char *writer_name (enum writer w);
+
+enum request {
+  REQUEST_SYNC,    /* prepare and keep in step */
+  REQUEST_CUTOVER, /* sync first where needed, then cut over */
+  REQUEST_ABORT,
+  REQUEST_ACCEPT,
+  REQUEST_PAUSE,   /* at the next step boundary */
+  REQUEST_RESUME,  /* also: try again what needs attention */
+  REQUEST_COUNT
+};
+const char *request_name (enum request r);
+int request_from_name (const char *name, enum request *out);
+
+enum event_kind {
+  EVENT_RECORD,  /* `record` is durable (or replayed) */
+  EVENT_RESUME,  /* the replay is over */
+  EVENT_REQUEST, /* `request`, `actor` */
+  EVENT_OUTCOME, /* a RUN or UNDO of `step` ended: `error` or `data` */
+  EVENT_PROBED,  /* `probe`, `undo` */
+  EVENT_TIMER,   /* `timer` fired */
+  EVENT_TICK,    /* measured by exec: data {"forecast": ...} or such */
+};
+
+enum probe { PROBE_DONE, PROBE_NOT_DONE, PROBE_PARTIAL, PROBE_UNKNOWN };
+const char *probe_name (enum probe p);
+
+struct event {
+  enum event_kind kind;
+  const struct record *record;
+  bool replay;
+  enum request request;
+  const char *actor;
+  const char *step;
+  uint32_t attempt;
+  bool undo;
+  const struct err *error; /* NULL: success */
+  const json_t *data;
+  enum probe probe;
+  const char *timer;
+  int64_t time_ms; /* when it happened, by the controller's clock: recorded
+                      input, used only for measures */
+};
+
+enum effect_kind {
+  EFFECT_APPEND, /* type, step, attempt, actor, data */
+  EFFECT_RUN,    /* step, attempt; data: {"inputs": {id: result}} */
+  EFFECT_UNDO,   /* step, attempt */
+  EFFECT_PROBE,  /* step, attempt, undo */
+  EFFECT_TIMER,  /* timer, delay_ms; delay_ms < 0 cancels */
+  EFFECT_NOTIFY, /* data: for people */
+  EFFECT_DONE,   /* nothing more to do until a request comes */
+};
+
+struct effect {
+  enum effect_kind kind;
+  enum record_type type;
+  char *step;
+  uint32_t attempt;
+  bool undo;
+  char *actor;
+  json_t *data;
+  char *timer;
+  int64_t delay_ms;
+};
+
+struct effects {
+  struct effect *v;
+  size_t n, cap;
+};
+void effects_clear (struct effects *e);
+
+struct engine;
+
+/* The graph must outlive the engine. */
+struct engine *engine_new (const struct graph *g, const struct plan_limits *l);
+void engine_free (struct engine *e);
+
+/* Decides.  Effects are appended to `out` in the order in which they must
+ * happen.  An error means that the event cannot be (a bug or a corrupt
+ * journal); the state is then unchanged. */
+struct err *engine_next (struct engine *e, const struct event *ev,
+                         struct effects *out);
+
+/* Readings of the fold, for status and report; borrowed until the next
+ * engine_next. */
+enum phase engine_phase (const struct engine *e);
+enum writer engine_writer (const struct engine *e);
+bool engine_paused (const struct engine *e);
+bool engine_idle (const struct engine *e); /* nothing runs, nothing due */
+/* Why it needs attention: the last final error as an object, or NULL. */
+const json_t *engine_attention (const struct engine *e);
+/* The recorded result of the last successful run of a step, or NULL. */
+const json_t *engine_result (const struct engine *e, const char *step);
+enum step_state { STEP_WAITING, STEP_RUNNING, STEP_DONE, STEP_FAILED, STEP_UNDONE };
+enum step_state engine_step (const struct engine *e, const char *step,
+                             uint32_t *attempt);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A plan: the YAML file that a person keeps, decoded and checked.
+ *
+ * The bytes are hashed (SHA-256) as they are; the hash is the first link of
+ * the journal.  A plan is immutable after plan_read and may be shared between
+ * threads.
+ */
+#ifndef REHOME_PLAN_PLAN_H
+#define REHOME_PLAN_PLAN_H
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "wire/json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct plan;
+
+/* Where a host is and who it must be. */
+struct plan_host {
+  const char *host;       /* as ssh takes it, or "local" */
+  const char *via;        /* management address, or NULL */
+  const char *machine_id; /* 32 hex digits, or NULL: not pinned yet */
+  const char *host_key;   /* "SHA256:...", or NULL */
+};
+
+/* One thing to move.  `spec` is the item's mapping with the kind's key first
+ * (`{"files": "/srv/shop", "exclude": [...]}`); the provider of `kind` has
+ * checked it.  `name` is what people read: "files:/srv/shop". */
+struct plan_item {
+  const char *kind;
+  const char *name;
+  const json_t *spec;
+  int line, column;
+};
+
+struct plan_limits {
+  long downtime_ms;  /* cutover.downtime-limit, default 30000 */
+  long jobs_wait_ms; /* cutover.jobs-wait, default 60000 */
+  long guard_s;      /* guard, default 7d */
+};
+
+/* What a provider says about its kind's spec while a plan is read: the error
+ * is positioned by plan_read.  NULL for an unknown kind is given by
+ * plan_kinds.find returning NULL. */
+struct plan_kind {
+  const char *kind;
+  /* Checks one item's spec: unknown keys, types, values. */
+  struct err *(*check) (const json_t *spec);
+  /* The item's name behind "KIND:", for duplicates; caller frees. */
+  char *(*name) (const json_t *spec);
+};
+struct plan_kinds {
+  const struct plan_kind *(*find) (const char *kind);
+};
+
+/* Reads and checks.  Every mistake is "RH-PLAN-..." with "FILE:LINE:COLUMN"
+ * and what was expected.  `label` names the file in messages. */
+struct err *plan_parse (const char *bytes, size_t len, const char *label,
+                        const struct plan_kinds *kinds, struct plan **out);
+struct err *plan_read (const char *path, const struct plan_kinds *kinds,
+                       struct plan **out);
+void plan_free (struct plan *p);
+static inline void
+cleanup_plan_ (struct plan **p)
+{
+  plan_free (*p);
+}
+#define CLEANUP_PLAN CLEANUP (cleanup_plan_)
+
+const char *plan_name (const struct plan *p);     /* [a-z0-9][a-z0-9-]{0,40} */
+const char *plan_hash (const struct plan *p);     /* 64 hex digits */
+const char *plan_text (const struct plan *p, size_t *len); /* its bytes */
+const struct plan_host *plan_source (const struct plan *p);
+const struct plan_host *plan_target (const struct plan *p);
+size_t plan_item_count (const struct plan *p);
+const struct plan_item *plan_item (const struct plan *p, size_t i);
+const struct plan_limits *plan_limits (const struct plan *p);
+/* Whole sections as JSON, never NULL (empty where absent):
+ * leave: array of {"process"|"listener": ..., "why": ...};
+ * switch: array of {"address": {"move": CIDR, "interface": IF}};
+ * smoke: array of {"http": URL, "status": N, "from": "target"|"controller"};
+ * "from: target" (the default for loopback URLs) is a check from inside;
+ * others run from the controller's host as a client would. */
+const json_t *plan_leave (const struct plan *p);
+const json_t *plan_switch (const struct plan *p);
+const json_t *plan_smoke (const struct plan *p);
+/* The whole plan as decoded, for `--json`. */
+const json_t *plan_json (const struct plan *p);
+
+#endif

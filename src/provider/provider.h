@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The contract of a provider: the one that knows one kind of item.
+ * docs/PROVIDERS.md says it at length; tests/contract runs every provider
+ * through it.
+ *
+ * - describe adds the item's steps to the graph; run performs one; probe tells
+ *   what an interrupted run left; undo brings back what was, may be called
+ *   after any interruption of run or of undo, and does nothing where nothing
+ *   was done.
+ * - run must be repeatable: after a crash it may be called again in any state
+ *   that its own earlier calls left.
+ * - What undo needs to know is made durable on the host BEFORE the change, in
+ *   /var/lib/rehome/ID/freeze or .../results on that host, or lies in `inputs`.
+ * - All work on hosts goes through the ports; a provider opens no file and
+ *   starts no process itself.
+ * Functions may run in several threads at once for different steps.
+ */
+#ifndef REHOME_PROVIDER_PROVIDER_H
+#define REHOME_PROVIDER_PROVIDER_H
+
+#include "base/err.h"
+#include "link/port.h"
+#include "plan/graph.h"
+#include "plan/plan.h"
+
+#include <stdbool.h>
+
+enum probe_state { PROBED_DONE, PROBED_NOT_DONE, PROBED_PARTIAL, PROBED_UNKNOWN };
+
+/* Everything one call of a provider gets; borrowed for its duration. */
+struct step_call {
+  const struct plan *plan;
+  const struct plan_item *item; /* NULL for steps of the move itself */
+  const struct step *step;
+  uint32_t attempt;
+  struct port *source;
+  struct port *target;
+  /* Results of the steps that this one needs, and of all steps of earlier
+   * stages, by id: object of objects. */
+  const json_t *inputs;
+  const char *migration; /* ID: directory name below /var/lib/rehome */
+  /* Progress of this step for people: {"files","bytes","of_files",...}. */
+  void (*tick) (void *ctx, const json_t *progress);
+  bool (*cancelled) (void *ctx);
+  void *ctx;
+};
+
+/* What `rehome plan` learns about two hosts; draft functions append items
+ * (objects, key order kept) and comments to it.  provider/draft.h. */
+struct draft;
+
+struct provider {
+  struct plan_kind kind; /* .kind is the key in the plan: "files" */
+  const char *about;     /* one line for people */
+  struct err *(*describe) (const struct plan *plan,
+                           const struct plan_item *item, struct graph *g);
+  struct err *(*run) (const struct step_call *call, json_t **result);
+  struct err *(*probe) (const struct step_call *call, enum probe_state *out);
+  /* NULL where the provider has no reversible step. */
+  struct err *(*undo) (const struct step_call *call, json_t **result);
+  /* Looks at the source and adds what it finds; NULL: finds nothing. */
+  struct err *(*discover) (struct port *source, struct port *target,
+                           struct draft *draft);
+};
+
+extern const struct provider provider_files;
+extern const struct provider provider_accounts;
+extern const struct provider provider_service;
+extern const struct provider provider_cron;
+extern const struct provider provider_address; /* plan section switch: */
+extern const struct provider provider_move; /* the move itself: identity,
+   claims, freeze flag and text, writers, smoke checks, gate order, clean-up */
+
+/* provider/registry.c */
+const struct provider *provider_find (const char *kind);
+const struct plan_kinds *provider_kinds (void);
+/* provider/compile.c: plan -> sealed graph. */
+struct err *provider_compile (const struct plan *plan, struct graph **out);
+
+#endif
