@@ -16,8 +16,10 @@ mount --rbind proc/sys proc/sys
 mount -o remount,bind,ro proc/sys
 mount --bind proc/sys/net proc/sys/net
 mount -o remount,bind,rw proc/sys/net
-mount --bind proc/sysrq-trigger proc/sysrq-trigger
-mount -o remount,bind,ro proc/sysrq-trigger
+if [ -e proc/sysrq-trigger ]; then
+  mount --bind proc/sysrq-trigger proc/sysrq-trigger
+  mount -o remount,bind,ro proc/sysrq-trigger
+fi
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys
 mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=755,nosuid tmpfs dev
@@ -39,4 +41,5 @@ pivot_root . run/.outside
 # pivot_root of util-linux leaves the old root below run; nothing of the machine stays reachable.
 exec chroot . /bin/sh -c '
   umount -l /run/.outside && rmdir /run/.outside
-  exec env -i container=rehome-lab PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /sbin/init'
+  exec env -i container=rehome-lab PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    setpriv --bounding-set=-sys_module,-sys_time,-sys_rawio --inh-caps=-sys_module,-sys_time,-sys_rawio /sbin/init'

@@ -83,8 +83,10 @@ class Host:
             state = self._state()
             if state in ("running", "degraded") and self._ssh_answers():
                 return state
+            if not _populated(self.cgroup):
+                break
             time.sleep(0.1)
-        raise RuntimeError(f"{self.name} is not ready after {seconds} s: {state}\n{self.console()[-2000:]}")
+        raise RuntimeError(f"{self.name} did not become ready ({state}):\n{self.console()[-2000:]}")
 
     def stop(self, seconds=30):
         """An orderly shutdown, as `systemctl poweroff` does it."""
@@ -188,9 +190,13 @@ def _is_init(pid):
     return False
 
 
+def _populated(cgroup):
+    return "populated 1" in (cgroup / "cgroup.events").read_text()
+
+
 def _wait_empty(cgroup, seconds=20):
     end = time.monotonic() + seconds
-    while "populated 1" in (cgroup / "cgroup.events").read_text():
+    while _populated(cgroup):
         if time.monotonic() > end:
             raise RuntimeError(f"processes remain in {cgroup}")
         time.sleep(0.01)

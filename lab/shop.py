@@ -11,7 +11,8 @@ IDS = {"shop": 1001, "deploy": 1002, "anna": 1003, "shopdata": 1500, "admin": 11
 MACHINE_IDS = {"old": "01d" + "5" * 29, "new": "0ee" + "6" * 29, "ctl": "0c7" + "7" * 29}
 MASKED = ["console-getty.service", "getty@tty1.service", "apt-daily.timer", "apt-daily-upgrade.timer",
           "e2scrub_all.timer", "e2scrub_reap.service", "systemd-networkd-wait-online.service",
-          "systemd-udevd.service", "ifupdown-pre.service"]
+          "systemd-udevd.service", "ifupdown-pre.service", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
+          "dev-hugepages.mount", "systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount"]
 # The names and addresses by which each server's host key is known.
 KNOWN = {"old": "old,shop-old,10.99.0.10,10.77.0.10,10.77.0.11", "new": "new,shop-new,10.99.0.20,10.77.0.20",
          "ctl": "ctl,10.99.0.30"}
