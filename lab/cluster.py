@@ -2,7 +2,7 @@
 # One lab: its servers, its network, its client; brought up, reset and taken down as a whole.
 import concurrent.futures
 
-from . import client, images, install, net, observer, roots, settings
+from . import images, install, load, net, observer, roots, settings
 from .host import Host
 
 
@@ -59,8 +59,8 @@ class Lab:
         self.down()
 
     def client(self, rate=50, **more):
-        """Load from the client's namespace, as a context manager: see client.ClientRun."""
-        return client.ClientRun(self, rate=rate, **more)
+        """Load from the client's namespace, as a context manager: see load.ClientRun."""
+        return load.ClientRun(self, rate=rate, **more)
 
     def observe(self, client_run, final, **more):
         """What a client saw and what the servers hold: see observer.Observation."""

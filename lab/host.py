@@ -160,13 +160,8 @@ class Host:
             return "not running"
 
     def _ssh_answers(self):
-        probe = "import socket,sys; s=socket.create_connection((sys.argv[1],22),1); sys.exit(not s.recv(4)==b'SSH-')"
-        address = self.network.addresses(self.role, "eth1")
-        if not address:
-            return False
-        where = f"--net={NETNS / self.network.ns(self.role)}"
-        return run(["nsenter", where, "/usr/bin/python3", "-c", probe, address[0].split("/")[0]],
-                   check=False).returncode == 0
+        """A listener is enough: a connection that never logs in counts as an attack to newer sshds."""
+        return bool(self.sh("ss -Hltn 'sport = :22'", check=False))
 
     def _clear(self):
         """Kill what runs, take the network away, remove the cgroups."""

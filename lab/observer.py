@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 
-from . import client
+from . import load
 
 Line = collections.namedtuple("Line", "attempt order host time")
 
@@ -53,7 +53,7 @@ def accepted_after(host, moment, written_by=None):
 
 def observe(lab, client_run, final, since=None):
     """Judge a client's run (a ClientRun, or the path of its log) against the host that serves in the end."""
-    attempts = client_run.attempts() if hasattr(client_run, "attempts") else client.read_log(client_run)
+    attempts = client_run.attempts() if hasattr(client_run, "attempts") else load.read_log(client_run)
     attempts = [a for a in attempts if since is None or a["start"] >= since]
     host = lab.host(final) if isinstance(final, str) else final
     lines, files = log_lines(host), order_files(host)
