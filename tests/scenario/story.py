@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the stories share: running rehome on a host of the lab, reading where a move stands, and what a server is."""
+import json
+import pathlib
+import re
+
+HERE = pathlib.Path(__file__).resolve().parent
+PLAN = "/root/shop.yaml"
+
+
+class Move:
+    """A move of the lab's shop, driven from one host (by default the target)."""
+
+    def __init__(self, lab, controller=None):
+        self.lab = lab
+        self.at = controller or lab.new
+
+    def write_plan(self, change=None, path=PLAN, template="shop.yaml"):
+        """Put a plan on the controller; `change` edits its text."""
+        text = (HERE / "plans" / template).read_text()
+        text = change(text) if change else text
+        self.at.run(["tee", path], input=text)
+        return path
+
+    def rehome(self, *argv, expect=0, timeout=180, env=None):
+        """Run the command; its exit status must be `expect` (None: any). Gives stdout and stderr together."""
+        done = self.at.run(["rehome", *argv], check=False, timeout=timeout, env=env)
+        said = done.stdout + done.stderr
+        assert expect is None or done.returncode == expect, \
+            f"rehome {' '.join(argv)}: exit {done.returncode}, not {expect}\n{said}"
+        return said
+
+    def status(self):
+        """The first line of `rehome status`."""
+        return self.rehome("status", PLAN, expect=None).splitlines()[0]
+
+    def facts(self):
+        """The report as JSON."""
+        done = self.at.run(["rehome", "report", PLAN, "--json"], check=False)
+        return json.loads(done.stdout)
+
+    def records(self):
+        """The journal's records, in order."""
+        out = self.at.run(["rehome", "events", PLAN, "--json"]).stdout
+        return [json.loads(line) for line in out.splitlines()]
+
+    def sync(self):
+        return self.rehome("sync", PLAN, "--no-input")
+
+    def cutover(self, expect=0, timeout=180):
+        return self.rehome("cutover", PLAN, "--no-input", "--confirm=shop-old", expect=expect, timeout=timeout)
+
+
+def codes(said):
+    """The stable error codes in an output."""
+    return set(re.findall(r"RH-[A-Z0-9]+(?:-[A-Z0-9]+)*", said))
+
+
+STATE = ["systemctl", "list-units", "--all", "--plain", "--no-legend", "--type=service,timer,socket",
+         "shop-*", "nginx*", "cron*"]
+
+
+def shape(host):
+    """What an abort has to bring back on a server, as text: units and their enablement, unit files, addresses and
+    routes in their order, crontabs with times, accounts, rehome's own traces."""
+    parts = {
+        "units": host.sh("systemctl list-units --all --plain --no-legend --type=service,timer,socket "
+                         "'shop-*' 'nginx*' 'cron*' | awk '{print $1,$3}' | grep -v shop-report.service; true"),
+        "enabled": host.sh("systemctl list-unit-files --no-legend | awk '{print $1,$2}'"),
+        "unit files": host.sh("cd /etc/systemd/system && find . -type f -o -type l | sort | xargs -r sha256sum; true"),
+        "addresses": host.sh("ip -o addr show | awk '{$1=\"\"; print}' | sed 's/valid_lft.*//'"),
+        "routes": host.sh("ip route show; ip -6 route show | grep -v fe80 | sed 's/expires [^ ]*//'"),
+        "network": host.sh("find /etc/network /etc/systemd/network -type f -printf '%p %m %u %g %T@\\n' | sort; "
+                           "find /etc/network /etc/systemd/network -type f -exec sha256sum {} + | sort"),
+        "cron": host.sh("find /var/spool/cron /etc/cron.d -printf '%p %m %u %g %y\\n' | sort; "
+                        "find /var/spool/cron /etc/cron.d -type f -printf '%p %T@\\n' -exec sha256sum {} + | sort"),
+        "accounts": host.sh("sha256sum /etc/passwd /etc/shadow /etc/group /etc/gshadow; "
+                            "find /etc/sudoers.d -type f -exec sha256sum {} + | sort"),
+        "mounts": host.sh("grep -E ' /(srv|etc|home|opt|usr)' /proc/mounts; true"),
+        "frozen text": host.sh("ls /root/REHOME-FROZEN.txt 2>/dev/null; true"),
+    }
+    return parts
+
+
+def changed(before, after):
+    """The parts of two shapes that differ."""
+    return {name: (before[name], after[name]) for name in before if before[name] != after[name]}
+
+
+def leftovers(host):
+    """Traces of rehome on a host: state, agents, units, mounts."""
+    return host.sh("find /var/lib/rehome /run/rehome /var/tmp -maxdepth 2 -iname '*rehome*' 2>/dev/null; "
+                   "find /var/lib/rehome -mindepth 1 2>/dev/null; "
+                   "find /etc/systemd /run/systemd -iname '*rehome*' 2>/dev/null; ls /root/REHOME* 2>/dev/null; "
+                   "pgrep -a rehome-agent; grep rehome /proc/mounts; true").split("\n")
