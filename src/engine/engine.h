@@ -10,9 +10,16 @@
  *   EVENT_REQUEST ─> APPEND(request) ─> EVENT_RECORD ─> APPEND(intent s)
  *   EVENT_RECORD(intent s) ─> RUN(s)     EVENT_OUTCOME(s) ─> APPEND(outcome s)
  *
- * On resume: each stored record as EVENT_RECORD with `replay`, then
- * EVENT_RESUME; an intent without outcome is probed (EFFECT_PROBE), never
- * assumed.
+ * A process starts with each stored record as EVENT_RECORD with `replay`, then
+ * its own claim (RECORD_CLAIMED, and RECORD_PLANNED where the plan is new)
+ * as EVENT_RECORD, then EVENT_RESUME, always; an intent without outcome is
+ * probed (EFFECT_PROBE), never assumed.  Without EVENT_RESUME nothing is
+ * decided: a replay alone is a reading of the journal.
+ *
+ * Effects are performed in their order; each EFFECT_APPEND comes back as an
+ * EVENT_RECORD once it is durable, in the order of the effects.  A probe must
+ * not answer PROBE_NOT_DONE while an earlier call of that step may still be
+ * running on a host (end its connection, or claim a higher epoch, first).
  */
 #ifndef REHOME_ENGINE_ENGINE_H
 #define REHOME_ENGINE_ENGINE_H
@@ -70,9 +77,11 @@ enum event_kind {
   EVENT_RESUME,  /* the replay is over */
   EVENT_REQUEST, /* `request`, `actor` */
   EVENT_OUTCOME, /* a RUN or UNDO of `step` ended: `error` or `data` */
-  EVENT_PROBED,  /* `probe`, `undo` */
+  EVENT_PROBED,  /* `probe`, and the result in `data` where a host still
+                    remembers it; `error` where nothing could be learnt */
   EVENT_TIMER,   /* `timer` fired */
-  EVENT_TICK,    /* measured by exec: data {"forecast": ...} or such */
+  EVENT_TICK,    /* measured by exec: data {"forecast": {...}} and/or
+                    {"measure": {...}}: journaled as such */
 };
 
 enum probe { PROBE_DONE, PROBE_NOT_DONE, PROBE_PARTIAL, PROBE_UNKNOWN };
@@ -98,10 +107,15 @@ struct event {
 enum effect_kind {
   EFFECT_APPEND, /* type, step, attempt, actor, data */
   EFFECT_RUN,    /* step, attempt; data: {"inputs": {id: result}} */
-  EFFECT_UNDO,   /* step, attempt */
-  EFFECT_PROBE,  /* step, attempt, undo */
+  EFFECT_UNDO,   /* step, attempt (undos count their own); data as EFFECT_RUN,
+                    the step's own result among the inputs */
+  EFFECT_PROBE,  /* step, attempt; data as EFFECT_RUN */
+  EFFECT_CANCEL, /* step, attempt: end the running call soon; its EVENT_OUTCOME
+                    still comes and is awaited */
   EFFECT_TIMER,  /* timer, delay_ms; delay_ms < 0 cancels */
-  EFFECT_NOTIFY, /* data: for people */
+  EFFECT_NOTIFY, /* data: for people: {"kind": "phase", "from", "to", "why"},
+                    {"kind": "refused", "request", "error"},
+                    {"kind": "attention", "error"}, {"kind": "in-step"} */
   EFFECT_DONE,   /* nothing more to do until a request comes */
 };
 
@@ -141,8 +155,27 @@ enum phase engine_phase (const struct engine *e);
 enum writer engine_writer (const struct engine *e);
 bool engine_paused (const struct engine *e);
 bool engine_idle (const struct engine *e); /* nothing runs, nothing due */
-/* Why it needs attention: the last final error as an object, or NULL. */
+/* What is being worked on: SYNC, CUTOVER, ABORT or ACCEPT; REQUEST_COUNT where
+ * nothing is (the last request has ended, well or with attention). */
+enum request engine_goal (const struct engine *e);
+/* Syncing, at least one round is done and none is under way. */
+bool engine_in_step (const struct engine *e);
+/* Why the phase is what it is: the last phase record's `why`, or NULL. */
+const char *engine_why (const struct engine *e);
+/* Why it needs attention: the last final error as an object (code, class,
+ * message, safe, todo, and "step" where one failed), or NULL.  Where checks
+ * blocked, "findings" lists them all: [{"step", "code", ...}]. */
 const json_t *engine_attention (const struct engine *e);
+/* When the first freeze step was begun (ms since the epoch), 0 where nothing
+ * is frozen; and when the pivot's outcome was recorded, 0 before. */
+int64_t engine_frozen_at (const struct engine *e);
+int64_t engine_opened_at (const struct engine *e);
+/* How many rounds have ended, how many cutovers were begun. */
+unsigned engine_rounds (const struct engine *e);
+unsigned engine_cutovers (const struct engine *e);
+/* The fold as one object, for --json and for tests: equal journals give equal
+ * objects.  The caller releases it. */
+json_t *engine_describe (const struct engine *e);
 /* The recorded result of the last successful run of a step, or NULL. */
 const json_t *engine_result (const struct engine *e, const char *step);
 enum step_state { STEP_WAITING, STEP_RUNNING, STEP_DONE, STEP_FAILED, STEP_UNDONE };
