@@ -2,7 +2,7 @@
 # One lab: its servers, its network, its client; brought up, reset and taken down as a whole.
 import concurrent.futures
 
-from . import images, install, load, net, observer, roots, settings
+from . import images, install, load, machine, net, observer, roots, settings
 from .host import Host
 
 
@@ -29,6 +29,7 @@ class Lab:
 
     def build(self):
         """Make the images this lab needs, unless the cache has them."""
+        machine.check()
         images.image_all(self.hosts, self.scale, self._say)
 
     def up(self):

@@ -2,6 +2,7 @@
 # One server of the lab: a Debian root booted with systemd as PID 1 in namespaces of its own.
 import os
 import pathlib
+import signal
 import subprocess
 import time
 import uuid
@@ -120,8 +121,8 @@ class Host:
 
     def discard(self):
         """Delete the disk of a host that does not run."""
-        if self.exists():
-            roots.remove(self.root)
+        for path in self._own.glob(f"{self.root.name}*"):  # with what a broken unpack left
+            roots.remove(path)
 
     # Doing things on it
 
@@ -145,8 +146,15 @@ class Host:
         return self.run(["/bin/sh", "-ec", script], **more).stdout.strip()
 
     def popen(self, argv, cwd="/root", env=None, **more):
-        """Start argv inside; a subprocess.Popen."""
+        """Start argv inside; a subprocess.Popen, whose own process stands outside: send signals with `signal`."""
         return subprocess.Popen(self.argv(argv, cwd, env), **more)
+
+    @staticmethod
+    def signal(process, number=signal.SIGTERM):
+        """Send a signal to the program that popen started inside."""
+        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        for pid in children:
+            os.kill(int(pid), number)
 
     def console(self):
         """What the boot said, for reports of failures."""

@@ -31,12 +31,12 @@ class Observation:
 
 
 def log_lines(host):
-    """The order log on a host's disk, as the server itself would read it; [] when there is none."""
+    """The order log on a host's disk, as the server itself would read it; torn lines do not count."""
     path = host.root / "srv/shop/orders.log"
     if not path.exists():
         return []
     lines = [line.split(" ") for line in path.read_text().splitlines()]
-    return [Line(a, o, h, int(t) / 1e9) for a, o, h, t in lines]
+    return [Line(*words[:3], int(words[3]) / 1e9) for words in lines if len(words) == 4]
 
 
 def order_files(host):
