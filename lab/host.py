@@ -73,8 +73,24 @@ class Host:
                             "--propagation", "private", "--",
                             BOOT, self.root, self.name, self._own / "boot_id"],
                            stdin=subprocess.DEVNULL, stdout=console, stderr=console, check=True)
+        self._park_launcher()
         if wait:
             self.wait_ready()
+
+    def _park_launcher(self, seconds=10):
+        """Move the process that waits for init outside out of the host's topmost cgroup.
+
+        systemd cannot give its units controllers while that cgroup holds a process. Only once init lives in its
+        own namespaces: the cgroup it was in then is what it takes for the root.
+        """
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and _populated(self.cgroup):
+            depths = {pid: len(_ns_pids(pid)) for pid in (self.cgroup / "cgroup.procs").read_text().split()}
+            if self.running() or 2 in depths.values():
+                for pid in (pid for pid, depth in depths.items() if depth == 1):
+                    (self.cgroup / "lab.exec" / "cgroup.procs").write_text(pid)
+                return
+            time.sleep(0.01)
 
     def wait_ready(self, seconds=READY_SECONDS):
         """Until systemd has finished starting and sshd answers on the management address."""
@@ -181,16 +197,21 @@ class Host:
         self.network.unplug(self.role)
 
 
-def _is_init(pid):
-    """Is this process the first of a process namespace one below ours?"""
+def _ns_pids(pid):
+    """A process's numbers in each process namespace from ours to its own; [] when it is gone."""
     try:
         for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("NSpid:"):
-                numbers = line.split()[1:]
-                return len(numbers) > 1 and numbers[-1] == "1"
+                return line.split()[1:]
     except OSError:
         pass
-    return False
+    return []
+
+
+def _is_init(pid):
+    """Is this process the first of a process namespace below ours?"""
+    numbers = _ns_pids(pid)
+    return len(numbers) > 1 and numbers[-1] == "1"
 
 
 def _populated(cgroup):

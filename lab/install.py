@@ -2,20 +2,23 @@
 # Installs a built tree into servers of the lab, as a package would lay it there.
 import os
 import pathlib
-import shutil
 import tempfile
 
 from .command import run
 
 
 def install(build_dir, hosts):
-    """`meson install` into a staging folder, copied into each host's disk; refuses when a library is missing there."""
-    with tempfile.TemporaryDirectory(prefix="rehome-stage-") as stage:
+    """`meson install` into a staging folder, laid over each host's disk; refuses when a library is missing there."""
+    with tempfile.TemporaryDirectory(prefix="rehome-stage-") as top:
+        stage, packed = pathlib.Path(top) / "root", pathlib.Path(top) / "root.tar"
         run(["meson", "install", "-C", pathlib.Path(build_dir).resolve(), "--no-rebuild", "--quiet"],
-            env=dict(os.environ, DESTDIR=stage), timeout=300)
+            env=dict(os.environ, DESTDIR=str(stage)), timeout=300)
+        run(["tar", "-cf", packed, "-C", stage, "."])
         for host in hosts:
-            run(["cp", "-a", "--no-preserve=ownership", "--remove-destination", f"{stage}/.", host.root])
-            _check_libraries(host, pathlib.Path(stage))
+            # /lib and the like are links into /usr on a server, and its directories keep their owners and modes.
+            run(["tar", "-xf", packed, "-C", host.root, "--no-same-owner", "--no-overwrite-dir",
+                 "--keep-directory-symlink"])
+            _check_libraries(host, stage)
             if host.running():
                 host.run(["systemctl", "daemon-reload"])
 
@@ -32,14 +35,3 @@ def _check_libraries(host, stage):
         missing = [line.strip() for line in said.splitlines() if "not found" in line]
         if missing:
             raise RuntimeError(f"{path.name} cannot run on {host.name}: {'; '.join(missing)}")
-
-
-def remove(host, names=("rehome", "rehome-agent")):
-    """Take the installed programs off a host again."""
-    for name in names:
-        for folder in ("usr/bin", "usr/libexec", "usr/lib/rehome"):
-            path = host.root / folder / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
