@@ -16,9 +16,9 @@
 #include <stdint.h>
 
 enum record_type {
-  RECORD_CLAIMED,    /* a controller took the migration; data: controller */
-  RECORD_PLANNED,    /* the plan's hash and the graph's summary */
-  RECORD_REQUEST,    /* an operator asked; data: {"request": ...} */
+  RECORD_CLAIMED, /* a controller took the migration; data: controller */
+  RECORD_PLANNED, /* the plan's hash and the graph's summary */
+  RECORD_REQUEST, /* an operator asked; data: {"request": ...} */
   RECORD_APPROVE,
   RECORD_INTENT,     /* step, attempt; data: {"undo": true} for an undo */
   RECORD_OUTCOME,    /* step, attempt; data: {"result": ...} */
@@ -54,11 +54,20 @@ void record_clear (struct record *r);
 /* The stored line (no newline), and back; the caller frees. */
 char *record_line (const struct record *r);
 struct err *record_parse (const char *line, size_t len, struct record *out);
+/* What a record may not hold: reals, data that is no object. */
+struct err *record_check (const struct record *r);
 /* 64 hex digits of the line's SHA-256. */
 void record_hash (const char *line, size_t len, char out[65]);
 /* H(salt, value) for personal values: hex of SHA-256 (salt || value). */
-void record_salted (const unsigned char salt[32], const void *value,
-                    size_t len, char out[65]);
+void record_salted (const unsigned char salt[32], const void *value, size_t len,
+                    char out[65]);
+/* The blob that makes the value readable until it is erased: salt and value as
+ * JSON (the caller frees), and back, checked against the salted hash. */
+char *record_salted_blob (const unsigned char salt[32], const void *value,
+                          size_t len);
+struct err *record_salted_open (const char *blob, size_t len,
+                                const char *salted, unsigned char **value,
+                                size_t *value_len);
 
 /* Verifies a chain line by line; "RH-JOURNAL-CHAIN" says where it breaks. */
 struct chain {

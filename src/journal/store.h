@@ -13,7 +13,8 @@
 struct store;
 
 /* Creates the database with the plan's bytes, or opens it.  A second writer
- * gets "RH-JOURNAL-BUSY" with the owner's pid.  `plan`/`len` NULL: open only. */
+ * gets "RH-JOURNAL-BUSY" with the owner's pid.  `plan`/`len` NULL: open only.
+ */
 struct err *store_open_writer (const char *dir, const char *migration,
                                const char *plan_text, size_t plan_len,
                                struct store **out);
@@ -29,7 +30,9 @@ cleanup_store_ (struct store **s)
 /* Fills in migration, seq and prev, makes it durable, and gives the line.
  * After a commit error: closes, reopens, reads back, compares. */
 struct err *store_append (struct store *s, struct record *r, char **line);
-/* Blobs that records name by hash; erasable (salted personal values). */
+/* Blobs that records name by hash; erasable (salted personal values): after
+ * erasing, store_get_blob says "RH-JOURNAL-ERASED" and the chain still
+ * verifies.  Of a blob that never was: "RH-JOURNAL-NOBLOB". */
 struct err *store_put_blob (struct store *s, const void *data, size_t len,
                             char sha256[65]);
 struct err *store_get_blob (struct store *s, const char *sha256, char **data,
@@ -41,13 +44,16 @@ struct err *store_each (struct store *s, uint64_t after,
                         struct err *(*each) (void *ctx, const struct record *r,
                                              const char *line),
                         void *ctx);
+/* The plan that was kept last; a NUL byte behind it; the caller frees. */
 struct err *store_plan (struct store *s, char **text, size_t *len);
 struct err *store_head (struct store *s, uint64_t *seq, char hash[65]);
-/* Overwritten at most once a second, never journaled. */
+/* One row that is overwritten, never journaled and not synced; call it at most
+ * once a second.  store_progress gives NULL in *out before the first. */
 struct err *store_set_progress (struct store *s, const json_t *progress);
 struct err *store_progress (struct store *s, json_t **out);
 /* The plan a migration follows may be replaced while nothing is frozen: the
- * new bytes are kept beside the old ones (the RECORD_PLANNED names the hash). */
+ * new bytes are kept beside the old ones (the RECORD_PLANNED names the hash).
+ */
 struct err *store_replace_plan (struct store *s, const char *text, size_t len);
 
 #endif
