@@ -10,15 +10,18 @@ from .command import locked
 
 ROLE_ROOT = {"old": "source", "new": "target", "ctl": "target"}
 SETUP = ("shop.py", "files.py")
+KEEP_SECONDS = 86400
 
 
 def key(role, scale):
-    """Changes whenever the root, the set-up code or a file that is copied in does."""
+    """Changes whenever the root, the set-up code, a file that is copied in or a key does."""
     total = hashlib.sha256(f"{roots.key(ROLE_ROOT[role])} {role} {scale if role == 'old' else 1}".encode())
     here = settings.GUEST.parent
     paths = [here / name for name in SETUP] + sorted(p for p in settings.GUEST.rglob("*") if p.is_file())
     for path in paths:
         total.update(str(path.relative_to(here)).encode() + b"\0" + path.read_bytes())
+    for path in sorted(_keys().rglob("*.pub")):
+        total.update(path.read_bytes())
     return total.hexdigest()[:16]
 
 
@@ -28,11 +31,11 @@ def image(role, scale=1, say=print):
     if target.exists():
         return target
     base = roots.build(ROLE_ROOT[role], say)
-    keys = _keys()
     with locked(settings.cache_dir() / f"image-{role}.lock"):
         if not target.exists():
             start = time.monotonic()
-            _make(role, scale, base, keys, target)
+            _make(role, scale, base, _keys(), target)
+            _forget(role)
             say(f"lab: image {role} made in {time.monotonic() - start:.0f} s")
     return target
 
@@ -58,6 +61,13 @@ def _make(role, scale, base, keys, target):
         roots.pack(top / "root", target)
     finally:
         roots.remove(top)
+
+
+def _forget(role):
+    """Delete images of this role that were made more than a day ago, by recipes that have changed since."""
+    for path in settings.cache_dir().glob(f"image-{role}-*.tar.zst"):
+        if path.stat().st_mtime < time.time() - KEEP_SECONDS:
+            path.unlink(missing_ok=True)
 
 
 def _keys():
