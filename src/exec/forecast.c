@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The downtime forecast, as a range. */
+#include "exec/forecast.h"
+
+#include "base/mem.h"
+#include "base/vec.h"
+
+#include <string.h>
+
+/* What a step costs where nothing was measured: the journal's two durable
+ * records, a few calls to a host, and the thing itself.  Values of the lab,
+ * rounded; docs/BENCHMARKS.md says how they are measured. */
+struct known {
+  const char *provider; /* NULL: any */
+  enum stage stage;
+  int64_t ms;
+};
+
+static const struct known known_costs[] = {
+  { "service", STAGE_FREEZE, 500 }, { "service", STAGE_START, 900 },
+  { "service", STAGE_INSIDE, 300 }, { "service", STAGE_PIVOT, 150 },
+  { "address", STAGE_SWITCH, 300 }, { "files", STAGE_FINAL, 400 },
+  { "files", STAGE_VERIFY, 400 },   { "move", STAGE_FREEZE, 250 },
+  { "cron", STAGE_FREEZE, 150 },    { NULL, STAGE_FREEZE, 150 },
+  { NULL, STAGE_FINAL, 200 },       { NULL, STAGE_VERIFY, 200 },
+  { NULL, STAGE_START, 300 },       { NULL, STAGE_INSIDE, 150 },
+  { NULL, STAGE_SWITCH, 200 },      { NULL, STAGE_OUTSIDE, 150 },
+  { NULL, STAGE_PIVOT, 150 },
+};
+
+static int64_t
+known_cost (const struct step *s)
+{
+  for (size_t i = 0; i < sizeof known_costs / sizeof *known_costs; i++) {
+    const struct known *k = &known_costs[i];
+    if (k->stage == s->stage
+        && (k->provider == NULL || strcmp (k->provider, s->provider) == 0))
+      return k->ms;
+  }
+  return 100;
+}
+
+/* The step of the same item that shows what `s` will take; NULL: none. */
+static const struct step *
+model_of (const struct graph *g, const struct step *s)
+{
+  if (s->item < 0 || (s->stage != STAGE_FINAL && s->stage != STAGE_VERIFY))
+    return NULL;
+  for (size_t i = 0; i < graph_len (g); i++) {
+    const struct step *o = graph_at (g, i);
+    if (o->stage == STAGE_ROUND && o->item == s->item
+        && strcmp (o->provider, s->provider) == 0)
+      return o;
+  }
+  return NULL;
+}
+
+enum basis { BASIS_MEASURED, BASIS_ROUND, BASIS_KNOWN };
+static const char *const basis_names[] = { "measured", "last-round", "known" };
+
+static int64_t
+cost_of (const struct graph *g, const struct measure *m, const struct step *s,
+         enum basis *basis)
+{
+  int64_t ms = measure_step_ms (m, s->id);
+  *basis = BASIS_MEASURED;
+  if (ms >= 0)
+    return ms;
+  const struct step *model = model_of (g, s);
+  ms = model != NULL ? measure_step_ms (m, model->id) : -1;
+  *basis = BASIS_ROUND;
+  if (ms >= 0)
+    return ms;
+  *basis = BASIS_KNOWN;
+  return known_cost (s);
+}
+
+struct stage_cost {
+  int64_t chain; /* the longest way through */
+  int64_t sum;
+  enum basis basis; /* the weakest that it rests on */
+};
+
+static long
+index_of (const struct graph *g, const char *id)
+{
+  for (size_t i = 0; i < graph_len (g); i++)
+    if (strcmp (graph_at (g, i)->id, id) == 0)
+      return (long)i;
+  return -1;
+}
+
+/* Adds one step; `ends` holds for each step before it when it would end,
+ * counted from the stage's begin. */
+static void
+add_step (const struct graph *g, const struct measure *m, size_t i,
+          int64_t *ends, struct stage_cost *sc)
+{
+  const struct step *s = graph_at (g, i);
+  enum basis basis;
+  int64_t cost = cost_of (g, m, s, &basis), begin = 0;
+  for (size_t k = 0; s->needs != NULL && s->needs[k] != NULL; k++) {
+    long at = index_of (g, s->needs[k]);
+    if (at >= 0 && graph_at (g, (size_t)at)->stage == s->stage
+        && ends[at] > begin)
+      begin = ends[at];
+  }
+  ends[i] = begin + cost;
+  if (ends[i] > sc->chain)
+    sc->chain = ends[i];
+  sc->sum += cost;
+  if (basis > sc->basis)
+    sc->basis = basis;
+}
+
+static void
+add_cause (json_t *causes, enum stage st, const struct stage_cost *sc)
+{
+  size_t at = 0;
+  while (at < json_array_size (causes)
+         && json_integer_value (
+                json_object_get (json_array_get (causes, at), "ms"))
+                >= sc->chain)
+    at++;
+  json_array_insert_new (causes, at,
+                         json_pack ("{s:s, s:I, s:s}", "stage", stage_name (st),
+                                    "ms", (json_int_t)sc->chain, "basis",
+                                    basis_names[sc->basis]));
+}
+
+void
+forecast_make (const struct graph *g, const struct measure *m,
+               struct forecast *out)
+{
+  CLEANUP_FREE int64_t *ends = mem_alloc ((graph_len (g) + 1) * sizeof *ends);
+  struct stage_cost all[STAGE_COUNT] = { 0 };
+  int64_t chain = 0, sum = 0;
+  out->causes = json_array ();
+  for (size_t i = 0; i < graph_len (g); i++) {
+    enum stage st = graph_at (g, i)->stage;
+    if (st >= STAGE_FREEZE && st <= STAGE_PIVOT)
+      add_step (g, m, i, ends, &all[st]);
+  }
+  for (enum stage st = STAGE_FREEZE; st <= STAGE_PIVOT; st++)
+    if (all[st].sum > 0) {
+      chain += all[st].chain;
+      sum += all[st].sum;
+      add_cause (out->causes, st, &all[st]);
+    }
+  /* A quiet machine beats what was measured by a fifth; a busy one takes
+   * half as long again as everything in a row. */
+  out->lower_ms = chain * 4 / 5;
+  if (out->lower_ms < 1)
+    out->lower_ms = 1;
+  out->upper_ms = sum * 3 / 2;
+  if (out->upper_ms < chain * 3 / 2)
+    out->upper_ms = chain * 3 / 2;
+  if (out->upper_ms > out->lower_ms * 3)
+    out->upper_ms = out->lower_ms * 3;
+}
+
+void
+forecast_clear (struct forecast *f)
+{
+  json_decref (f->causes);
+  f->causes = NULL;
+}
+
+int64_t
+forecast_back_ms (const struct graph *g, const struct measure *m)
+{
+  int64_t ms = 0;
+  for (size_t i = 0; i < graph_len (g); i++) {
+    const struct step *s = graph_at (g, i);
+    enum basis basis;
+    if (s->cls == STEP_REVERSIBLE && s->stage >= STAGE_FREEZE
+        && s->stage < STAGE_PIVOT)
+      ms += cost_of (g, m, s, &basis);
+  }
+  return ms;
+}

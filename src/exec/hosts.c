@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The two hosts as ports that outlive their connections. */
+#include "exec/hosts.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "exec/clock.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+/* A link in use by calls; the last one to let go closes it. */
+struct held {
+  struct link *link;
+  unsigned users;
+  bool retired;
+};
+
+struct side {
+  struct port port; /* first: what providers call */
+  struct hosts *hosts;
+  struct link_where where;
+  pthread_mutex_t lock;    /* all below */
+  pthread_mutex_t opening; /* one opener at a time */
+  struct held *held;       /* NULL: no link */
+  int64_t failed_ms;       /* when the last opening failed */
+  struct err *failed;
+};
+
+struct hosts {
+  struct hosts_where where;
+  json_t *items;
+  struct side source;
+  struct side target;
+  pthread_mutex_t lock;
+  uint64_t seq;
+  uint64_t epoch;
+  char hash[65];
+  atomic_bool stopped;
+};
+
+static const struct port_ops steady_ops;
+
+static struct err *
+copy_err (const struct err *e)
+{
+  return err_remote (err_class_of (e), err_code (e), err_message (e),
+                     err_safe (e), err_advice (e));
+}
+
+/* ---- Opening ---- */
+
+static struct err *
+claim (struct side *s, struct link *link)
+{
+  struct hosts *h = s->hosts;
+  json_t *result = NULL;
+  if (h->where.migration == NULL)
+    return NULL;
+  pthread_mutex_lock (&h->lock);
+  json_t *args
+      = json_pack ("{s:s, s:I, s:s, s:O, s:I, s:s}", "migration",
+                   h->where.migration, "epoch", (json_int_t)h->epoch,
+                   "controller", h->where.controller, "items", h->items, "seq",
+                   (json_int_t)h->seq, "hash", h->hash);
+  pthread_mutex_unlock (&h->lock);
+  struct err *e = port_call (link_port (link), "fence.claim", args, &result);
+  json_decref (result);
+  return err_wrap (e, "while claiming %s", s->port.name);
+}
+
+static struct err *
+open_once (struct side *s, struct held **out)
+{
+  struct link *link = NULL;
+  TRY (err_wrap (s->hosts->where.open (&s->where, &link), "%s (%s)",
+                 s->port.name, s->where.host));
+  struct err *e = claim (s, link);
+  if (e != NULL) {
+    link_close (link);
+    return e;
+  }
+  struct held *held = mem_alloc (sizeof *held);
+  held->link = link;
+  held->users = 1; /* the caller's */
+  *out = held;
+  return NULL;
+}
+
+static void
+nap (long ms)
+{
+  struct timespec ts = { ms / 1000, (ms % 1000) * 1000000 };
+  nanosleep (&ts, NULL);
+}
+
+/* Three tries where the cause may pass, inside a bit more than a second. */
+static struct err *
+open_link (struct side *s, struct held **out)
+{
+  static const long waits[] = { 200, 600, 0 };
+  struct err *e = NULL;
+  for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
+    err_free (e);
+    e = open_once (s, out);
+    if (e == NULL || err_class_of (e) != ERR_TRANSIENT
+        || atomic_load (&s->hosts->stopped))
+      return e;
+    if (waits[i] > 0)
+      nap (waits[i]);
+  }
+  return e;
+}
+
+/* Under the side's lock: the link that lives, with one user more. */
+static struct held *
+take_living (struct side *s)
+{
+  struct held *held = s->held;
+  if (held == NULL)
+    return NULL;
+  if (link_alive (held->link)) {
+    held->users++;
+    return held;
+  }
+  held->retired = true;
+  s->held = NULL;
+  if (held->users == 0) {
+    link_close (held->link);
+    free (held);
+  }
+  return NULL;
+}
+
+/* Who waited while another thread failed to open does not try at once. */
+static struct err *
+recent_failure (struct side *s)
+{
+  struct err *e = NULL;
+  pthread_mutex_lock (&s->lock);
+  if (s->failed != NULL && clock_boot_ms () - s->failed_ms < 500)
+    e = copy_err (s->failed);
+  pthread_mutex_unlock (&s->lock);
+  return e;
+}
+
+static struct err *
+open_and_keep (struct side *s, struct held **out)
+{
+  struct err *e = open_link (s, out);
+  pthread_mutex_lock (&s->lock);
+  err_free (s->failed);
+  s->failed = e != NULL ? copy_err (e) : NULL;
+  s->failed_ms = clock_boot_ms ();
+  if (e == NULL)
+    s->held = *out;
+  pthread_mutex_unlock (&s->lock);
+  return e;
+}
+
+static struct err *
+acquire (struct side *s, struct held **out)
+{
+  struct err *e = NULL;
+  if (atomic_load (&s->hosts->stopped))
+    return err_new (ERR_TRANSIENT, "RH-EXEC-STOPPED", "stopping");
+  pthread_mutex_lock (&s->opening);
+  pthread_mutex_lock (&s->lock);
+  *out = take_living (s);
+  pthread_mutex_unlock (&s->lock);
+  if (*out == NULL) {
+    e = recent_failure (s);
+    if (e == NULL)
+      e = open_and_keep (s, out);
+  }
+  pthread_mutex_unlock (&s->opening);
+  return e;
+}
+
+static void
+release (struct side *s, struct held *held)
+{
+  pthread_mutex_lock (&s->lock);
+  bool last = --held->users == 0 && held->retired;
+  pthread_mutex_unlock (&s->lock);
+  if (last) {
+    link_close (held->link);
+    free (held);
+  }
+}
+
+/* ---- The ports ---- */
+
+static struct side *
+side_of (struct port *p)
+{
+  return p->ops == &steady_ops
+             ? (struct side *)(void *)((char *)p - offsetof (struct side, port))
+             : NULL;
+}
+
+static struct err *
+steady_call (struct port *p, const char *verb, const json_t *args,
+             void (*tick) (void *ctx, const json_t *progress), void *ctx,
+             json_t **result)
+{
+  struct side *s = side_of (p);
+  struct held *held = NULL;
+  TRY (acquire (s, &held));
+  struct port *inner = link_port (held->link);
+  struct err *e = inner->ops->call (inner, verb, args, tick, ctx, result);
+  release (s, held);
+  return e;
+}
+
+static struct err *
+steady_pipe (struct port *from, const char *verb_out, const json_t *args_out,
+             struct port *to, const char *verb_in, const json_t *args_in,
+             void (*tick) (void *ctx, const json_t *progress), void *ctx,
+             json_t **result_out, json_t **result_in)
+{
+  struct side *a = side_of (from), *b = side_of (to);
+  struct held *out = NULL, *in = NULL;
+  TRY (acquire (a, &out));
+  struct err *e = acquire (b, &in);
+  if (e == NULL) {
+    struct port *p = link_port (out->link);
+    e = p->ops->pipe (p, verb_out, args_out, link_port (in->link), verb_in,
+                      args_in, tick, ctx, result_out, result_in);
+    release (b, in);
+  }
+  release (a, out);
+  return e;
+}
+
+static const struct port_ops steady_ops
+    = { .call = steady_call, .pipe = steady_pipe };
+
+/* ---- The pair ---- */
+
+static void
+side_init (struct side *s, struct hosts *h, const char *name,
+           const struct plan_host *ph)
+{
+  s->port.ops = &steady_ops;
+  s->port.name = name;
+  s->hosts = h;
+  s->where.name = name;
+  s->where.host = ph->host;
+  s->where.via = ph->via;
+  s->where.machine_id = ph->machine_id;
+  s->where.host_key = ph->host_key;
+  s->where.agent_path = h->where.agent_path;
+  s->where.batch = h->where.batch;
+  pthread_mutex_init (&s->lock, NULL);
+  pthread_mutex_init (&s->opening, NULL);
+}
+
+static void
+side_clear (struct side *s)
+{
+  if (s->held != NULL) {
+    link_close (s->held->link);
+    free (s->held);
+  }
+  err_free (s->failed);
+  pthread_mutex_destroy (&s->lock);
+  pthread_mutex_destroy (&s->opening);
+}
+
+struct hosts *
+hosts_new (const struct hosts_where *where)
+{
+  struct hosts *h = mem_alloc (sizeof *h);
+  h->where = *where;
+  if (h->where.open == NULL)
+    h->where.open = link_open;
+  h->epoch = where->epoch;
+  pthread_mutex_init (&h->lock, NULL);
+  h->items = json_array ();
+  for (size_t i = 0; i < plan_item_count (where->plan); i++)
+    json_array_append_new (h->items,
+                           json_string (plan_item (where->plan, i)->name));
+  memset (h->hash, '0', 64);
+  side_init (&h->source, h, "source", plan_source (where->plan));
+  side_init (&h->target, h, "target", plan_target (where->plan));
+  return h;
+}
+
+struct port *
+hosts_source (struct hosts *h)
+{
+  return &h->source.port;
+}
+
+struct port *
+hosts_target (struct hosts *h)
+{
+  return &h->target.port;
+}
+
+void
+hosts_head (struct hosts *h, uint64_t seq, const char *hash)
+{
+  pthread_mutex_lock (&h->lock);
+  h->seq = seq;
+  snprintf (h->hash, sizeof h->hash, "%s", hash);
+  pthread_mutex_unlock (&h->lock);
+}
+
+void
+hosts_epoch (struct hosts *h, uint64_t epoch)
+{
+  pthread_mutex_lock (&h->lock);
+  h->epoch = epoch;
+  pthread_mutex_unlock (&h->lock);
+}
+
+static struct err *
+open_side (struct side *s)
+{
+  struct held *held = NULL;
+  TRY (acquire (s, &held));
+  release (s, held);
+  return NULL;
+}
+
+struct err *
+hosts_open (struct hosts *h)
+{
+  TRY (open_side (&h->source));
+  return open_side (&h->target);
+}
+
+json_t *
+hosts_hello (struct hosts *h, bool source)
+{
+  struct side *s = source ? &h->source : &h->target;
+  json_t *copy = NULL;
+  pthread_mutex_lock (&s->lock);
+  if (s->held != NULL)
+    copy = json_deep_copy (link_hello (s->held->link));
+  pthread_mutex_unlock (&s->lock);
+  return copy;
+}
+
+void
+hosts_stop (struct hosts *h)
+{
+  atomic_store (&h->stopped, true);
+}
+
+void
+hosts_free (struct hosts *h)
+{
+  if (h == NULL)
+    return;
+  side_clear (&h->source);
+  side_clear (&h->target);
+  json_decref (h->items);
+  pthread_mutex_destroy (&h->lock);
+  free (h);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The two hosts of a migration as ports that outlive their connections: each
+ * opens its link at the first call, checks who is there, claims the fence,
+ * and opens it again after it was lost.  A call that fails with the
+ * connection is not repeated here: the engine knows which step may be.
+ *
+ * Any thread may call the ports; hosts_free only when none does.
+ */
+#ifndef REHOME_EXEC_HOSTS_H
+#define REHOME_EXEC_HOSTS_H
+
+#include "link/link.h"
+#include "plan/plan.h"
+
+#include <stdint.h>
+
+struct hosts;
+
+struct hosts_where {
+  const struct plan *plan;
+  const char *migration;  /* NULL: read only, no claim */
+  const char *controller; /* with a migration */
+  uint64_t epoch;         /* with a migration */
+  const char *agent_path;
+  bool batch;
+  /* NULL: link_open.  Tests put their own in. */
+  struct err *(*open) (const struct link_where *where, struct link **out);
+};
+
+struct hosts *hosts_new (const struct hosts_where *where);
+struct port *hosts_source (struct hosts *h);
+struct port *hosts_target (struct hosts *h);
+/* The journal's head, which a claim carries. */
+void hosts_head (struct hosts *h, uint64_t seq, const char *hash);
+void hosts_epoch (struct hosts *h, uint64_t epoch);
+/* Opens both now; the first error ("while ...: which host"). */
+struct err *hosts_open (struct hosts *h);
+/* What the hello of a host said (copy), or NULL while there is no link. */
+json_t *hosts_hello (struct hosts *h, bool source);
+/* No call waits for a connection from here on. */
+void hosts_stop (struct hosts *h);
+void hosts_free (struct hosts *h);
+
+#endif

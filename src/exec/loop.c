@@ -1,0 +1,610 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine's thread. */
+#include "exec/loop.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/queue.h"
+#include "base/vec.h"
+#include "exec/clock.h"
+#include "exec/forecast.h"
+#include "exec/measure.h"
+#include "exec/pool.h"
+#include "exec/timers.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+/* What other threads put into the queue: an ended job or a request. */
+struct answer {
+  pthread_mutex_t lock;
+  pthread_cond_t done_now;
+  bool done;
+  struct err *error;
+};
+
+struct note {
+  struct job *job;       /* or */
+  struct answer *answer; /* of a request; or neither: look at `stop` */
+  enum request request;
+  char *actor;
+};
+
+struct loop {
+  struct loop_parts parts;
+  struct engine *engine;
+  struct queue *notes;
+  struct pool *pool;
+  struct timers *timers;
+  struct measure *measure;
+  struct effects todo; /* decided, not yet performed; a FIFO from `at` on */
+  size_t at;
+  uint64_t epoch;
+  uint64_t seq;
+  char head[65];
+  bool forecast_made; /* for the present cutover */
+  bool measured;
+  int64_t published_ms; /* to the store */
+  int64_t ticked_ms;    /* to the hub */
+  int64_t busy_ms;      /* when there was last something to do */
+  bool over;
+  struct err *refused; /* why the engine refused the request at hand */
+  bool pool_left;      /* a call outlived loop_run */
+  atomic_bool stopping;
+};
+
+static struct err *feed (struct loop *l, const struct event *ev);
+
+static void
+on_ended (void *ctx, struct job *j)
+{
+  struct loop *l = ctx;
+  struct note *n = mem_alloc (sizeof *n);
+  n->job = j;
+  if (!queue_put (l->notes, n)) {
+    job_free (j);
+    free (n);
+  }
+}
+
+struct loop *
+loop_new (const struct loop_parts *parts)
+{
+  struct loop *l = mem_alloc (sizeof *l);
+  l->parts = *parts;
+  l->engine = engine_new (parts->graph, parts->limits);
+  l->notes = queue_new (4096);
+  l->timers = timers_new ();
+  l->measure = measure_new (parts->graph);
+  l->epoch = 1;
+  struct pool_parts pp = { .plan = parts->plan,
+                           .migration = parts->migration,
+                           .source = parts->source,
+                           .target = parts->target,
+                           .find = parts->find,
+                           .ended = on_ended,
+                           .ctx = l };
+  l->pool = pool_new (&pp, parts->threads != 0 ? parts->threads : 8);
+  return l;
+}
+
+/* ---- Records ---- */
+
+static struct err *
+store_record (struct loop *l, struct record *r)
+{
+  CLEANUP_FREE char *line = NULL;
+  r->epoch = l->epoch;
+  r->time_ms = clock_wall_ms ();
+  r->boot_id = mem_strdup (clock_boot_id ());
+  r->mono_ns = clock_boot_ns ();
+  TRY (err_wrap (store_append (l->parts.store, r, &line),
+                 "while writing the journal"));
+  l->seq = r->seq;
+  record_hash (line, strlen (line), l->head);
+  if (l->parts.on_head != NULL)
+    l->parts.on_head (l->parts.ctx, l->seq, l->head);
+  if (l->parts.hub != NULL)
+    hub_head (l->parts.hub, l->seq);
+  return NULL;
+}
+
+/* Each cutover is forecast and measured anew. */
+static void
+watch_phase (struct loop *l, const struct record *r)
+{
+  const char *to = json_string_value (json_object_get (r->data, "to"));
+  if (r->type == RECORD_PHASE && to != NULL
+      && strcmp (to, phase_name (PHASE_PROVING)) == 0)
+    l->forecast_made = l->measured = false;
+}
+
+static struct err *
+append (struct loop *l, enum record_type type, const char *step,
+        uint32_t attempt, const char *actor, json_t *data)
+{
+  struct record r = { .type = type,
+                      .actor = mem_strdup (actor != NULL ? actor : "engine"),
+                      .step = mem_strdup (step),
+                      .attempt = attempt,
+                      .data = data != NULL ? data : json_object () };
+  struct err *e = store_record (l, &r);
+  if (e == NULL) {
+    struct event ev
+        = { .kind = EVENT_RECORD, .record = &r, .time_ms = r.time_ms };
+    measure_record (l->measure, &r);
+    watch_phase (l, &r);
+    e = feed (l, &ev);
+  }
+  record_clear (&r);
+  return e;
+}
+
+struct err *
+loop_append (struct loop *l, enum record_type type, const char *actor,
+             json_t *data)
+{
+  return append (l, type, NULL, 0, actor, data);
+}
+
+/* ---- Forecast and measures, which exec alone can make ---- */
+
+static bool
+phase_is_before_freeze (enum phase p)
+{
+  return p == PHASE_HOLDING || p == PHASE_FREEZING;
+}
+
+/* The engine journals what is measured, in its own order. */
+static struct err *
+tick (struct loop *l, json_t *data)
+{
+  struct event ev
+      = { .kind = EVENT_TICK, .data = data, .time_ms = clock_wall_ms () };
+  struct err *e = feed (l, &ev);
+  json_decref (data);
+  return e;
+}
+
+static struct err *
+make_forecast (struct loop *l)
+{
+  struct forecast f;
+  forecast_make (l->parts.graph, l->measure, &f);
+  json_t *data = json_pack ("{s:{s:I, s:I, s:O}}", "forecast", "lower_ms",
+                            (json_int_t)f.lower_ms, "upper_ms",
+                            (json_int_t)f.upper_ms, "causes", f.causes);
+  forecast_clear (&f);
+  l->forecast_made = true;
+  return tick (l, data);
+}
+
+static struct err *
+make_measure (struct loop *l, bool opened, int64_t ms)
+{
+  l->measured = true;
+  return tick (l, json_pack ("{s:{s:s, s:I, s:b, s:s}}", "measure", "what",
+                             "downtime", "ms", (json_int_t)ms, "opened",
+                             (int)opened, "seen_by", "controller"));
+}
+
+/* Runs after every record: says what became measurable. */
+static struct err *
+observe (struct loop *l)
+{
+  bool opened;
+  int64_t ms;
+  if (!l->forecast_made && phase_is_before_freeze (engine_phase (l->engine)))
+    TRY (make_forecast (l));
+  if (!l->measured && measure_downtime (l->measure, &opened, &ms))
+    TRY (make_measure (l, opened, ms));
+  return NULL;
+}
+
+/* ---- Effects ---- */
+
+static struct err *
+start_job (struct loop *l, const struct effect *fx, enum job_kind kind)
+{
+  const struct step *s = graph_find (l->parts.graph, fx->step);
+  if (s == NULL)
+    return err_new (ERR_BUG, "RH-EXEC-STEP", "no step %s in the graph",
+                    fx->step);
+  struct job *j = mem_alloc (sizeof *j);
+  j->kind = kind;
+  j->step = s;
+  j->attempt = fx->attempt;
+  j->undo = fx->undo || kind == JOB_UNDO;
+  j->inputs = json_deep_copy (json_object_get (fx->data, "inputs"));
+  if (j->inputs == NULL)
+    j->inputs = json_object ();
+  return pool_submit (l->pool, j);
+}
+
+static void
+notify (struct loop *l, const struct effect *fx)
+{
+  CLEANUP_FREE char *line = json_line (fx->data);
+  const json_t *kind = json_object_get (fx->data, "kind");
+  const json_t *error = json_object_get (fx->data, "error");
+  log_line (LOG_INFO, "notice: %s", line);
+  if (error != NULL && json_is_string (kind)
+      && strcmp (json_string_value (kind), "refused") == 0)
+  {
+    err_free (l->refused);
+    l->refused = json_to_err (error);
+  }
+  if (l->parts.hub != NULL)
+    hub_notice (l->parts.hub, json_deep_copy (fx->data));
+}
+
+static void
+set_timer (struct loop *l, const struct effect *fx)
+{
+  if (fx->delay_ms < 0)
+    timers_cancel (l->timers, fx->timer);
+  else
+    timers_set (l->timers, fx->timer, clock_boot_ms () + fx->delay_ms);
+}
+
+static struct err *
+perform (struct loop *l, struct effect *fx)
+{
+  switch (fx->kind) {
+  case EFFECT_APPEND:
+    TRY (append (l, fx->type, fx->step, fx->attempt, fx->actor,
+                 STEAL (fx->data)));
+    return observe (l);
+  case EFFECT_RUN:
+    return start_job (l, fx, JOB_RUN);
+  case EFFECT_UNDO:
+    return start_job (l, fx, JOB_UNDO);
+  case EFFECT_PROBE:
+    return start_job (l, fx, JOB_PROBE);
+  case EFFECT_CANCEL:
+    pool_cancel (l->pool, fx->step, fx->attempt);
+    return NULL;
+  case EFFECT_TIMER:
+    set_timer (l, fx);
+    return NULL;
+  case EFFECT_NOTIFY:
+    notify (l, fx);
+    return NULL;
+  case EFFECT_DONE:
+    return NULL;
+  }
+  return NULL;
+}
+
+static void
+clear_effect (struct effect *fx)
+{
+  free (fx->step);
+  free (fx->actor);
+  free (fx->timer);
+  json_decref (fx->data);
+  memset (fx, 0, sizeof *fx);
+}
+
+static struct err *
+perform_all (struct loop *l)
+{
+  while (l->at < l->todo.n) {
+    /* Out of the list first: performing one may add to it. */
+    struct effect fx = l->todo.v[l->at];
+    memset (&l->todo.v[l->at], 0, sizeof fx);
+    l->at++;
+    struct err *e = perform (l, &fx);
+    clear_effect (&fx);
+    TRY (e);
+  }
+  l->todo.n = l->at = 0;
+  return NULL;
+}
+
+static struct err *
+feed (struct loop *l, const struct event *ev)
+{
+  return engine_next (l->engine, ev, &l->todo);
+}
+
+static struct err *
+feed_and_perform (struct loop *l, const struct event *ev)
+{
+  TRY (feed (l, ev));
+  return perform_all (l);
+}
+
+/* ---- Replay ---- */
+
+static struct err *
+replay_one (void *ctx, const struct record *r, const char *line)
+{
+  struct loop *l = ctx;
+  struct event ev = {
+    .kind = EVENT_RECORD, .record = r, .replay = true, .time_ms = r->time_ms
+  };
+  struct effects none = { 0 };
+  if (r->epoch >= l->epoch)
+    l->epoch = r->epoch + 1;
+  l->seq = r->seq;
+  record_hash (line, strlen (line), l->head);
+  struct err *e = engine_next (l->engine, &ev, &none);
+  effects_clear (&none);
+  TRY (err_wrap (e, "while replaying record %llu", (unsigned long long)r->seq));
+  measure_record (l->measure, r);
+  if (r->type == RECORD_FORECAST)
+    l->forecast_made = true;
+  if (r->type == RECORD_MEASURE)
+    l->measured = true;
+  watch_phase (l, r);
+  return NULL;
+}
+
+struct err *
+loop_replay (struct loop *l)
+{
+  TRY (store_each (l->parts.store, 0, replay_one, l));
+  if (l->parts.hub != NULL)
+    hub_head (l->parts.hub, l->seq);
+  if (l->parts.on_head != NULL)
+    l->parts.on_head (l->parts.ctx, l->seq, l->head);
+  return NULL;
+}
+
+uint64_t
+loop_epoch (const struct loop *l)
+{
+  return l->epoch;
+}
+
+/* ---- The queue ---- */
+
+static void
+give_answer (struct answer *a, struct err *e)
+{
+  pthread_mutex_lock (&a->lock);
+  a->error = e;
+  a->done = true;
+  pthread_cond_signal (&a->done_now);
+  pthread_mutex_unlock (&a->lock);
+}
+
+static void
+drop_note (void *item)
+{
+  struct note *n = item;
+  if (n->answer != NULL)
+    give_answer (n->answer,
+                 err_new (ERR_TRANSIENT, "RH-EXEC-STOPPED",
+                          "the owner of this migration is stopping"));
+  job_free (n->job);
+  free (n->actor);
+  free (n);
+}
+
+static struct err *
+take_job (struct loop *l, const struct job *j)
+{
+  struct event ev
+      = { .kind = j->kind == JOB_PROBE ? EVENT_PROBED : EVENT_OUTCOME,
+          .step = j->step->id,
+          .attempt = j->attempt,
+          .undo = j->undo,
+          .error = j->error,
+          .data = j->result,
+          .probe = j->probe,
+          .time_ms = clock_wall_ms () };
+  if (j->kind == JOB_PROBE && j->error != NULL)
+    ev.probe = PROBE_UNKNOWN;
+  return feed_and_perform (l, &ev);
+}
+
+static struct err *
+err_copy (const struct err *e)
+{
+  return err_remote (err_class_of (e), err_code (e), err_message (e),
+                     err_safe (e), err_advice (e));
+}
+
+/* A refused request is the asker's error, all else the loop's. */
+static struct err *
+take_request (struct loop *l, const struct note *n)
+{
+  struct event ev = { .kind = EVENT_REQUEST,
+                      .request = n->request,
+                      .actor = n->actor,
+                      .time_ms = clock_wall_ms () };
+  struct err *e = feed (l, &ev);
+  if (e != NULL) {
+    give_answer (n->answer, e);
+    return NULL;
+  }
+  err_free (l->refused);
+  l->refused = NULL;
+  e = perform_all (l);
+  give_answer (n->answer, e == NULL ? STEAL (l->refused) : err_copy (e));
+  return e;
+}
+
+static struct err *
+take_note (struct loop *l, struct note *n)
+{
+  struct err *e = NULL;
+  if (n->job != NULL)
+    e = take_job (l, n->job);
+  else if (n->answer != NULL) {
+    e = take_request (l, n);
+    n->answer = NULL;
+  }
+  drop_note (n);
+  return e;
+}
+
+static struct err *
+fire_timers (struct loop *l)
+{
+  for (;;) {
+    CLEANUP_FREE char *name = timers_due (l->timers, clock_boot_ms ());
+    if (name == NULL)
+      return NULL;
+    struct event ev
+        = { .kind = EVENT_TIMER, .timer = name, .time_ms = clock_wall_ms () };
+    TRY (feed_and_perform (l, &ev));
+  }
+}
+
+static json_t *
+progress_now (struct loop *l)
+{
+  const json_t *attention = engine_attention (l->engine);
+  json_t *o
+      = json_pack ("{s:s, s:s, s:b, s:b, s:b, s:I, s:o}", "phase",
+                   phase_name (engine_phase (l->engine)), "writer",
+                   writer_name (engine_writer (l->engine)), "paused",
+                   engine_paused (l->engine), "idle", engine_idle (l->engine),
+                   "in_step", engine_in_step (l->engine), "time_ms",
+                   (json_int_t)clock_wall_ms (), "steps",
+                   pool_progress (l->pool));
+  int64_t frozen = engine_frozen_at (l->engine);
+  if (frozen != 0)
+    json_object_set_new (o, "frozen_since_ms", json_integer (frozen));
+  if (engine_goal (l->engine) != REQUEST_COUNT)
+    json_object_set_new (o, "goal",
+                         json_string (request_name (engine_goal (l->engine))));
+  if (attention != NULL)
+    json_object_set_new (o, "attention", json_deep_copy (attention));
+  return o;
+}
+
+/* Ten times a second for watchers, once a second into the store. */
+static void
+publish (struct loop *l)
+{
+  int64_t now = clock_boot_ms ();
+  if (now - l->ticked_ms < 100)
+    return;
+  l->ticked_ms = now;
+  CLEANUP_JSON json_t *p = progress_now (l);
+  if (now - l->published_ms >= 1000) {
+    CLEANUP_ERR struct err *e = store_set_progress (l->parts.store, p);
+    if (e != NULL)
+      log_err (LOG_WARN, e);
+    l->published_ms = now;
+  }
+  if (l->parts.hub != NULL)
+    hub_progress (l->parts.hub, STEAL (p));
+}
+
+static bool
+phase_is_end (enum phase p)
+{
+  return p == PHASE_PLANNED || p == PHASE_ABORTED || p == PHASE_ACCEPTED;
+}
+
+static bool
+has_ended (struct loop *l)
+{
+  bool quiet = phase_is_end (engine_phase (l->engine))
+               && pool_busy (l->pool) == 0 && queue_len (l->notes) == 0;
+  if (!quiet)
+    l->busy_ms = clock_boot_ms ();
+  return quiet && l->parts.linger_ms > 0
+         && clock_boot_ms () - l->busy_ms > l->parts.linger_ms;
+}
+
+/* One round: an event if one comes in time, then what is due. */
+static struct err *
+turn (struct loop *l, bool *stop)
+{
+  bool timed_out = false;
+  int64_t wait = timers_wait (l->timers, clock_boot_ms ());
+  long most = pool_busy (l->pool) > 0 ? 100 : 1000;
+  struct note *n
+      = queue_take_for (l->notes, wait >= 0 && wait < most ? (long)wait : most,
+                        &timed_out);
+  if (n == NULL && !timed_out)
+    *stop = true;
+  if (n != NULL)
+    TRY (take_note (l, n));
+  TRY (fire_timers (l));
+  publish (l);
+  if (has_ended (l))
+    *stop = l->over = true;
+  return NULL;
+}
+
+struct err *
+loop_run (struct loop *l)
+{
+  struct event resume = { .kind = EVENT_RESUME, .time_ms = clock_wall_ms () };
+  bool stop = false;
+  l->busy_ms = clock_boot_ms ();
+  struct err *e = feed_and_perform (l, &resume);
+  if (e == NULL)
+    e = observe (l);
+  while (e == NULL && !stop && !atomic_load (&l->stopping))
+    e = turn (l, &stop);
+  queue_close (l->notes);
+  l->pool_left = !pool_stop (l->pool, 3000);
+  for (struct note *n; (n = queue_take (l->notes)) != NULL;)
+    drop_note (n);
+  if (l->parts.hub != NULL)
+    hub_close (l->parts.hub);
+  return e;
+}
+
+bool
+loop_is_over (const struct loop *l)
+{
+  return l->over;
+}
+
+struct err *
+loop_request (struct loop *l, enum request r, const char *actor)
+{
+  struct answer a = { .done = false };
+  struct note *n = mem_alloc (sizeof *n);
+  pthread_mutex_init (&a.lock, NULL);
+  pthread_cond_init (&a.done_now, NULL);
+  n->answer = &a;
+  n->request = r;
+  n->actor = mem_strdup (actor);
+  if (!queue_put (l->notes, n))
+    drop_note (n);
+  pthread_mutex_lock (&a.lock);
+  while (!a.done)
+    pthread_cond_wait (&a.done_now, &a.lock);
+  pthread_mutex_unlock (&a.lock);
+  pthread_cond_destroy (&a.done_now);
+  pthread_mutex_destroy (&a.lock);
+  return a.error;
+}
+
+void
+loop_stop (struct loop *l)
+{
+  atomic_store (&l->stopping, true);
+  queue_close (l->notes);
+}
+
+bool
+loop_free (struct loop *l)
+{
+  if (l == NULL)
+    return true;
+  if (l->pool_left)
+    return false;
+  queue_free (l->notes, drop_note);
+  pool_free (l->pool);
+  timers_free (l->timers);
+  measure_free (l->measure);
+  engine_free (l->engine);
+  err_free (l->refused);
+  for (size_t i = l->at; i < l->todo.n; i++)
+    clear_effect (&l->todo.v[i]);
+  free (l->todo.v);
+  free (l);
+  return true;
+}

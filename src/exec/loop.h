@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine's thread: takes events from a queue, asks the engine what to do,
+ * and performs it.  An append that fails ends it at once: nothing runs
+ * without its durable record.
+ */
+#ifndef REHOME_EXEC_LOOP_H
+#define REHOME_EXEC_LOOP_H
+
+#include "engine/engine.h"
+#include "exec/hub.h"
+#include "journal/store.h"
+#include "provider/provider.h"
+
+struct loop_parts {
+  struct store *store;       /* open for writing; used by loop_run only */
+  const struct plan *plan;   /* may be NULL where providers need none */
+  const struct graph *graph; /* sealed; outlives the loop */
+  const struct plan_limits *limits;
+  const char *migration; /* ID on the hosts */
+  struct port *source, *target;
+  const struct provider *(*find) (const char *kind);
+  struct hub *hub;
+  /* After each durable record (the engine's thread); may be NULL. */
+  void (*on_head) (void *ctx, uint64_t seq, const char *hash);
+  void *ctx;
+  unsigned threads; /* 0: 8 */
+  long linger_ms;   /* ends by itself after this long with nothing to do in a
+                       phase that is an end (planned, aborted, accepted);
+                       0: never */
+};
+
+struct loop;
+
+struct loop *loop_new (const struct loop_parts *parts);
+/* Appends a record outside the engine's decisions (claimed, planned); only
+ * before loop_run, on its thread. */
+struct err *loop_append (struct loop *l, enum record_type type,
+                         const char *actor, json_t *data);
+/* Replays the journal, sets the epoch to one more than the last, and leaves
+ * the engine ready; before loop_run. */
+struct err *loop_replay (struct loop *l);
+/* The epoch of this owner, after loop_replay. */
+uint64_t loop_epoch (const struct loop *l);
+/* Works until loop_stop, or until nothing is left to do. */
+struct err *loop_run (struct loop *l);
+/* After loop_run: it ended because nothing was left to do. */
+bool loop_is_over (const struct loop *l);
+/* Any thread: hands a request in and waits for the answer: NULL when it is
+ * in the journal, else why the engine refuses it. */
+struct err *loop_request (struct loop *l, enum request r, const char *actor);
+/* Any thread, not a signal handler. */
+void loop_stop (struct loop *l);
+/* False where a provider's call still runs after loop_run: the process has
+ * to end, nothing may be freed. */
+bool loop_free (struct loop *l);
+
+#endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one process that owns a migration. */
+#include "exec/owner.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "exec/door.h"
+#include "exec/hosts.h"
+#include "exec/loop.h"
+#include "exec/unit.h"
+#include "journal/store.h"
+#include "provider/provider.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define LINGER_MS 10000
+
+/* ---- The journal before the owner runs ---- */
+
+struct glance {
+  char *migration; /* of the first record */
+  char plan_hash[65];
+  bool planned;
+  char phase[32];
+};
+
+static struct err *
+glance_record (void *ctx, const struct record *r, const char *line)
+{
+  struct glance *g = ctx;
+  const char *hash = json_string_value (json_object_get (r->data, "plan"));
+  const char *to = json_string_value (json_object_get (r->data, "to"));
+  (void)line;
+  if (g->migration == NULL)
+    g->migration = mem_strdup (r->migration);
+  if (r->type == RECORD_PLANNED && hash != NULL) {
+    g->planned = true;
+    snprintf (g->plan_hash, sizeof g->plan_hash, "%s", hash);
+  }
+  if (r->type == RECORD_PHASE && to != NULL)
+    snprintf (g->phase, sizeof g->phase, "%s", to);
+  return NULL;
+}
+
+static bool
+plan_may_change (const char *phase)
+{
+  static const enum phase open_phases[]
+      = { PHASE_PLANNED, PHASE_SEEDING, PHASE_SYNCING, PHASE_ABORTED };
+  if (phase[0] == '\0')
+    return true;
+  for (size_t i = 0; i < sizeof open_phases / sizeof *open_phases; i++)
+    if (strcmp (phase, phase_name (open_phases[i])) == 0)
+      return true;
+  return false;
+}
+
+static struct err *
+read_plan (struct store *s, const char *name, struct plan **out)
+{
+  CLEANUP_FREE char *text = NULL;
+  size_t len = 0;
+  TRY (store_plan (s, &text, &len));
+  return plan_parse (text, len, name, provider_kinds (), out);
+}
+
+struct err *
+owner_plan_hash (const struct place *p, char out[65])
+{
+  CLEANUP_STORE struct store *s = NULL;
+  CLEANUP_PLAN struct plan *plan = NULL;
+  TRY (store_open_reader (p->dir, &s));
+  TRY (read_plan (s, p->name, &plan));
+  snprintf (out, 65, "%s", plan_hash (plan));
+  return NULL;
+}
+
+static bool
+has_journal (const struct place *p)
+{
+  struct stat st;
+  CLEANUP_FREE char *path = mem_printf ("%s/journal.db", p->dir);
+  return stat (path, &st) == 0 && st.st_size > 0;
+}
+
+static struct err *
+replace_plan (struct place *p, const struct plan *plan)
+{
+  CLEANUP_STORE struct store *s = NULL;
+  struct glance g = { .phase = "" };
+  size_t len = 0;
+  const char *text = plan_text (plan, &len);
+  TRY (store_open_writer (p->dir, NULL, NULL, 0, &s));
+  struct err *e = store_each (s, 0, glance_record, &g);
+  if (e == NULL && !plan_may_change (g.phase))
+    e = err_advise (err_new (ERR_REFUSED, "RH-EXEC-FROZEN",
+                             "the plan was changed, but its migration is %s",
+                             g.phase),
+                    "the migration follows the plan that it began with",
+                    "go on with the old plan, or abort first");
+  if (e == NULL)
+    e = store_replace_plan (s, text, len);
+  free (g.migration);
+  return e;
+}
+
+struct err *
+owner_prepare (struct place *p, const struct plan *plan, bool *changed)
+{
+  char hash[65];
+  *changed = false;
+  TRY (place_make (p));
+  if (!has_journal (p)) {
+    CLEANUP_STORE struct store *s = NULL;
+    CLEANUP_FREE char *migration
+        = place_migration (plan_name (plan), plan_hash (plan));
+    size_t len = 0;
+    const char *text = plan_text (plan, &len);
+    return store_open_writer (p->dir, migration, text, len, &s);
+  }
+  TRY (owner_plan_hash (p, hash));
+  if (strcmp (hash, plan_hash (plan)) == 0)
+    return NULL;
+  *changed = true;
+  return replace_plan (p, plan);
+}
+
+/* ---- Running ---- */
+
+struct owner {
+  struct place place;
+  struct store *store;
+  struct plan *plan;
+  struct graph *graph;
+  struct glance seen;
+  struct hub *hub;
+  struct hosts *hosts;
+  struct loop *loop;
+  struct door *door;
+  char *agent;
+  pthread_t signals;
+  bool has_signals;
+};
+
+static void
+on_head (void *ctx, uint64_t seq, const char *hash)
+{
+  hosts_head (ctx, seq, hash);
+}
+
+static struct err *
+open_all (struct owner *w, const struct owner_options *o)
+{
+  TRY (place_find (o->state, o->name, &w->place));
+  TRY (place_make (&w->place));
+  TRY (store_open_writer (w->place.dir, NULL, NULL, 0, &w->store));
+  TRY (read_plan (w->store, o->name, &w->plan));
+  TRY (provider_compile (w->plan, &w->graph));
+  TRY (place_agent (&w->agent));
+  TRY (store_each (w->store, 0, glance_record, &w->seen));
+  if (w->seen.migration == NULL)
+    w->seen.migration
+        = place_migration (plan_name (w->plan), plan_hash (w->plan));
+  w->hub = hub_new ();
+  struct hosts_where where = { .plan = w->plan,
+                               .migration = w->seen.migration,
+                               .controller = w->place.controller,
+                               .agent_path = w->agent,
+                               .batch = o->batch };
+  w->hosts = hosts_new (&where);
+  struct loop_parts parts = { .store = w->store,
+                              .plan = w->plan,
+                              .graph = w->graph,
+                              .limits = plan_limits (w->plan),
+                              .migration = w->seen.migration,
+                              .source = hosts_source (w->hosts),
+                              .target = hosts_target (w->hosts),
+                              .find = provider_find,
+                              .hub = w->hub,
+                              .on_head = on_head,
+                              .ctx = w->hosts,
+                              .linger_ms = LINGER_MS };
+  w->loop = loop_new (&parts);
+  return NULL;
+}
+
+static struct err *
+record_plan (struct owner *w)
+{
+  if (w->seen.planned && strcmp (w->seen.plan_hash, plan_hash (w->plan)) == 0)
+    return NULL;
+  return loop_append (w->loop, RECORD_PLANNED, "controller",
+                      json_pack ("{s:s, s:s, s:I, s:I}", "plan",
+                                 plan_hash (w->plan), "name",
+                                 plan_name (w->plan), "items",
+                                 (json_int_t)plan_item_count (w->plan), "steps",
+                                 (json_int_t)graph_len (w->graph)));
+}
+
+static struct err *
+take_over (struct owner *w)
+{
+  TRY (loop_replay (w->loop));
+  hosts_epoch (w->hosts, loop_epoch (w->loop));
+  TRY (loop_append (w->loop, RECORD_CLAIMED, "controller",
+                    json_pack ("{s:s, s:I}", "controller", w->place.controller,
+                               "pid", (json_int_t)getpid ())));
+  TRY (record_plan (w));
+  struct door_parts parts = { .dir = w->place.dir,
+                              .socket = w->place.socket,
+                              .hub = w->hub,
+                              .loop = w->loop,
+                              .migration = w->seen.migration };
+  return door_open (&parts, &w->door);
+}
+
+static void *
+signal_thread (void *arg)
+{
+  struct loop *l = arg;
+  sigset_t set;
+  int sig = 0;
+  sigemptyset (&set);
+  sigaddset (&set, SIGTERM);
+  sigaddset (&set, SIGINT);
+  sigaddset (&set, SIGUSR2); /* the owner itself: no longer needed */
+  sigwait (&set, &sig);
+  if (sig != SIGUSR2)
+    log_line (LOG_INFO, "asked to end by signal %d", sig);
+  loop_stop (l);
+  return NULL;
+}
+
+static void
+block_signals (void)
+{
+  sigset_t set;
+  sigemptyset (&set);
+  sigaddset (&set, SIGTERM);
+  sigaddset (&set, SIGINT);
+  sigaddset (&set, SIGHUP);
+  sigaddset (&set, SIGUSR2);
+  sigaddset (&set, SIGPIPE);
+  pthread_sigmask (SIG_BLOCK, &set, NULL);
+}
+
+/* True when all is freed. */
+static bool
+close_all (struct owner *w)
+{
+  if (w->hosts != NULL)
+    hosts_stop (w->hosts);
+  if (w->hub != NULL)
+    hub_close (w->hub);
+  door_close (w->door);
+  if (w->has_signals) {
+    pthread_kill (w->signals, SIGUSR2);
+    pthread_join (w->signals, NULL);
+  }
+  store_close (w->store);
+  bool all = loop_free (w->loop);
+  if (all) {
+    hosts_free (w->hosts);
+    hub_free (w->hub);
+    graph_free (w->graph);
+    plan_free (w->plan);
+    free (w->seen.migration);
+    free (w->agent);
+    place_clear (&w->place);
+  }
+  return all;
+}
+
+struct err *
+owner_run (const struct owner_options *o, bool *left)
+{
+  struct owner w = { .seen = { .phase = "" } };
+  block_signals ();
+  struct err *e = open_all (&w, o);
+  if (e == NULL)
+    e = take_over (&w);
+  if (e == NULL) {
+    w.has_signals
+        = pthread_create (&w.signals, NULL, signal_thread, w.loop) == 0;
+    unit_ready (&w.place);
+    log_line (LOG_INFO, "owns %s, epoch %llu", w.seen.migration,
+              (unsigned long long)loop_epoch (w.loop));
+    e = loop_run (w.loop);
+  }
+  if (e != NULL && w.place.error != NULL)
+    unit_failed (&w.place, e);
+  if (e == NULL && loop_is_over (w.loop))
+    unit_over (&w.place);
+  *left = !close_all (&w);
+  return e;
+}
