@@ -78,9 +78,13 @@ cleanup_graph_ (struct graph **g)
 
 /* Copies everything that `s` points at.  Same id twice: "RH-GRAPH-TWICE". */
 struct err *graph_add (struct graph *g, const struct step *s);
+/* Orders two items (by their index in the plan): within each stage every step
+ * of `item` needs those of `first`.  Only before the seal. */
+void graph_after (struct graph *g, long item, long first);
 /* Checks: needs exist, lie in the same or an earlier stage, no cycle
  * ("RH-GRAPH-CYCLE" names it), one pivot step at least when there is any step
- * in STAGE_OPEN.  Orders the steps: stage, then topologically, then as added. */
+ * in STAGE_OPEN.  Orders the steps: stage, then topologically, then as added.
+ */
 struct err *graph_seal (struct graph *g);
 size_t graph_len (const struct graph *g);
 const struct step *graph_at (const struct graph *g, size_t i);

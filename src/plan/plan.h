@@ -34,7 +34,13 @@ struct plan_item {
   const char *name;
   const json_t *spec;
   int line, column;
+  /* Names of items that come before this one within each stage (the item's
+   * key `after`, which is not part of spec), or NULL. */
+  const json_t *after;
 };
+
+/* How the work moves.  Only what this version can do is accepted. */
+enum plan_approach { APPROACH_COLD, APPROACH_WARM };
 
 struct plan_limits {
   long downtime_ms;  /* cutover.downtime-limit, default 30000 */
@@ -70,8 +76,8 @@ cleanup_plan_ (struct plan **p)
 }
 #define CLEANUP_PLAN CLEANUP (cleanup_plan_)
 
-const char *plan_name (const struct plan *p);     /* [a-z0-9][a-z0-9-]{0,40} */
-const char *plan_hash (const struct plan *p);     /* 64 hex digits */
+const char *plan_name (const struct plan *p); /* [a-z0-9][a-z0-9-]{0,40} */
+const char *plan_hash (const struct plan *p); /* 64 hex digits */
 const char *plan_text (const struct plan *p, size_t *len); /* its bytes */
 const struct plan_host *plan_source (const struct plan *p);
 const struct plan_host *plan_target (const struct plan *p);
@@ -79,14 +85,22 @@ size_t plan_item_count (const struct plan *p);
 const struct plan_item *plan_item (const struct plan *p, size_t i);
 const struct plan_limits *plan_limits (const struct plan *p);
 /* Whole sections as JSON, never NULL (empty where absent):
- * leave: array of {"process"|"listener": ..., "why": ...};
+ * leave: array of {"process"|"unit"|"user"|"listener": ..., "why": ...};
  * switch: array of {"address": {"move": CIDR, "interface": IF}};
  * smoke: array of {"http": URL, "status": N, "from": "target"|"controller"};
  * "from: target" (the default for loopback URLs) is a check from inside;
- * others run from the controller's host as a client would. */
+ * others run from the controller's host as a client would.  Status and from
+ * are always filled in. */
 const json_t *plan_leave (const struct plan *p);
 const json_t *plan_switch (const struct plan *p);
 const json_t *plan_smoke (const struct plan *p);
+/* {"days": ["mon", ...], "from": "HH:MM", "to": "HH:MM", "zone": TEXT}; empty
+ * where the plan has none.  Days are never empty otherwise. */
+const json_t *plan_window (const struct plan *p);
+enum plan_approach plan_approach (const struct plan *p); /* default: warm */
+const char *plan_fence (const struct plan *p);           /* "closed" */
+/* The index of an item of this plan, or -1. */
+long plan_item_index (const struct plan *p, const struct plan_item *item);
 /* The whole plan as decoded, for `--json`. */
 const json_t *plan_json (const struct plan *p);
 
