@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One call of a session; see call.h. */
+#include "agent/call.h"
+
+#include "agent/dispatch.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "wire/flow.h"
+#include "wire/intake.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#define CHUNK ((size_t)256 << 10)
+#define TICK_MS 100
+
+struct call {
+  uint32_t id;
+  struct outlet *outlet;
+  void (*ended) (void *ctx, struct call *c);
+  void *ctx;
+  struct buf text; /* the CALL message until it is whole */
+  bool started;
+  atomic_bool cancelled;
+  json_t *message;
+  const char *verb;      /* of the message */
+  struct flow *flow;     /* credit of what we send */
+  struct intake *intake; /* what the caller sends */
+  unsigned char *chunk;  /* DATA not yet sent */
+  size_t filled;
+  _Atomic int64_t last_tick; /* a verb may report from its own threads */
+};
+
+struct call *
+call_new (uint32_t id, struct outlet *outlet,
+          void (*ended) (void *ctx, struct call *c), void *ctx)
+{
+  struct call *c = mem_alloc (sizeof *c);
+  c->id = id;
+  c->outlet = outlet;
+  c->ended = ended;
+  c->ctx = ctx;
+  c->text = (struct buf)BUF_INIT_MAX (MESSAGE_MAX);
+  c->flow = flow_new (STREAM_CREDIT);
+  c->intake = intake_new (STREAM_CREDIT);
+  atomic_init (&c->last_tick, -TICK_MS);
+  return c;
+}
+
+void
+call_free (struct call *c)
+{
+  if (c == NULL)
+    return;
+  buf_free (&c->text);
+  json_decref (c->message);
+  flow_free (c->flow);
+  intake_free (c->intake);
+  free (c->chunk);
+  free (c);
+}
+
+uint32_t
+call_id (const struct call *c)
+{
+  return c->id;
+}
+
+bool
+call_started (const struct call *c)
+{
+  return c->started;
+}
+
+static bool
+is_cancelled (void *ctx)
+{
+  struct call *c = ctx;
+  return atomic_load (&c->cancelled);
+}
+
+static void
+progress (void *ctx, json_t *tick)
+{
+  struct call *c = ctx;
+  CLEANUP_JSON json_t *owned = tick;
+  struct timespec t;
+  clock_gettime (CLOCK_MONOTONIC, &t);
+  int64_t now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+  if (now - atomic_load (&c->last_tick) < TICK_MS || !json_is_object (owned))
+    return;
+  atomic_store (&c->last_tick, now);
+  err_free (outlet_json (c->outlet, FRAME_TICK, c->id, owned));
+}
+
+/* Sends what is in the chunk, as credit allows. */
+static struct err *
+flush (struct call *c)
+{
+  for (size_t at = 0; at < c->filled;) {
+    size_t n = 0;
+    TRY (flow_take (c->flow, c->filled - at, &n));
+    TRY (outlet_frame (c->outlet, FRAME_DATA, c->id, 0, c->chunk + at, n));
+    at += n;
+  }
+  c->filled = 0;
+  return NULL;
+}
+
+static struct err *
+stream_put (void *ctx, const void *data, size_t len)
+{
+  struct call *c = ctx;
+  const unsigned char *p = data;
+  if (c->chunk == NULL)
+    c->chunk = mem_alloc (CHUNK);
+  while (len > 0) {
+    size_t n = len < CHUNK - c->filled ? len : CHUNK - c->filled;
+    memcpy (c->chunk + c->filled, p, n);
+    c->filled += n;
+    p += n;
+    len -= n;
+    if (c->filled == CHUNK)
+      TRY (flush (c));
+  }
+  return NULL;
+}
+
+static struct err *
+stream_get (void *ctx, void *data, size_t cap, size_t *len)
+{
+  struct call *c = ctx;
+  uint32_t credit = 0;
+  TRY (intake_get (c->intake, data, cap, len, &credit));
+  if (credit > 0)
+    TRY (outlet_frame (c->outlet, FRAME_CREDIT, c->id, credit, NULL, 0));
+  return NULL;
+}
+
+/* Runs the verb with its streams. */
+static struct err *
+perform (struct call *c, json_t **result)
+{
+  const struct verb *verb = NULL;
+  json_t *args = NULL;
+  TRY (json_get_str (c->message, "verb", &c->verb));
+  TRY (json_get_object (c->message, "args", &args));
+  TRY (dispatch_find (c->verb, &verb));
+  struct source in = { stream_get, c };
+  struct sink out = { stream_put, c };
+  struct verb_call vc = { .args = args,
+                          .in = verb->flags & VERB_IN ? &in : NULL,
+                          .out = verb->flags & VERB_OUT ? &out : NULL,
+                          .progress = progress,
+                          .cancelled = is_cancelled,
+                          .ctx = c };
+  TRY (dispatch_run (verb, &vc, result));
+  if (vc.out == NULL)
+    return NULL;
+  TRY (flush (c));
+  return outlet_frame (c->outlet, FRAME_END, c->id, 0, NULL, 0);
+}
+
+/* The last frame of the call. */
+static struct err *
+answer (struct call *c, struct err *why, const json_t *result)
+{
+  CLEANUP_ERR struct err *e = why;
+  if (e == NULL) {
+    e = outlet_json (c->outlet, FRAME_RESULT, c->id, result);
+    if (e == NULL || strcmp (err_code (e), "RH-LIMIT") != 0)
+      return STEAL (e);
+  } else if (atomic_load (&c->cancelled)) {
+    err_free (e);
+    e = err_new (ERR_TRANSIENT, "RH-AGENT-CANCELLED", "%s was cancelled",
+                 c->verb != NULL ? c->verb : "the call");
+  }
+  CLEANUP_JSON json_t *o = json_from_err (e);
+  return outlet_json (c->outlet, FRAME_ERROR, c->id, o);
+}
+
+static void *
+run (void *arg)
+{
+  struct call *c = arg;
+  CLEANUP_JSON json_t *result = NULL;
+  struct err *why = perform (c, &result);
+  if (why != NULL)
+    log_err (LOG_DEBUG, why);
+  err_free (answer (c, why, result)); /* the reader sees a lost connection */
+  c->ended (c->ctx, c);
+  return NULL;
+}
+
+static struct err *
+start (struct call *c)
+{
+  pthread_attr_t attr;
+  pthread_t thread;
+  pthread_attr_init (&attr);
+  pthread_attr_setdetachstate (&attr, PTHREAD_CREATE_DETACHED);
+  int rc = pthread_create (&thread, &attr, run, c);
+  pthread_attr_destroy (&attr);
+  if (rc != 0)
+    return err_sys (rc, "RH-AGENT-THREAD", "starting a call");
+  return NULL;
+}
+
+struct err *
+call_text (struct call *c, const struct frame *f)
+{
+  TRY (buf_put (&c->text, f->body, f->len));
+  if (f->value == FRAME_MORE)
+    return NULL;
+  TRY (json_parse ((const char *)c->text.data, c->text.len, MESSAGE_MAX,
+                   &c->message));
+  buf_free (&c->text);
+  c->started = true;
+  struct err *e = start (c);
+  c->started = e == NULL;
+  return e;
+}
+
+struct err *
+call_feed (struct call *c, struct frame *f)
+{
+  switch (f->type) {
+  case FRAME_DATA:
+    return intake_push (c->intake, STEAL (f->body), f->len);
+  case FRAME_END:
+    intake_end (c->intake);
+    return NULL;
+  case FRAME_CREDIT:
+    return flow_give (c->flow, f->value);
+  case FRAME_CANCEL:
+    call_cancel (c);
+    return NULL;
+  default:
+    return err_new (ERR_CORRUPT, "RH-WIRE-FRAME",
+                    "a frame of type %u inside a call", (unsigned)f->type);
+  }
+}
+
+void
+call_cancel (struct call *c)
+{
+  atomic_store (&c->cancelled, true);
+  flow_close (c->flow);
+  intake_close (c->intake);
+}

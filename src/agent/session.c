@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One connection as the agent sees it; see session.h.  The thread that reads
+ * never writes: answers come from the calls' threads and the heartbeat's. */
+#include "agent/session.h"
+
+#include "agent/call.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "host/facts.h"
+#include "wire/beat.h"
+#include "wire/hello.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#define LEAVE_MS 15000
+
+struct session {
+  struct outlet *outlet;
+  struct beat *beat;
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  struct call *calls[CALLS_MAX];
+  size_t count;
+  uint32_t last_id;
+};
+
+static struct session *
+session_new (int out_fd)
+{
+  struct session *s = mem_alloc (sizeof *s);
+  pthread_condattr_t attr;
+  pthread_condattr_init (&attr);
+  pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
+  pthread_mutex_init (&s->lock, NULL);
+  pthread_cond_init (&s->changed, &attr);
+  pthread_condattr_destroy (&attr);
+  s->outlet = outlet_new (out_fd);
+  return s;
+}
+
+/* The slot of a call, with the lock held; NULL where it has ended. */
+static struct call **
+find (struct session *s, uint32_t id)
+{
+  for (size_t i = 0; i < CALLS_MAX; i++)
+    if (s->calls[i] != NULL && call_id (s->calls[i]) == id)
+      return &s->calls[i];
+  return NULL;
+}
+
+static void
+drop (struct session *s, struct call **slot)
+{
+  call_free (*slot);
+  *slot = NULL;
+  s->count--;
+  pthread_cond_broadcast (&s->changed);
+}
+
+/* On the call's own thread. */
+static void
+ended (void *ctx, struct call *c)
+{
+  struct session *s = ctx;
+  pthread_mutex_lock (&s->lock);
+  drop (s, find (s, call_id (c)));
+  pthread_mutex_unlock (&s->lock);
+}
+
+static struct err *
+admit (struct session *s, uint32_t id, struct call ***slot)
+{
+  if (id <= s->last_id)
+    return err_new (ERR_CORRUPT, "RH-WIRE-FRAME", "call %u a second time", id);
+  s->last_id = id;
+  if (s->count == CALLS_MAX)
+    return err_new (ERR_CORRUPT, "RH-WIRE-FRAME",
+                    "more than %d calls at a time", CALLS_MAX);
+  for (size_t i = 0; i < CALLS_MAX; i++)
+    if (s->calls[i] == NULL)
+      *slot = &s->calls[i];
+  **slot = call_new (id, s->outlet, ended, s);
+  s->count++;
+  return NULL;
+}
+
+/* With the lock held. */
+static struct err *
+take_call (struct session *s, const struct frame *f)
+{
+  struct call **slot = find (s, f->call);
+  if (slot != NULL && call_started (*slot))
+    return err_new (ERR_CORRUPT, "RH-WIRE-FRAME", "call %u a second time",
+                    f->call);
+  if (slot == NULL)
+    TRY (admit (s, f->call, &slot));
+  struct err *e = call_text (*slot, f);
+  if (e != NULL && !call_started (*slot))
+    drop (s, slot);
+  return e;
+}
+
+static struct err *
+take (struct session *s, struct frame *f)
+{
+  struct err *e = NULL;
+  if (f->type == FRAME_PING)
+    beat_answer (s->beat);
+  if (f->type == FRAME_PING || f->type == FRAME_PONG)
+    return NULL;
+  pthread_mutex_lock (&s->lock);
+  if (f->type == FRAME_CALL) {
+    e = take_call (s, f);
+  } else {
+    struct call **slot = find (s, f->call);
+    if (slot != NULL) /* else it has ended meanwhile */
+      e = call_feed (*slot, f);
+  }
+  pthread_mutex_unlock (&s->lock);
+  return e;
+}
+
+static struct err *
+greet (struct session *s, struct frame_reader *r)
+{
+  CLEANUP_JSON json_t *facts = NULL;
+  CLEANUP_JSON json_t *theirs = NULL;
+  TRY (err_wrap (host_facts (&facts), "looking at this host"));
+  CLEANUP_JSON json_t *mine = hello_new (facts);
+  TRY (outlet_json (s->outlet, FRAME_HELLO, 0, mine));
+  TRY (hello_read (r, &theirs));
+  int64_t version;
+  return hello_agree (theirs, &version);
+}
+
+static struct err *
+serve (struct session *s, struct frame_reader *r)
+{
+  TRY (greet (s, r));
+  TRY (beat_start (s->outlet, &s->beat));
+  for (;;) {
+    CLEANUP_FRAME struct frame f = FRAME_INIT;
+    bool eof = false;
+    TRY (frame_read (r, &f, &eof));
+    if (eof)
+      return NULL;
+    TRY (take (s, &f));
+  }
+}
+
+/* Cancels all calls and waits for their ends, but not for ever. */
+static void
+leave (struct session *s)
+{
+  struct timespec until;
+  clock_gettime (CLOCK_MONOTONIC, &until);
+  until.tv_sec += LEAVE_MS / 1000;
+  pthread_mutex_lock (&s->lock);
+  for (size_t i = 0; i < CALLS_MAX; i++)
+    if (s->calls[i] != NULL && !call_started (s->calls[i]))
+      drop (s, &s->calls[i]);
+    else if (s->calls[i] != NULL)
+      call_cancel (s->calls[i]);
+  int rc = 0;
+  while (s->count > 0 && rc == 0)
+    rc = pthread_cond_timedwait (&s->changed, &s->lock, &until);
+  if (s->count > 0)
+    log_line (LOG_WARN, "%zu calls did not end and are abandoned", s->count);
+  pthread_mutex_unlock (&s->lock);
+}
+
+struct err *
+session_run (int in_fd, int out_fd, int stop_fd)
+{
+  struct session *s = session_new (out_fd);
+  struct frame_reader r;
+  frame_reader_init (&r, in_fd);
+  r.wake_fd = stop_fd;
+  r.timeout_ms = IDLE_MS;
+  struct err *e = serve (s, &r);
+  leave (s);
+  frame_reader_clear (&r);
+  return e; /* the session is left to the threads that may still use it */
+}
