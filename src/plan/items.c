@@ -79,21 +79,75 @@ spec_of (const json_t *item, const char *kind)
   return spec;
 }
 
-/* The provider's word on its spec, with the item's place in front. */
+/* The next word in single or double quotes from *at on; the caller frees. */
+static char *
+next_quoted (const char **at)
+{
+  const char *open = *at + strcspn (*at, "'\"");
+  if (*open == '\0')
+    return NULL;
+  const char *shut = strchr (open + 1, *open);
+  *at = shut != NULL ? shut + 1 : open + 1;
+  return mem_strndup (open + 1, shut != NULL ? (size_t)(shut - open) - 1 : 0);
+}
+
+/* Goes from `n` to the part that a quoted word of a message names: a member,
+ * a member's member ("ready.http"), or an element. */
+static bool
+step_into (struct node *n, const char *word)
+{
+  size_t len = strcspn (word, ".");
+  for (size_t i = 0; json_is_array (n->value) && i < json_array_size (n->value);
+       i++)
+  {
+    const char *text = json_string_value (json_array_get (n->value, i));
+    if (text != NULL && strcmp (text, word) == 0) {
+      *n = node_element (*n, i);
+      return true;
+    }
+  }
+  const char *key;
+  json_t *value;
+  json_object_foreach ((json_t *)n->value, key, value)
+  {
+    if (strlen (key) != len || strncmp (key, word, len) != 0)
+      continue;
+    *n = node_member (*n, key);
+    if (word[len] == '.')
+      step_into (n, word + len + 1);
+    return true;
+  }
+  return false;
+}
+
+/* The part of an item that a provider's message quotes, else the item. */
+static struct node
+locate (struct node item, const char *message)
+{
+  for (;;) {
+    CLEANUP_FREE char *word = next_quoted (&message);
+    if (word == NULL)
+      return item;
+    step_into (&item, word);
+  }
+}
+
+/* The provider's word on its spec, with the place in front. */
 static struct err *
 check_spec (struct node item, const struct plan_kind *kind, const json_t *spec)
 {
   CLEANUP_ERR struct err *e = kind->check != NULL ? kind->check (spec) : NULL;
   if (e == NULL)
     return NULL;
-  const char *code = err_code (e);
-  struct err *out = node_fault (item, "RH-PLAN-ITEM", "%s: %s", kind->kind,
-                                err_message (e));
-  if (strncmp (code, "RH-PLAN-", 8) == 0) {
-    CLEANUP_ERR struct err *placed = out;
-    out = err_remote (ERR_CORRECT, code, err_message (placed), NULL, NULL);
-  }
-  return err_advise (out, err_safe (e), err_advice (e));
+  const char *code = err_code (e), *text = err_message (e);
+  bool own = strncmp (code, "RH-PLAN-", 8) == 0;
+  struct node n = locate (item, text);
+  CLEANUP_ERR struct err *placed
+      = strcmp (code, "RH-PLAN-KEY") == 0 && n.key != NULL
+            ? node_key_fault (n, "RH-PLAN-ITEM", "%s: %s", kind->kind, text)
+            : node_fault (n, "RH-PLAN-ITEM", "%s: %s", kind->kind, text);
+  return err_remote (ERR_CORRECT, own ? code : "RH-PLAN-ITEM",
+                     err_message (placed), err_safe (e), err_advice (e));
 }
 
 static struct err *

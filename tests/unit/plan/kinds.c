@@ -26,10 +26,22 @@ name_files (const json_t *spec)
 static struct err *
 check_accounts (const json_t *spec)
 {
-  return json_is_array (json_object_get (spec, "accounts"))
-             ? NULL
-             : err_new (ERR_CORRECT, "RH-PLAN-TYPE",
-                        "found something else; expected a list of names");
+  const json_t *names = json_object_get (spec, "accounts");
+  if (!json_is_array (names))
+    return err_new (ERR_CORRECT, "RH-PLAN-TYPE",
+                    "found something else; expected 'accounts' to be a list "
+                    "of names");
+  for (size_t i = 0; i < json_array_size (names); i++)
+    if (strcmp (json_string_value (json_array_get (names, i)), "-x") == 0)
+      return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
+                      "'accounts' has '-x'; expected account names");
+  if (json_object_get (spec, "color") != NULL)
+    return err_new (ERR_CORRECT, "RH-PLAN-KEY",
+                    "unknown key 'color'; expected accounts");
+  if (json_object_get (json_object_get (spec, "ready"), "http") != NULL)
+    return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
+                    "'ready.http' isn't; expected a URL");
+  return NULL;
 }
 
 static char *
