@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs about the host itself: facts, space, run, http, announce, sync. */
+#include "agent/verb.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "base/vec.h"
+#include "host/announce.h"
+#include "host/facts.h"
+#include "host/http.h"
+#include "host/space.h"
+#include "host/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+  ARGV_MAX = 4096,
+  OUTPUT_MAX = 4 << 20,
+  BODY_MAX = 4 << 20,
+  TIMEOUT_MAX = 24 * 3600 * 1000,
+};
+
+static struct err *
+get_path (const json_t *args, const char *key, char **out)
+{
+  TRY (json_get_bytes (args, key, out, NULL));
+  if (**out == '/')
+    return NULL;
+  free (*out);
+  *out = NULL;
+  return err_new (ERR_CORRECT, "RH-PATH-ESCAPE", "\"%s\" is not absolute", key);
+}
+
+/* --- facts, space, sync --------------------------------------------------- */
+
+static struct err *
+run_facts (struct verb_call *call, json_t **result)
+{
+  (void)call;
+  return host_facts (result);
+}
+
+static struct err *
+run_space (struct verb_call *call, json_t **result)
+{
+  CLEANUP_FREE char *path = NULL;
+  TRY (get_path (call->args, "path", &path));
+  CLEANUP (space_free) struct space_info s;
+  TRY (space_of (path, &s));
+  json_t *o = json_object ();
+  json_object_set_new (o, "bytes_free", json_u64 (s.bytes_free));
+  json_object_set_new (o, "bytes_total", json_u64 (s.bytes_total));
+  json_object_set_new (o, "inodes_free", json_u64 (s.inodes_free));
+  json_object_set_new (o, "filesystem",
+                       json_bytes (s.fstype, strlen (s.fstype)));
+  json_object_set_new (o, "source", json_bytes (s.source, strlen (s.source)));
+  json_object_set_new (o, "device", json_string (s.device));
+  json_object_set_new (o, "mount", json_bytes (s.mount, strlen (s.mount)));
+  json_object_set_new (o, "readonly", json_boolean (s.readonly));
+  *result = o;
+  return NULL;
+}
+
+static struct err *
+run_sync (struct verb_call *call, json_t **result)
+{
+  (void)result;
+  CLEANUP_FREE char *path = NULL;
+  TRY (get_path (call->args, "path", &path));
+  CLEANUP_FD int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd >= 0 && syncfs (fd) == 0)
+    return NULL;
+  CLEANUP_FREE char *shown = text_escape (path, strlen (path));
+  return err_sys (errno, "RH-FILE-SYNC", "cannot sync the filesystem of '%s'",
+                  shown);
+}
+
+/* --- run ---------------------------------------------------------------------
+ */
+
+struct words {
+  VEC (char *) list; /* NULL-terminated once made */
+};
+
+static void
+words_free (struct words *w)
+{
+  for (size_t i = 0; i < w->list.n; i++)
+    if (w->list.v[i] != NULL) {
+      explicit_bzero (w->list.v[i], strlen (w->list.v[i]));
+      free (w->list.v[i]);
+    }
+  VEC_FREE (&w->list);
+}
+
+static struct err *
+add_word (struct words *w, const char *prefix, const json_t *value,
+          const char *what)
+{
+  if (!json_is_string (value)
+      || strlen (json_string_value (value)) != json_string_length (value))
+    return err_new (ERR_CORRUPT, "RH-WIRE-FIELD", "\"%s\" is not of strings",
+                    what);
+  CLEANUP_FREE char *word = NULL;
+  size_t len;
+  TRY (text_decode (json_string_value (value), &word, &len));
+  if (strlen (word) != len)
+    return err_new (ERR_CORRUPT, "RH-WIRE-FIELD",
+                    "\"%s\" has a zero byte inside", what);
+  *VEC_PUSH (&w->list) = mem_printf ("%s%s", prefix, word);
+  return NULL;
+}
+
+static struct err *
+get_argv (const json_t *args, struct words *out)
+{
+  json_t *argv;
+  TRY (json_get_array (args, "argv", &argv));
+  size_t n = json_array_size (argv);
+  if (n == 0 || n > ARGV_MAX)
+    return err_new (ERR_CORRUPT, "RH-WIRE-FIELD",
+                    "\"argv\" has %zu words, not 1 to %d", n, ARGV_MAX);
+  for (size_t i = 0; i < n; i++)
+    TRY (add_word (out, "", json_array_get (argv, i), "argv"));
+  *VEC_PUSH (&out->list) = NULL;
+  return NULL;
+}
+
+static struct err *
+get_env (const json_t *args, struct words *out)
+{
+  json_t *env = NULL, *value;
+  const char *name;
+  if (json_at (args, "env") != NULL)
+    TRY (json_get_object (args, "env", &env));
+  json_object_foreach (env, name, value)
+  {
+    if (*name == '\0' || strchr (name, '=') != NULL)
+      return err_new (ERR_CORRUPT, "RH-WIRE-FIELD",
+                      "\"env\" has a name that is none");
+    CLEANUP_FREE char *prefix = mem_printf ("%s=", name);
+    TRY (add_word (out, prefix, value, "env"));
+  }
+  *VEC_PUSH (&out->list) = NULL;
+  return NULL;
+}
+
+struct input {
+  unsigned char *data;
+  size_t len;
+};
+
+static void
+input_free (struct input *in)
+{
+  if (in->data != NULL)
+    explicit_bzero (in->data, in->len);
+  free (in->data);
+}
+
+static struct err *
+get_input (const json_t *args, struct input *out)
+{
+  const char *text;
+  TRY (json_opt_str (args, "input", NULL, &text));
+  return text == NULL ? NULL : text_unbase64 (text, &out->data, &out->len);
+}
+
+static json_t *
+blob (const struct buf *b)
+{
+  CLEANUP_FREE char *text = text_base64 (b->data, b->len);
+  return json_string (text);
+}
+
+static struct err *
+not_started (struct err *e)
+{
+  CLEANUP_ERR struct err *cause = e;
+  return err_remote (err_class_of (cause), "RH-AGENT-RUN", err_message (cause),
+                     "nothing was run",
+                     "install the program, or correct its name");
+}
+
+static struct err *
+run_run (struct verb_call *call, json_t **result)
+{
+  CLEANUP (words_free) struct words argv = { { NULL, 0, 0 } };
+  CLEANUP (words_free) struct words env = { { NULL, 0, 0 } };
+  CLEANUP (input_free) struct input input = { NULL, 0 };
+  int64_t timeout, max;
+  TRY (get_argv (call->args, &argv));
+  TRY (get_env (call->args, &env));
+  TRY (get_input (call->args, &input));
+  TRY (
+      json_opt_int (call->args, "timeout_ms", 1, TIMEOUT_MAX, 60000, &timeout));
+  TRY (
+      json_opt_int (call->args, "max_output", 1, OUTPUT_MAX, OUTPUT_MAX, &max));
+  struct spawn_job job = { .argv = (const char *const *)argv.list.v,
+                           .env = (const char *const *)env.list.v,
+                           .input = input.data,
+                           .input_len = input.len,
+                           .timeout_ms = (long)timeout,
+                           .max_output = (size_t)max,
+                           .cancelled = call->cancelled,
+                           .ctx = call->ctx };
+  CLEANUP (spawn_end_free) struct spawn_end end;
+  struct err *e = spawn_run (&job, &end);
+  if (e != NULL)
+    return not_started (e);
+  if (end.stopped)
+    return err_new (ERR_TRANSIENT, "RH-AGENT-CANCELLED",
+                    "the program was killed because the call was cancelled");
+  json_t *o = json_object ();
+  if (end.signal != 0)
+    json_object_set_new (o, "signal", json_integer (end.signal));
+  else
+    json_object_set_new (o, "status", json_integer (end.status));
+  json_object_set_new (o, "timed_out", json_boolean (end.timed_out));
+  json_object_set_new (o, "truncated", json_boolean (end.truncated));
+  json_object_set_new (o, "out", blob (&end.out));
+  json_object_set_new (o, "err", blob (&end.err));
+  *result = o;
+  return NULL;
+}
+
+/* --- http, announce
+ * ------------------------------------------------------------ */
+
+static struct err *
+run_http (struct verb_call *call, json_t **result)
+{
+  struct http_job job = { .url = NULL };
+  int64_t timeout, max;
+  TRY (json_get_str (call->args, "url", &job.url));
+  TRY (json_opt_str (call->args, "bind", NULL, &job.bind));
+  TRY (json_opt_str (call->args, "host", NULL, &job.host));
+  TRY (json_opt_int (call->args, "timeout_ms", 1, TIMEOUT_MAX, 5000, &timeout));
+  TRY (json_opt_int (call->args, "max", 0, BODY_MAX, 65536, &max));
+  job.timeout_ms = (long)timeout;
+  job.max = (size_t)max;
+  CLEANUP (http_answer_free) struct http_answer a;
+  TRY (http_get (&job, &a));
+  json_t *o = json_object ();
+  json_object_set_new (o, "status", json_integer (a.status));
+  json_object_set_new (o, "ms", json_integer (a.ms));
+  json_object_set_new (o, "body", blob (&a.body));
+  json_object_set_new (o, "truncated", json_boolean (a.truncated));
+  *result = o;
+  return NULL;
+}
+
+static struct err *
+run_announce (struct verb_call *call, json_t **result)
+{
+  const char *interface, *address;
+  int sent;
+  TRY (json_get_str (call->args, "interface", &interface));
+  TRY (json_get_str (call->args, "address", &address));
+  TRY (announce_address (interface, address, &sent));
+  *result = json_pack ("{s:i}", "sent", sent);
+  return NULL;
+}
+
+const struct verb verbs_host[] = {
+  { "facts", 0, run_facts },
+  { "space", 0, run_space },
+  { "run", 0, run_run },
+  { "http", 0, run_http },
+  { "announce", 0, run_announce },
+  { "sync", 0, run_sync },
+  { NULL, 0, NULL },
+};
