@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The journal's facts: the fold, and what lies around it. */
+#include "report/facts.h"
+
+#include "base/mem.h"
+#include "engine/engine.h"
+#include "exec/forecast.h"
+#include "exec/measure.h"
+#include "report/moved.h"
+#include "report/timeline.h"
+
+#include <string.h>
+#include <unistd.h>
+
+struct fold {
+  struct engine *engine;
+  struct measure *measure;
+  struct timeline *timeline;
+};
+
+static struct err *
+fold_record (void *ctx, const struct record *r, const char *line)
+{
+  struct fold *f = ctx;
+  struct effects none = { 0 };
+  struct event ev = {
+    .kind = EVENT_RECORD, .record = r, .replay = true, .time_ms = r->time_ms
+  };
+  TRY (err_wrap (engine_next (f->engine, &ev, &none),
+                 "while reading record %llu", (unsigned long long)r->seq));
+  effects_clear (&none);
+  measure_record (f->measure, r);
+  timeline_record (f->timeline, r, line);
+  return NULL;
+}
+
+char *
+facts_host_name (const struct plan_host *host, const char *seen)
+{
+  char self[256] = "";
+  if (seen != NULL)
+    return mem_strdup (seen);
+  if (strcmp (host->host, "local") == 0
+      && gethostname (self, sizeof self - 1) == 0)
+    return mem_strdup (self);
+  const char *at = strrchr (host->host, '@');
+  return mem_strdup (at != NULL ? at + 1 : host->host);
+}
+
+/* The host's own name, from whichever step has learnt it. */
+static const char *
+seen_name (const struct fold *f, const struct graph *g, const char *side)
+{
+  for (size_t i = 0; i < graph_len (g); i++) {
+    const json_t *r = engine_result (f->engine, graph_at (g, i)->id);
+    const json_t *host = json_object_get (r, side);
+    const char *name = json_string_value (json_object_get (host, "hostname"));
+    if (name != NULL)
+      return name;
+  }
+  return NULL;
+}
+
+static json_t *
+host_fact (const struct fold *f, const struct graph *g,
+           const struct plan_host *host, const char *side)
+{
+  CLEANUP_FREE char *name = facts_host_name (host, seen_name (f, g, side));
+  return json_pack ("{s:s, s:s, s:s*, s:s*}", "host", host->host, "name", name,
+                    "via", host->via, "machine_id", host->machine_id);
+}
+
+static void
+put_standing (json_t *o, const struct fold *f)
+{
+  const json_t *attention = engine_attention (f->engine);
+  enum request goal = engine_goal (f->engine);
+  json_object_set_new (o, "phase",
+                       json_string (phase_name (engine_phase (f->engine))));
+  json_object_set_new (o, "writer",
+                       json_string (writer_name (engine_writer (f->engine))));
+  json_object_set_new (o, "paused", json_boolean (engine_paused (f->engine)));
+  json_object_set_new (o, "in_step", json_boolean (engine_in_step (f->engine)));
+  json_object_set_new (o, "rounds", json_integer (engine_rounds (f->engine)));
+  json_object_set_new (
+      o, "goal",
+      goal == REQUEST_COUNT ? json_null () : json_string (request_name (goal)));
+  json_object_set_new (o, "attention",
+                       attention != NULL ? json_deep_copy (attention)
+                                         : json_null ());
+  if (engine_why (f->engine) != NULL)
+    json_object_set_new (o, "why", json_string (engine_why (f->engine)));
+}
+
+static void
+put_measures (json_t *o, const struct fold *f, const struct graph *g)
+{
+  bool opened = false;
+  int64_t ms = 0;
+  if (measure_downtime (f->measure, &opened, &ms)) {
+    json_object_set_new (o, "downtime_ms", json_integer (ms));
+    json_object_set_new (o, "downtime_opened", json_boolean (opened));
+  }
+  json_object_set_new (o, "back_ms",
+                       json_integer (forecast_back_ms (g, f->measure)));
+  if (engine_phase (f->engine) > PHASE_HOLDING)
+    return;
+  CLEANUP_FORECAST struct forecast now = { 0 };
+  forecast_make (g, f->measure, &now);
+  json_object_set_new (
+      o, "forecast_now",
+      json_pack ("{s:I, s:I, s:O}", "lower_ms", (json_int_t)now.lower_ms,
+                 "upper_ms", (json_int_t)now.upper_ms, "causes", now.causes));
+}
+
+static void
+put_plan (json_t *o, const struct facts_from *from, const struct fold *f)
+{
+  json_object_set_new (o, "name", json_string (plan_name (from->plan)));
+  json_object_set_new (o, "plan_hash", json_string (plan_hash (from->plan)));
+  json_object_set_new (o, "version", json_string (REHOME_VERSION));
+  if (from->plan_path != NULL)
+    json_object_set_new (o, "plan", json_string (from->plan_path));
+  json_object_set_new (o, "source",
+                       host_fact (f, from->graph, plan_source (from->plan),
+                                  "source"));
+  json_object_set_new (o, "target",
+                       host_fact (f, from->graph, plan_target (from->plan),
+                                  "target"));
+}
+
+static struct err *
+make (const struct facts_from *from, struct fold *f, json_t **out)
+{
+  TRY (store_each (from->store, 0, fold_record, f));
+  json_t *o = json_object ();
+  put_plan (o, from, f);
+  put_standing (o, f);
+  put_measures (o, f, from->graph);
+  timeline_put (f->timeline, f->engine, o);
+  moved_put (from->plan, from->graph, f->engine, o);
+  *out = o;
+  return NULL;
+}
+
+struct err *
+facts_make (const struct facts_from *from, json_t **out)
+{
+  struct fold f = {
+    .engine = engine_new (from->graph, plan_limits (from->plan)),
+    .measure = measure_new (from->graph),
+    .timeline = timeline_new (from->graph),
+  };
+  struct err *e = make (from, &f, out);
+  timeline_free (f.timeline);
+  measure_free (f.measure);
+  engine_free (f.engine);
+  return e;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Facts as words. */
+#include "report/words.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "engine/engine.h"
+#include "report/moved.h"
+#include "report/standing.h"
+
+#include <string.h>
+#include <time.h>
+
+char *
+words_of (const json_t *o, const char *key)
+{
+  const char *s = json_string_value (json_object_get (o, key));
+  return s != NULL ? text_escape (s, strlen (s)) : mem_strdup ("");
+}
+
+char *
+words_time (int64_t ms)
+{
+  char out[64];
+  struct tm tm;
+  time_t t = (time_t)(ms / 1000);
+  if (gmtime_r (&t, &tm) == NULL
+      || strftime (out, sizeof out, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+    return mem_strdup ("?");
+  return mem_strdup (out);
+}
+
+static bool
+has_opened (const json_t *facts)
+{
+  return json_is_true (json_object_get (facts, "downtime_opened"));
+}
+
+char *
+words_covers (const json_t *facts)
+{
+  const json_t *items = json_object_get (facts, "items");
+  size_t i, n = json_array_size (items), last = 0, before = 0;
+  json_t *item;
+  json_array_foreach (items, i, item)
+  {
+    const json_t *proof = json_object_get (item, "proof");
+    if (json_is_true (json_object_get (proof, "last")))
+      last++;
+    else if (json_is_true (json_object_get (proof, "before")))
+      before++;
+  }
+  if (!has_opened (facts))
+    return mem_printf ("0 lost is not claimed yet: the target has not taken "
+                       "over (%zu items in the plan, %zu compared so far)",
+                       n, last + before);
+  return mem_printf (
+      "0 lost covers every write acknowledged before the freeze in the "
+      "plan's %zu items: %zu compared again after the freeze was proven, %zu "
+      "compared before it alone, %zu without a comparison; what stays behind "
+      "is listed with its reason",
+      n, last, before, n - last - before);
+}
+
+static char *
+range (const json_t *forecast)
+{
+  CLEANUP_FREE char *lower = standing_duration (
+      json_integer_value (json_object_get (forecast, "lower_ms")));
+  CLEANUP_FREE char *upper = standing_duration (
+      json_integer_value (json_object_get (forecast, "upper_ms")));
+  return mem_printf ("%s to %s", lower, upper);
+}
+
+char *
+words_downtime (const json_t *facts)
+{
+  const json_t *forecast = json_object_get (facts, "forecast");
+  const json_t *downtime = json_object_get (facts, "downtime_ms");
+  if (downtime == NULL) {
+    forecast
+        = forecast != NULL ? forecast : json_object_get (facts, "forecast_now");
+    if (forecast == NULL)
+      return NULL;
+    CLEANUP_FREE char *r = range (forecast);
+    return mem_printf ("Downtime forecast: %s", r);
+  }
+  int64_t ms = json_integer_value (downtime);
+  CLEANUP_FREE char *took = standing_duration (ms);
+  if (forecast == NULL)
+    return mem_printf ("Downtime %s as the controller saw it", took);
+  CLEANUP_FREE char *r = range (forecast);
+  bool held
+      = ms >= json_integer_value (json_object_get (forecast, "lower_ms"))
+        && ms <= json_integer_value (json_object_get (forecast, "upper_ms"));
+  return mem_printf ("%s %s as the controller saw it; forecast %s: %s",
+                     has_opened (facts) ? "Downtime"
+                                        : "Downtime of the aborted cutover",
+                     took, r, held ? "held" : "missed");
+}
+
+static void
+add (struct buf *b, const char *text)
+{
+  if (b->len > 0)
+    err_free (buf_put_str (b, ", "));
+  err_free (buf_put_str (b, text));
+}
+
+static void
+add_count (struct buf *b, const json_t *o, const char *key, const char *name)
+{
+  int64_t n = moved_number (json_object_get (o, key));
+  if (n < 0)
+    return;
+  CLEANUP_FREE char *count = standing_count (n);
+  CLEANUP_FREE char *text = mem_printf ("%s %s", count, name);
+  add (b, text);
+}
+
+char *
+words_item (const json_t *item)
+{
+  CLEANUP_BUF struct buf b = BUF_INIT;
+  const json_t *moved = json_object_get (item, "moved");
+  const json_t *proof = json_object_get (item, "proof");
+  int64_t bytes = moved_number (json_object_get (moved, "bytes"));
+  const char *digest = json_string_value (json_object_get (proof, "digest"));
+  add_count (&b, moved, "files", "files sent");
+  if (bytes >= 0) {
+    CLEANUP_FREE char *text = standing_bytes (bytes);
+    add (&b, text);
+  }
+  add_count (&b, proof, "entries", "entries compared");
+  add_count (&b, proof, "users", "users");
+  add_count (&b, proof, "groups", "groups");
+  if (json_is_true (json_object_get (proof, "last")))
+    add (&b, "equal after the freeze");
+  else if (json_is_true (json_object_get (proof, "before")))
+    add (&b, "equal before the freeze");
+  else
+    add (&b, "no comparison yet");
+  if (digest != NULL) {
+    CLEANUP_FREE char *safe = text_escape (digest, strlen (digest));
+    CLEANUP_FREE char *text = mem_printf ("digest %s", safe);
+    add (&b, text);
+  }
+  return buf_steal_str (&b);
+}
+
+char *
+words_finding (const json_t *finding)
+{
+  CLEANUP_FREE char *code = words_of (finding, "code");
+  CLEANUP_FREE char *message = words_of (finding, "message");
+  CLEANUP_FREE char *step = words_of (finding, "step");
+  CLEANUP_FREE char *todo = words_of (finding, "todo");
+  return mem_printf ("%s%s%s%s%s (%s)", code, code[0] != '\0' ? ": " : "",
+                     message, todo[0] != '\0' ? "; " : "", todo, step);
+}
+
+const char *
+words_demands (const char *section)
+{
+  static const char *const table[][2] = {
+    { "covers", "S0.24, S1.4" }, { "downtime", "S0.7, S0.9" },
+    { "moved", "S0.15, S0.23" }, { "steps", "S0.33, S0.35" },
+    { "requests", "S0.34" },     { "chain", "S0.34" },
+    { "findings", "S0.27" },     { "left", "S0.39" },
+  };
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    if (strcmp (table[i][0], section) == 0)
+      return table[i][1];
+  return NULL;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Facts as words, for both forms of the report: sentences that must read the
+ * same in each.  Pure; strings are escaped for terminals; the caller frees. */
+#ifndef REHOME_REPORT_WORDS_H
+#define REHOME_REPORT_WORDS_H
+
+#include "wire/json.h"
+
+/* "What 0 lost covers": the first line of every report. */
+char *words_covers (const json_t *facts);
+/* "Downtime 3.2 s as the controller saw it; forecast 2.0 s to 5.8 s: held",
+ * or NULL before a cutover. */
+char *words_downtime (const json_t *facts);
+/* "20,123 files, 45 MB; all equal (sha256 1f3a...)". */
+char *words_item (const json_t *item);
+/* One finding, "CODE message (step)". */
+char *words_finding (const json_t *finding);
+/* "2026-11-21 02:00:01 UTC". */
+char *words_time (int64_t ms);
+/* A member of an object, escaped; "" where absent. */
+char *words_of (const json_t *o, const char *key);
+
+/* What of the source documents a section answers, "S0.34, S1.4", or NULL. */
+const char *words_demands (const char *section);
+
+#endif
