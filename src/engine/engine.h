@@ -34,25 +34,25 @@
 
 /* Phases, as in docs/STATES.md. */
 enum phase {
-  PHASE_PLANNED,    /* nothing done yet; writer: source */
-  PHASE_SEEDING,    /* preflight and first copy */
-  PHASE_SYNCING,    /* in step; rounds repeat */
-  PHASE_PROVING,    /* cutover asked for: proof before the freeze */
-  PHASE_HOLDING,    /* jobs awaited, source still serves */
-  PHASE_FREEZING,   /* writer: none */
+  PHASE_PLANNED,  /* nothing done yet; writer: source */
+  PHASE_SEEDING,  /* preflight and first copy */
+  PHASE_SYNCING,  /* in step; rounds repeat */
+  PHASE_PROVING,  /* cutover asked for: proof before the freeze */
+  PHASE_HOLDING,  /* jobs awaited, source still serves */
+  PHASE_FREEZING, /* writer: none */
   PHASE_FINAL,
   PHASE_VERIFYING,
-  PHASE_STARTING,   /* target starts behind the gate */
+  PHASE_STARTING, /* target starts behind the gate */
   PHASE_SMOKE,
   PHASE_SWITCHING,
   PHASE_OUTSIDE,
-  PHASE_OPENING,    /* pivot intent is durable; writer: target from its outcome */
-  PHASE_GUARDED,    /* writer: target */
+  PHASE_OPENING, /* pivot intent is durable; writer: target from its outcome */
+  PHASE_GUARDED, /* writer: target */
   PHASE_ACCEPTING,
   PHASE_ACCEPTED,
-  PHASE_ABORTING,   /* undoing, before the pivot */
-  PHASE_ABORTED,    /* source serves; the copy is kept; sync may go on */
-  PHASE_STUCK,      /* an undo failed: locks and fences kept */
+  PHASE_ABORTING, /* undoing, before the pivot */
+  PHASE_ABORTED,  /* source serves; the copy is kept; sync may go on */
+  PHASE_STUCK,    /* an undo failed: locks and fences kept */
   PHASE_COUNT
 };
 const char *phase_name (enum phase p);
@@ -65,8 +65,8 @@ enum request {
   REQUEST_CUTOVER, /* sync first where needed, then cut over */
   REQUEST_ABORT,
   REQUEST_ACCEPT,
-  REQUEST_PAUSE,   /* at the next step boundary */
-  REQUEST_RESUME,  /* also: try again what needs attention */
+  REQUEST_PAUSE,  /* at the next step boundary */
+  REQUEST_RESUME, /* also: try again what needs attention */
   REQUEST_COUNT
 };
 const char *request_name (enum request r);
@@ -166,8 +166,8 @@ const char *engine_why (const struct engine *e);
  * message, safe, todo, and "step" where one failed), or NULL.  Where checks
  * blocked, "findings" lists them all: [{"step", "code", ...}]. */
 const json_t *engine_attention (const struct engine *e);
-/* When the first freeze step was begun (ms since the epoch), 0 where nothing
- * is frozen; and when the pivot's outcome was recorded, 0 before. */
+/* Of the last cutover: when the first freeze step was begun (ms since the
+ * epoch), and when the pivot's outcome was recorded; 0 before. */
 int64_t engine_frozen_at (const struct engine *e);
 int64_t engine_opened_at (const struct engine *e);
 /* How many rounds have ended, how many cutovers were begun. */
@@ -178,7 +178,13 @@ unsigned engine_cutovers (const struct engine *e);
 json_t *engine_describe (const struct engine *e);
 /* The recorded result of the last successful run of a step, or NULL. */
 const json_t *engine_result (const struct engine *e, const char *step);
-enum step_state { STEP_WAITING, STEP_RUNNING, STEP_DONE, STEP_FAILED, STEP_UNDONE };
+enum step_state {
+  STEP_WAITING,
+  STEP_RUNNING,
+  STEP_DONE,
+  STEP_FAILED,
+  STEP_UNDONE
+};
 enum step_state engine_step (const struct engine *e, const char *step,
                              uint32_t *attempt);
 

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Phase records, and the legs of a phase: which stage its steps are in. */
+#include "engine/state.h"
+
+#include <string.h>
+
+enum stage
+state_stage (const struct engine *e)
+{
+  return phase_legs (e->phase)->stage[e->leg];
+}
+
+bool
+leg_collects (const struct engine *e)
+{
+  enum stage s = state_stage (e);
+  return s == STAGE_PREFLIGHT || s == STAGE_RECHECK;
+}
+
+static bool
+all_done (const struct engine *e, enum stage s)
+{
+  for (size_t i = e->first_of[s]; i < e->first_of[s + 1]; i++)
+    if (e->steps[i].mark != MARK_DONE)
+      return false;
+  return true;
+}
+
+bool
+leg_done (const struct engine *e)
+{
+  return phase_legs (e->phase)->n > 0 && all_done (e, state_stage (e));
+}
+
+bool
+leg_failed (const struct engine *e)
+{
+  enum stage s = state_stage (e);
+  for (size_t i = e->first_of[s]; i < e->first_of[s + 1]; i++)
+    if (e->steps[i].mark == MARK_FAILED)
+      return true;
+  return false;
+}
+
+/* What was prepared stays so; everything else is done anew in each pass. */
+void
+leg_begin (struct engine *e)
+{
+  enum stage s = state_stage (e);
+  for (size_t i = e->first_of[s]; i < e->first_of[s + 1]; i++) {
+    struct progress *p = &e->steps[i];
+    if (s != STAGE_PREPARE || p->mark != MARK_DONE)
+      p->mark = MARK_WAITING;
+    p->tries = 0;
+    p->wait = false;
+  }
+}
+
+void
+leg_advance (struct engine *e)
+{
+  while (e->leg + 1 < phase_legs (e->phase)->n && leg_done (e)) {
+    e->leg++;
+    leg_begin (e);
+  }
+}
+
+/* The steps of a cutover begin with a clean sheet. */
+static void
+begin_cutover (struct engine *e)
+{
+  e->frozen_at = e->opened_at = e->ended_at = 0;
+  e->measured = e->abort_asked = false;
+  for (size_t i = e->first_of[STAGE_HOLD]; i < e->first_of[STAGE_PIVOT + 1];
+       i++)
+  {
+    struct progress *p = &e->steps[i];
+    p->first_intent = 0;
+    p->closed = p->failed = false;
+  }
+}
+
+static void
+begin_abort (struct engine *e)
+{
+  for (size_t i = 0; i < e->n; i++) {
+    e->steps[i].undo_tries = 0;
+    e->steps[i].undo_failed = false;
+  }
+}
+
+/* The request that was worked on has ended; `resume` takes up what did not
+ * end well, but never begins a cutover anew that froze the source. */
+static void
+end_request (struct engine *e, enum why why)
+{
+  bool again = why == WHY_FAILED || why == WHY_BLOCKED;
+  e->stopped = again ? e->goal : NO_REQUEST;
+  e->goal = NO_REQUEST;
+}
+
+static void
+enter_syncing (struct engine *e, enum phase from, enum why why)
+{
+  if (from != PHASE_SEEDING)
+    end_request (e, why);
+}
+
+static void
+enter_aborted (struct engine *e, enum phase from, const struct record *r)
+{
+  e->goal = e->stopped = NO_REQUEST;
+  if (from == PHASE_ABORTING && e->frozen_at != 0)
+    e->ended_at = r->time_ms;
+}
+
+static void
+enter (struct engine *e, enum phase from, const struct record *r)
+{
+  enum phase to = e->phase;
+  if (to == PHASE_SEEDING)
+    e->back = from == PHASE_ABORTED ? PHASE_ABORTED : PHASE_PLANNED;
+  else if (to == PHASE_PLANNED
+           || (to == PHASE_ABORTED && from != PHASE_ABORTING))
+    end_request (e, e->why);
+  else if (to == PHASE_SYNCING)
+    enter_syncing (e, from, e->why);
+  else if (to == PHASE_PROVING)
+    e->cutovers++;
+  else if (to == PHASE_HOLDING)
+    begin_cutover (e);
+  else if (to == PHASE_ABORTING)
+    begin_abort (e);
+  else if (to == PHASE_ABORTED)
+    enter_aborted (e, from, r);
+  else if (to == PHASE_GUARDED || to == PHASE_ACCEPTED || to == PHASE_STUCK)
+    e->goal = e->stopped = NO_REQUEST;
+}
+
+static void
+explain (struct engine *e)
+{
+  if (e->why == WHY_DOWNTIME_LIMIT)
+    attention_limit (e);
+  if (e->why == WHY_UNDO_FAILED)
+    attention_stuck (e);
+  if (e->why == WHY_CANCELLED)
+    attention_clear (e);
+}
+
+static int
+phase_from_name (const char *name, enum phase *out)
+{
+  for (unsigned i = 0; i < PHASE_COUNT; i++)
+    if (strcmp (name, phase_name ((enum phase)i)) == 0) {
+      *out = (enum phase)i;
+      return 0;
+    }
+  return -1;
+}
+
+static struct err *
+find_transition (const struct engine *e, const struct record *r,
+                 const struct transition **out)
+{
+  const char *from, *to, *why;
+  enum phase p, q;
+  enum why w;
+  TRY (json_get_str (r->data, "from", &from));
+  TRY (json_get_str (r->data, "to", &to));
+  TRY (json_get_str (r->data, "why", &why));
+  if (phase_from_name (from, &p) != 0 || phase_from_name (to, &q) != 0
+      || why_from_name (why, &w) != 0)
+    return fold_bad (r, "names a phase or a reason that does not exist");
+  *out = transition_find (p, q, w);
+  if (p != e->phase)
+    return fold_bad (r, "leaves a phase that the migration is not in");
+  if (*out == NULL || w == WHY_PIVOT)
+    return fold_bad (r, "is a transition that the table does not have");
+  return NULL;
+}
+
+struct err *
+fold_phase (struct engine *e, const struct record *r)
+{
+  const struct transition *t = NULL;
+  TRY (find_transition (e, r, &t));
+  e->phase = t->to;
+  e->why = t->why;
+  e->has_why = true;
+  e->leg = 0;
+  if (t->sets_writer)
+    e->writer = t->writer;
+  enter (e, t->from, r);
+  explain (e);
+  if (phase_legs (e->phase)->n > 0) {
+    leg_begin (e);
+    leg_advance (e);
+  }
+  return NULL;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The state machine's tables. */
+#include "engine/phases.h"
+
+#include <string.h>
+
+static const char *const phase_names[PHASE_COUNT] = {
+  [PHASE_PLANNED] = "planned",     [PHASE_SEEDING] = "seeding",
+  [PHASE_SYNCING] = "syncing",     [PHASE_PROVING] = "proving",
+  [PHASE_HOLDING] = "holding",     [PHASE_FREEZING] = "freezing",
+  [PHASE_FINAL] = "final",         [PHASE_VERIFYING] = "verifying",
+  [PHASE_STARTING] = "starting",   [PHASE_SMOKE] = "smoke",
+  [PHASE_SWITCHING] = "switching", [PHASE_OUTSIDE] = "outside",
+  [PHASE_OPENING] = "opening",     [PHASE_GUARDED] = "guarded",
+  [PHASE_ACCEPTING] = "accepting", [PHASE_ACCEPTED] = "accepted",
+  [PHASE_ABORTING] = "aborting",   [PHASE_ABORTED] = "aborted",
+  [PHASE_STUCK] = "stuck",
+};
+
+static const char *const why_names[WHY_COUNT] = {
+  [WHY_REQUEST] = "request",     [WHY_DONE] = "done",
+  [WHY_BLOCKED] = "blocked",     [WHY_FAILED] = "failed",
+  [WHY_CANCELLED] = "cancelled", [WHY_DOWNTIME_LIMIT] = "downtime-limit",
+  [WHY_PIVOT] = "pivot",         [WHY_NOT_OPENED] = "not-opened",
+  [WHY_UNDONE] = "undone",       [WHY_UNDO_FAILED] = "undo-failed",
+  [WHY_REPLANNED] = "replanned",
+};
+
+static const struct phase_legs legs[PHASE_COUNT] = {
+  [PHASE_SEEDING] = { 2, { STAGE_PREFLIGHT, STAGE_PREPARE } },
+  [PHASE_SYNCING] = { 1, { STAGE_ROUND } },
+  [PHASE_PROVING]
+  = { 4, { STAGE_ROUND, STAGE_PROVE, STAGE_RECHECK, STAGE_ROUND } },
+  [PHASE_HOLDING] = { 1, { STAGE_HOLD } },
+  [PHASE_FREEZING] = { 1, { STAGE_FREEZE } },
+  [PHASE_FINAL] = { 1, { STAGE_FINAL } },
+  [PHASE_VERIFYING] = { 1, { STAGE_VERIFY } },
+  [PHASE_STARTING] = { 1, { STAGE_START } },
+  [PHASE_SMOKE] = { 1, { STAGE_INSIDE } },
+  [PHASE_SWITCHING] = { 1, { STAGE_SWITCH } },
+  [PHASE_OUTSIDE] = { 2, { STAGE_OUTSIDE, STAGE_PIVOT } },
+  [PHASE_OPENING] = { 2, { STAGE_PIVOT, STAGE_OPEN } },
+  [PHASE_GUARDED] = { 1, { STAGE_GUARD } },
+  [PHASE_ACCEPTING] = { 1, { STAGE_ACCEPT } },
+};
+
+#define OPERATOR "operator"
+#define CONTROLLER "controller"
+#define STEPS_DONE "every step of the phase is done"
+#define BLOCKED "every check was made; what they found is shown"
+#define STOPPED "no step is running"
+#define ABORTS "the pivot's intent is not recorded"
+
+#define KEEP false, WRITER_SOURCE
+#define ABORT_FROM(p)                                               \
+  { p, PHASE_ABORTING, WHY_FAILED, CONTROLLER, ABORTS, KEEP },      \
+      { p, PHASE_ABORTING, WHY_REQUEST, OPERATOR, ABORTS, KEEP },   \
+  {                                                                 \
+    p, PHASE_ABORTING, WHY_DOWNTIME_LIMIT, CONTROLLER, ABORTS, KEEP \
+  }
+#define NEXT(p, q) { p, q, WHY_DONE, CONTROLLER, STEPS_DONE, KEEP }
+
+static const struct transition table[] = {
+  { PHASE_PLANNED, PHASE_SEEDING, WHY_REQUEST, OPERATOR, "sync or cutover",
+    KEEP },
+  { PHASE_ABORTED, PHASE_SEEDING, WHY_REQUEST, OPERATOR, "sync or cutover",
+    KEEP },
+  { PHASE_SYNCING, PHASE_SEEDING, WHY_REPLANNED, CONTROLLER,
+    "the plan was replaced, and a step of it was never done", KEEP },
+  { PHASE_SEEDING, PHASE_PLANNED, WHY_BLOCKED, CONTROLLER, BLOCKED, KEEP },
+  { PHASE_SEEDING, PHASE_PLANNED, WHY_FAILED, CONTROLLER, STOPPED, KEEP },
+  { PHASE_SEEDING, PHASE_PLANNED, WHY_CANCELLED, OPERATOR, STOPPED, KEEP },
+  { PHASE_SEEDING, PHASE_ABORTED, WHY_BLOCKED, CONTROLLER, BLOCKED, KEEP },
+  { PHASE_SEEDING, PHASE_ABORTED, WHY_FAILED, CONTROLLER, STOPPED, KEEP },
+  { PHASE_SEEDING, PHASE_ABORTED, WHY_CANCELLED, OPERATOR, STOPPED, KEEP },
+  NEXT (PHASE_SEEDING, PHASE_SYNCING),
+  { PHASE_SYNCING, PHASE_PROVING, WHY_REQUEST, OPERATOR,
+    "cutover; no step is running", KEEP },
+  { PHASE_PROVING, PHASE_SYNCING, WHY_BLOCKED, CONTROLLER, BLOCKED, KEEP },
+  { PHASE_PROVING, PHASE_SYNCING, WHY_FAILED, CONTROLLER, STOPPED, KEEP },
+  { PHASE_PROVING, PHASE_SYNCING, WHY_CANCELLED, OPERATOR, STOPPED, KEEP },
+  NEXT (PHASE_PROVING, PHASE_HOLDING),
+  { PHASE_HOLDING, PHASE_ABORTING, WHY_FAILED, CONTROLLER, ABORTS, KEEP },
+  { PHASE_HOLDING, PHASE_ABORTING, WHY_REQUEST, OPERATOR, ABORTS, KEEP },
+  NEXT (PHASE_HOLDING, PHASE_FREEZING),
+  NEXT (PHASE_FREEZING, PHASE_FINAL),
+  ABORT_FROM (PHASE_FREEZING),
+  NEXT (PHASE_FINAL, PHASE_VERIFYING),
+  ABORT_FROM (PHASE_FINAL),
+  NEXT (PHASE_VERIFYING, PHASE_STARTING),
+  ABORT_FROM (PHASE_VERIFYING),
+  NEXT (PHASE_STARTING, PHASE_SMOKE),
+  ABORT_FROM (PHASE_STARTING),
+  NEXT (PHASE_SMOKE, PHASE_SWITCHING),
+  ABORT_FROM (PHASE_SMOKE),
+  NEXT (PHASE_SWITCHING, PHASE_OUTSIDE),
+  ABORT_FROM (PHASE_SWITCHING),
+  { PHASE_OUTSIDE, PHASE_OPENING, WHY_PIVOT, CONTROLLER,
+    "every proof and every smoke check of this cutover passed", KEEP },
+  ABORT_FROM (PHASE_OUTSIDE),
+  { PHASE_OPENING, PHASE_ABORTING, WHY_NOT_OPENED, CONTROLLER,
+    "a probe says for certain that the target was never opened", KEEP },
+  NEXT (PHASE_OPENING, PHASE_GUARDED),
+  { PHASE_GUARDED, PHASE_ACCEPTING, WHY_REQUEST, OPERATOR, "accept", KEEP },
+  NEXT (PHASE_ACCEPTING, PHASE_ACCEPTED),
+  { PHASE_ABORTING, PHASE_SYNCING, WHY_UNDONE, CONTROLLER,
+    "no freeze step was begun, and no operator asked", KEEP },
+  { PHASE_ABORTING, PHASE_ABORTED, WHY_UNDONE, CONTROLLER,
+    "every step that had begun is undone", true, WRITER_SOURCE },
+  { PHASE_ABORTING, PHASE_STUCK, WHY_UNDO_FAILED, CONTROLLER,
+    "what does not depend on the failed undo is undone", KEEP },
+  { PHASE_STUCK, PHASE_ABORTING, WHY_REQUEST, OPERATOR, "resume or abort",
+    KEEP },
+};
+
+const struct writer_change writer_frozen
+    = { PHASE_FREEZING, "the first intent of a freeze step", WRITER_NONE };
+const struct writer_change writer_opened
+    = { PHASE_OPENING, "the outcome of a pivot step", WRITER_TARGET };
+
+const char *
+phase_name (enum phase p)
+{
+  return (unsigned)p < PHASE_COUNT ? phase_names[p] : "?";
+}
+
+const char *
+why_name (enum why w)
+{
+  return (unsigned)w < WHY_COUNT ? why_names[w] : "?";
+}
+
+int
+why_from_name (const char *name, enum why *out)
+{
+  for (unsigned i = 0; i < WHY_COUNT; i++)
+    if (strcmp (name, why_names[i]) == 0) {
+      *out = (enum why)i;
+      return 0;
+    }
+  return -1;
+}
+
+const struct phase_legs *
+phase_legs (enum phase p)
+{
+  return &legs[p];
+}
+
+const struct transition *
+transition_at (size_t i)
+{
+  return i < sizeof table / sizeof *table ? &table[i] : NULL;
+}
+
+const struct transition *
+transition_find (enum phase from, enum phase to, enum why why)
+{
+  const struct transition *t;
+  for (size_t i = 0; (t = transition_at (i)) != NULL; i++)
+    if (t->from == from && t->to == to && t->why == why)
+      return t;
+  return NULL;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state machine as data: the phases' legs (which stages they run) and the
+ * table of transitions.  docs/STATES.md is printed from it (tests/sim/
+ * print-states), the fold takes no other way, and the simulator counts how
+ * often each was taken.
+ */
+#ifndef REHOME_ENGINE_PHASES_H
+#define REHOME_ENGINE_PHASES_H
+
+#include "engine/engine.h"
+
+#include <stddef.h>
+
+#define PHASE_LEGS_MAX 4
+
+/* The stages that a phase runs, in their order. */
+struct phase_legs {
+  size_t n;
+  enum stage stage[PHASE_LEGS_MAX];
+};
+const struct phase_legs *phase_legs (enum phase p);
+
+/* Why a phase ends: the `why` of a phase record, or the record that does it. */
+enum why {
+  WHY_REQUEST,        /* an operator asked */
+  WHY_DONE,           /* all its steps are done */
+  WHY_BLOCKED,        /* checks found something */
+  WHY_FAILED,         /* a step failed for good */
+  WHY_CANCELLED,      /* an operator asked to stop */
+  WHY_DOWNTIME_LIMIT, /* frozen for too long */
+  WHY_PIVOT,          /* the intent of the pivot step itself, no phase record */
+  WHY_NOT_OPENED,     /* the pivot failed, and the probe is sure of it */
+  WHY_UNDONE,         /* everything is as it was */
+  WHY_UNDO_FAILED,    /* something could not be undone */
+  WHY_REPLANNED,      /* the plan was replaced */
+  WHY_COUNT
+};
+const char *why_name (enum why w);
+int why_from_name (const char *name, enum why *out);
+
+struct transition {
+  enum phase from, to;
+  enum why why;
+  const char *who;   /* operator, controller */
+  const char *guard; /* what must hold besides, for people */
+  bool sets_writer;
+  enum writer writer; /* from then on, where sets_writer */
+};
+const struct transition *transition_at (size_t i); /* NULL behind the last */
+const struct transition *transition_find (enum phase from, enum phase to,
+                                          enum why why);
+
+/* The writer changes inside two phases, by the record of a step. */
+struct writer_change {
+  enum phase phase;
+  const char *record; /* for people */
+  enum writer writer;
+};
+extern const struct writer_change writer_frozen; /* first freeze intent */
+extern const struct writer_change writer_opened; /* the pivot's outcome */
+
+#endif

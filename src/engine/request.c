@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What operators may ask for in which phase, and what it changes. */
+#include "engine/state.h"
+
+#include <string.h>
+
+static const char *const request_names[REQUEST_COUNT] = {
+  [REQUEST_SYNC] = "sync",   [REQUEST_CUTOVER] = "cutover",
+  [REQUEST_ABORT] = "abort", [REQUEST_ACCEPT] = "accept",
+  [REQUEST_PAUSE] = "pause", [REQUEST_RESUME] = "resume",
+};
+
+const char *
+request_name (enum request r)
+{
+  return (unsigned)r < REQUEST_COUNT ? request_names[r] : "none";
+}
+
+int
+request_from_name (const char *name, enum request *out)
+{
+  for (unsigned i = 0; i < REQUEST_COUNT; i++)
+    if (strcmp (name, request_names[i]) == 0) {
+      *out = (enum request)i;
+      return 0;
+    }
+  return -1;
+}
+
+bool
+state_in_window (enum phase p)
+{
+  return p >= PHASE_HOLDING && p <= PHASE_OUTSIDE;
+}
+
+bool
+state_frozen_phase (enum phase p)
+{
+  return p >= PHASE_FREEZING && p <= PHASE_OPENING;
+}
+
+static bool
+past_pivot (enum phase p)
+{
+  return p >= PHASE_OPENING && p <= PHASE_ACCEPTED;
+}
+
+static struct err *
+past (const char *what)
+{
+  return err_advise (
+      err_new (ERR_REFUSED, "RH-ENGINE-PASTPIVOT",
+               "%s is not possible any more: the target was opened, or may "
+               "have been",
+               what),
+      "the target has the data, or gets it when the opening has succeeded",
+      "see `rehome status`");
+}
+
+static struct err *
+busy (const struct engine *e)
+{
+  return err_advise (err_new (ERR_REFUSED, "RH-ENGINE-BUSY",
+                              "this cannot be asked for in phase %s",
+                              phase_name (e->phase)),
+                     "what is under way goes on",
+                     "wait for it with `rehome watch`, or `rehome abort`");
+}
+
+static bool
+has_pivot (const struct engine *e)
+{
+  for (size_t i = 0; i < e->n; i++)
+    if (state_step (e, i)->cls == STEP_PIVOT)
+      return true;
+  return false;
+}
+
+static struct err *
+refuse_sync (const struct engine *e)
+{
+  bool ok = e->phase == PHASE_PLANNED || e->phase == PHASE_SEEDING
+            || e->phase == PHASE_SYNCING || e->phase == PHASE_ABORTED;
+  if (ok && e->goal != REQUEST_ABORT)
+    return NULL;
+  return past_pivot (e->phase) ? past ("a sync") : busy (e);
+}
+
+static struct err *
+refuse_cutover (const struct engine *e)
+{
+  if (!has_pivot (e))
+    return err_new (ERR_REFUSED, "RH-ENGINE-NOPIVOT",
+                    "the plan has nothing that takes writes on the target: "
+                    "there is nothing to cut over");
+  bool ok = e->phase == PHASE_PLANNED || e->phase == PHASE_SEEDING
+            || e->phase == PHASE_SYNCING || e->phase == PHASE_ABORTED;
+  if (ok && e->goal != REQUEST_ABORT)
+    return NULL;
+  return past_pivot (e->phase) ? past ("another cutover") : busy (e);
+}
+
+static struct err *
+refuse_abort (const struct engine *e)
+{
+  if (past_pivot (e->phase))
+    return past ("an abort");
+  if (e->phase == PHASE_PLANNED || e->phase == PHASE_ABORTED)
+    return err_advise (err_new (ERR_REFUSED, "RH-ENGINE-NOTHING",
+                                "there is nothing to abort"),
+                       "the source serves", NULL);
+  return e->phase == PHASE_ABORTING ? busy (e) : NULL;
+}
+
+static struct err *
+refuse_accept (const struct engine *e)
+{
+  if (e->phase == PHASE_GUARDED || e->phase == PHASE_ACCEPTING)
+    return NULL;
+  return err_advise (err_new (ERR_REFUSED, "RH-ENGINE-NOTGUARDED",
+                              "only a move that is guarded can be accepted; "
+                              "this one is %s",
+                              phase_name (e->phase)),
+                     NULL, "see `rehome status`");
+}
+
+static struct err *
+refuse_pause (const struct engine *e)
+{
+  if (!state_frozen_phase (e->phase) && e->phase != PHASE_ABORTING)
+    return NULL;
+  return err_advise (err_new (ERR_REFUSED, "RH-ENGINE-NOPAUSE",
+                              "there is no pause while the source is frozen: "
+                              "nobody is served"),
+                     "it goes on, or goes back at the downtime limit",
+                     "`rehome abort` goes back now");
+}
+
+static struct err *
+refuse_resume (const struct engine *e)
+{
+  (void)e;
+  return NULL;
+}
+
+static struct err *(*const refusals[REQUEST_COUNT]) (const struct engine *) = {
+  [REQUEST_SYNC] = refuse_sync,   [REQUEST_CUTOVER] = refuse_cutover,
+  [REQUEST_ABORT] = refuse_abort, [REQUEST_ACCEPT] = refuse_accept,
+  [REQUEST_PAUSE] = refuse_pause, [REQUEST_RESUME] = refuse_resume,
+};
+
+struct err *
+request_refused (const struct engine *e, enum request r)
+{
+  return refusals[r](e);
+}
+
+static void
+try_again (struct engine *e)
+{
+  if (phase_legs (e->phase)->n == 0)
+    return;
+  enum stage s = state_stage (e);
+  for (size_t i = e->first_of[s]; i < e->first_of[s + 1]; i++)
+    if (e->steps[i].mark == MARK_FAILED) {
+      e->steps[i].mark = MARK_WAITING;
+      e->steps[i].tries = 0;
+    }
+}
+
+static void
+work_on (struct engine *e, enum request goal)
+{
+  bool idle = e->goal == NO_REQUEST;
+  e->goal = goal;
+  e->stopped = NO_REQUEST;
+  if (e->phase == PHASE_SYNCING && idle && state_open_count (e) == 0)
+    leg_begin (e);
+  else if (e->phase == PHASE_SYNCING || e->phase == PHASE_ACCEPTING)
+    try_again (e);
+}
+
+/* A second `sync` does not take back a cutover that was asked for. */
+static void
+take_sync (struct engine *e)
+{
+  if (e->goal != REQUEST_CUTOVER)
+    work_on (e, REQUEST_SYNC);
+}
+
+static void
+take_abort (struct engine *e)
+{
+  if (e->phase == PHASE_SYNCING)
+    e->goal = e->stopped = NO_REQUEST;
+  else
+    e->goal = REQUEST_ABORT;
+  e->abort_asked = state_in_window (e->phase) || e->phase == PHASE_STUCK;
+}
+
+static void
+take_resume (struct engine *e)
+{
+  if (e->phase == PHASE_STUCK)
+    e->goal = REQUEST_ABORT;
+  else if (e->stopped != NO_REQUEST)
+    work_on (e, e->stopped);
+  else if (e->phase == PHASE_GUARDED)
+    try_again (e);
+}
+
+static void
+take (struct engine *e, enum request r)
+{
+  e->paused = r == REQUEST_PAUSE;
+  if (r == REQUEST_PAUSE)
+    return;
+  if (e->phase != PHASE_OPENING)
+    attention_clear (e);
+  if (r == REQUEST_SYNC)
+    take_sync (e);
+  else if (r == REQUEST_CUTOVER || r == REQUEST_ACCEPT)
+    work_on (e, r);
+  else if (r == REQUEST_ABORT)
+    take_abort (e);
+  else
+    take_resume (e);
+}
+
+/* A request that came too late is recorded and changes nothing. */
+struct err *
+fold_request (struct engine *e, const struct record *r)
+{
+  const char *name;
+  enum request request;
+  TRY (json_get_str (r->data, "request", &name));
+  if (request_from_name (name, &request) != 0)
+    return NULL; /* other requests are other layers' */
+  struct err *refused CLEANUP_ERR = request_refused (e, request);
+  if (refused == NULL)
+    take (e, request);
+  return NULL;
+}
