@@ -15,7 +15,7 @@
 enum { LINKS_MAX = 40, PARENT_MODE = 0755 };
 
 struct way {
-  const struct chase *how;
+  bool make;
   const char *path; /* for messages */
   int at;           /* O_PATH, a directory */
   char *rest;       /* components still to go */
@@ -60,7 +60,7 @@ static struct err *
 follow (struct way *w, const char *name, const struct stat *st)
 {
   bool trusted = st->st_uid == 0 || st->st_uid == geteuid ();
-  if (w->how->strict || !trusted || ++w->links > LINKS_MAX)
+  if (!trusted || ++w->links > LINKS_MAX)
     return refused (w, name);
   char target[PATH_MAX];
   ssize_t n = readlinkat (w->at, name, target, sizeof target - 1);
@@ -94,7 +94,7 @@ step (struct way *w, const char *name)
 {
   int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   int next = openat (w->at, name, flags);
-  if (next < 0 && errno == ENOENT && w->how->make) {
+  if (next < 0 && errno == ENOENT && w->make) {
     TRY (make (w, name));
     next = openat (w->at, name, flags);
   }
@@ -139,8 +139,7 @@ has_dots (const char *path)
 }
 
 struct err *
-chase_parent (const char *path, const struct chase *how, int *dirfd,
-              char **leaf)
+chase_parent (const char *path, bool make_missing, int *dirfd, char **leaf)
 {
   *dirfd = -1;
   *leaf = NULL;
@@ -150,7 +149,7 @@ chase_parent (const char *path, const struct chase *how, int *dirfd,
                     "'%s' is not an absolute path without '..'", shown);
   }
   CLEANUP (way_free)
-  struct way w = { .how = how, .path = path, .at = -1 };
+  struct way w = { .make = make_missing, .path = path, .at = -1 };
   size_t len = strlen (path);
   while (len > 1 && path[len - 1] == '/')
     len--;

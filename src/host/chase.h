@@ -13,16 +13,11 @@
 
 #include <stdbool.h>
 
-struct chase {
-  bool strict; /* no symbolic link at all on the way */
-  bool make;   /* directories that are missing are made: root's, 0755 */
-};
-
-/* *dirfd: readable, close-on-exec, the caller's.  *leaf: the last component,
+/* With `make` directories that are missing are made: this user's, 0755.
+ * *dirfd: readable, close-on-exec, the caller's.  *leaf: the last component,
  * newly allocated; "." for "/" itself.
  * "RH-PATH-ESCAPE": not absolute, or a ".." in it; "RH-PATH-SYMLINK": a link
  * that is not to be trusted; "RH-PATH-OPEN" with err_errno. */
-struct err *chase_parent (const char *path, const struct chase *how, int *dirfd,
-                          char **leaf);
+struct err *chase_parent (const char *path, bool make, int *dirfd, char **leaf);
 
 #endif
