@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "wire/json.h"
+#include "wire/stream.h"
 
 #include <stdbool.h>
 
@@ -25,6 +26,11 @@ struct port_ops {
                        const char *verb_in, const json_t *args_in,
                        void (*tick) (void *ctx, const json_t *progress),
                        void *ctx, json_t **result_out, json_t **result_in);
+  /* Calls a verb and gives what it streams to `to`, in the caller's thread; a
+   * sink that fails cancels the call.  Calls without a taker drop the
+   * stream.  May be NULL in tests. */
+  struct err *(*read) (struct port *p, const char *verb, const json_t *args,
+                       const struct sink *to, json_t **result);
 };
 
 struct port {
@@ -35,5 +41,15 @@ struct port {
 /* Calls with no progress; `args` is stolen (also on error). */
 struct err *port_call (struct port *p, const char *verb, json_t *args,
                        json_t **result);
+
+/* Reads the stream of a verb; `args` is stolen (also on error). */
+struct err *port_read (struct port *p, const char *verb, json_t *args,
+                       const struct sink *to, json_t **result);
+
+/* For this thread: asked about five times a second while a call or a pipe
+ * runs; once it says true the call is cancelled and ends with
+ * "RH-AGENT-CANCELLED" (NULL: never asked). */
+void port_cancel_hook (bool (*cancelled) (void *ctx), void *ctx);
+bool port_is_cancelled (void);
 
 #endif

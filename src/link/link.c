@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A link to the agent on one host; see link.h. */
+#include "link/link.h"
+
+#include "base/mem.h"
+#include "link/binary.h"
+#include "link/conn.h"
+#include "link/pipe.h"
+#include "link/ssh.h"
+
+#include <signal.h>
+#include <string.h>
+
+struct link {
+  struct port port; /* first: a port of ours is a link */
+  struct conn *control;
+  struct conn *data;
+};
+
+static struct link *
+of (struct port *p)
+{
+  return (struct link *)p;
+}
+
+/* A claim counts for a connection, so each of the two makes it. */
+static struct err *
+link_call (struct port *p, const char *verb, const json_t *args,
+           void (*tick) (void *ctx, const json_t *progress), void *ctx,
+           json_t **result)
+{
+  struct link *l = of (p);
+  TRY (pipe_call (l->control, verb, args, NULL, tick, ctx, result));
+  if (strcmp (verb, "fence.claim") != 0)
+    return NULL;
+  CLEANUP_JSON json_t *again = NULL;
+  struct err *e = pipe_call (l->data, verb, args, NULL, NULL, NULL, &again);
+  if (e != NULL) {
+    json_decref (*result);
+    *result = NULL;
+  }
+  return e;
+}
+
+static struct err *
+link_read (struct port *p, const char *verb, const json_t *args,
+           const struct sink *to, json_t **result)
+{
+  return pipe_call (of (p)->data, verb, args, to, NULL, NULL, result);
+}
+
+static struct err *link_pipe (struct port *from, const char *verb_out,
+                              const json_t *args_out, struct port *to,
+                              const char *verb_in, const json_t *args_in,
+                              void (*tick) (void *ctx, const json_t *progress),
+                              void *ctx, json_t **result_out,
+                              json_t **result_in);
+
+static const struct port_ops ops
+    = { .call = link_call, .pipe = link_pipe, .read = link_read };
+
+static struct err *
+link_pipe (struct port *from, const char *verb_out, const json_t *args_out,
+           struct port *to, const char *verb_in, const json_t *args_in,
+           void (*tick) (void *ctx, const json_t *progress), void *ctx,
+           json_t **result_out, json_t **result_in)
+{
+  if (from->ops != &ops || to->ops != &ops)
+    return err_new (ERR_BUG, "RH-LINK-STREAM",
+                    "a stream between ports of two kinds");
+  return pipe_join (of (from)->data, verb_out, args_out, of (to)->data, verb_in,
+                    args_in, tick, ctx, result_out, result_in);
+}
+
+static const char *
+told (const json_t *hello, const char *key)
+{
+  const char *s = json_string_value (json_at (hello, key));
+  return s != NULL ? s : "";
+}
+
+static struct err *
+identity (const struct link_where *w, const json_t *hello)
+{
+  const char *id = told (hello, "machine_id");
+  if (w->machine_id == NULL || strcmp (w->machine_id, id) == 0)
+    return NULL;
+  return err_advise (
+      err_new (ERR_REFUSED, "RH-LINK-IDENTITY",
+               "%s is the machine %s (%s); the plan was made for %s", w->host,
+               id, told (hello, "hostname"), w->machine_id),
+      "nothing was changed on that machine",
+      "see which machine answers under this name; if it is the right one, "
+      "plan again");
+}
+
+/* Behind one name may stand several machines. */
+static struct err *
+same_machine (const struct link_where *w, const json_t *a, const json_t *b)
+{
+  if (strcmp (told (a, "machine_id"), told (b, "machine_id")) == 0
+      && strcmp (told (a, "boot_id"), told (b, "boot_id")) == 0)
+    return NULL;
+  return err_advise (
+      err_new (ERR_REFUSED, "RH-LINK-IDENTITY",
+               "two connections to %s reached two machines, %s and %s", w->host,
+               told (a, "machine_id"), told (b, "machine_id")),
+      "nothing was changed on either", "give an address that is one machine's");
+}
+
+static struct err *
+connect_both (struct link *l, const struct link_where *w,
+              const struct ssh_names *names, const struct binary *agent)
+{
+  TRY (conn_open (w, names, agent, &l->control));
+  TRY (identity (w, conn_hello (l->control)));
+  TRY (conn_open (w, names, agent, &l->data));
+  TRY (same_machine (w, conn_hello (l->control), conn_hello (l->data)));
+  return NULL;
+}
+
+static void
+disconnect (struct link *l)
+{
+  conn_close (l->data);
+  conn_close (l->control);
+  l->data = l->control = NULL;
+}
+
+static struct err *
+connect_remote (struct link *l, const struct link_where *w)
+{
+  CLEANUP (ssh_names_clear) struct ssh_names names = { 0 };
+  CLEANUP (binary_clear) struct binary agent = { 0 };
+  TRY (binary_read (w->agent_path, &agent));
+  TRY (ssh_resolve (w, &names));
+  struct err *e = connect_both (l, w, &names, &agent);
+  if (e == NULL || strcmp (err_code (e), "RH-LINK-LOST") != 0)
+    return e;
+  /* The last session of another link may have removed the agent just when
+   * ours was to start: once more. */
+  err_free (e);
+  disconnect (l);
+  return connect_both (l, w, &names, &agent);
+}
+
+struct err *
+link_open (const struct link_where *where, struct link **out)
+{
+  struct link *l = mem_alloc (sizeof *l);
+  struct err *e;
+  signal (SIGPIPE, SIG_IGN); /* a peer that is gone is an error value */
+  l->port.ops = &ops;
+  l->port.name = where->name;
+  if (strcmp (where->host, "local") == 0) {
+    e = connect_both (l, where, NULL, NULL);
+  } else {
+    e = connect_remote (l, where);
+  }
+  if (e != NULL) {
+    link_close (l);
+    return e;
+  }
+  *out = l;
+  return NULL;
+}
+
+void
+link_close (struct link *l)
+{
+  if (l == NULL)
+    return;
+  disconnect (l);
+  free (l);
+}
+
+struct port *
+link_port (struct link *l)
+{
+  return &l->port;
+}
+
+const json_t *
+link_hello (const struct link *l)
+{
+  return conn_hello (l->control);
+}
+
+bool
+link_alive (struct link *l)
+{
+  return conn_alive (l->control) && conn_alive (l->data);
+}

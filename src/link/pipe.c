@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Waiting for calls, one or two that are joined; see pipe.h. */
+#include "link/pipe.h"
+
+#include "link/port.h"
+
+#include <string.h>
+#include <time.h>
+
+#define POLL_MS 200
+/* How long a cancelled call may take to end before it is given up. */
+#define GIVE_UP_MS 60000
+#define GRANT ((uint64_t)1 << 20)
+
+/* One end, and what was taken out of its request for handling without the
+ * lock. */
+struct side {
+  struct conn *conn;
+  struct request req;
+  bool begun;
+  bool cancelled;
+  int64_t since; /* when it was cancelled */
+  struct piece *pieces;
+  bool ended;
+  bool done;
+  uint64_t credit;
+  json_t *tick;
+};
+
+static int64_t
+now_ms (void)
+{
+  struct timespec t;
+  clock_gettime (CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void
+drop_pieces (struct side *s)
+{
+  while (s->pieces != NULL) {
+    struct piece *p = s->pieces;
+    s->pieces = p->next;
+    piece_free (p);
+  }
+}
+
+static void
+side_clear (struct side *s)
+{
+  if (s->begun)
+    conn_forget (s->conn, &s->req);
+  drop_pieces (s);
+  json_decref (s->tick);
+  request_clear (&s->req);
+}
+
+static struct err *
+side_begin (struct side *s, struct conn *c, struct monitor *m, const char *verb,
+            const json_t *args)
+{
+  s->conn = c;
+  request_init (&s->req, m);
+  TRY (conn_begin (c, verb, args, &s->req));
+  s->begun = true;
+  return NULL;
+}
+
+static void
+side_cancel (struct side *s)
+{
+  if (s->cancelled || s->done)
+    return;
+  s->cancelled = true;
+  s->since = now_ms ();
+  conn_send (s->conn, FRAME_CANCEL, s->req.id, 0, NULL, 0);
+}
+
+/* With the lock held. */
+static bool
+has_news (const struct side *s, bool want_credit)
+{
+  const struct request *r = &s->req;
+  return r->pieces != NULL || r->tick != NULL || r->done != s->done
+         || r->ended != s->ended || (want_credit && r->credit > 0);
+}
+
+/* With the lock held. */
+static void
+take_news (struct side *s, bool want_credit)
+{
+  struct request *r = &s->req;
+  s->pieces = r->pieces;
+  r->pieces = NULL;
+  r->last = &r->pieces;
+  s->tick = r->tick;
+  r->tick = NULL;
+  s->ended = r->ended;
+  s->done = r->done;
+  if (want_credit) {
+    s->credit = r->credit;
+    r->credit = 0;
+  }
+}
+
+/* A call that was cancelled and does not end is given up. */
+static void
+give_up (struct side *s)
+{
+  if (!s->cancelled || s->done || now_ms () - s->since < GIVE_UP_MS)
+    return;
+  conn_forget (s->conn, &s->req);
+  s->begun = false;
+  request_lose (&s->req, err_new (ERR_TRANSIENT, "RH-LINK-STUCK",
+                                  "a cancelled call did not end within %d s",
+                                  GIVE_UP_MS / 1000));
+}
+
+/* Lets the sender send `n` bytes more. */
+static void
+grant (struct side *s, uint64_t n)
+{
+  while (n > 0 && !s->done) {
+    uint32_t step = n < GRANT ? (uint32_t)n : (uint32_t)GRANT;
+    pthread_mutex_lock (&s->req.monitor->lock);
+    s->req.window += step;
+    pthread_mutex_unlock (&s->req.monitor->lock);
+    conn_send (s->conn, FRAME_CREDIT, s->req.id, step, NULL, 0);
+    n -= step;
+  }
+}
+
+static void
+report (struct side *s, pipe_tick_fn *tick, void *ctx)
+{
+  CLEANUP_JSON json_t *now = STEAL (s->tick);
+  if (now != NULL && tick != NULL)
+    tick (ctx, now);
+}
+
+/* Gives the stream of a single call away. */
+static struct err *
+deliver (struct side *s, const struct sink *to, uint64_t *owed)
+{
+  struct err *e = NULL;
+  while (s->pieces != NULL) {
+    struct piece *p = s->pieces;
+    s->pieces = p->next;
+    if (to != NULL && e == NULL && !s->cancelled)
+      e = to->put (to->ctx, p->body, p->len);
+    *owed += p->len;
+    piece_free (p);
+  }
+  if (*owed >= GRANT) {
+    grant (s, *owed);
+    *owed = 0;
+  }
+  return e;
+}
+
+static void
+wait_one (struct side *s)
+{
+  struct monitor *m = s->req.monitor;
+  pthread_mutex_lock (&m->lock);
+  if (!has_news (s, false))
+    monitor_wait (m, POLL_MS);
+  take_news (s, false);
+  pthread_mutex_unlock (&m->lock);
+}
+
+/* Waits for the end of a call; *e has the sink's error, if there is one. */
+static void
+follow (struct side *s, const struct sink *to, pipe_tick_fn *tick, void *ctx,
+        struct err **e)
+{
+  uint64_t owed = 0;
+  while (!s->done) {
+    wait_one (s);
+    report (s, tick, ctx);
+    struct err *failed = deliver (s, *e == NULL ? to : NULL, &owed);
+    if (failed != NULL)
+      *e = failed;
+    if (failed != NULL || port_is_cancelled ())
+      side_cancel (s);
+    give_up (s);
+  }
+}
+
+struct err *
+pipe_call (struct conn *c, const char *verb, const json_t *args,
+           const struct sink *to, pipe_tick_fn *tick, void *ctx,
+           json_t **result)
+{
+  CLEANUP (monitor_clear) struct monitor m;
+  monitor_init (&m);
+  CLEANUP (side_clear) struct side s = { 0 };
+  CLEANUP_ERR struct err *sink_error = NULL;
+  *result = NULL;
+  TRY (side_begin (&s, c, &m, verb, args));
+  follow (&s, to, tick, ctx, &sink_error);
+  if (sink_error != NULL)
+    return STEAL (sink_error);
+  if (s.req.error != NULL)
+    return STEAL (s.req.error);
+  *result = STEAL (s.req.result);
+  return NULL;
+}
+
+static void
+wait_both (struct side *a, struct side *b)
+{
+  struct monitor *m = a->req.monitor;
+  pthread_mutex_lock (&m->lock);
+  if (!has_news (a, false) && !has_news (b, true))
+    monitor_wait (m, POLL_MS);
+  take_news (a, false);
+  take_news (b, true);
+  pthread_mutex_unlock (&m->lock);
+}
+
+/* Passes on what has come: bytes one way, credit the other. */
+static void
+pass (struct side *a, struct side *b, bool *end_sent)
+{
+  uint64_t dropped = 0;
+  while (a->pieces != NULL) {
+    struct piece *p = a->pieces;
+    a->pieces = p->next;
+    if (b->done || b->cancelled)
+      dropped += p->len;
+    else
+      conn_send (b->conn, FRAME_DATA, b->req.id, 0, p->body, p->len);
+    piece_free (p);
+  }
+  if (a->ended && !*end_sent) {
+    *end_sent = true;
+    if (!b->done)
+      conn_send (b->conn, FRAME_END, b->req.id, 0, NULL, 0);
+  }
+  drop_pieces (b); /* a receiver has nothing to say here */
+  grant (a, b->credit + dropped);
+  b->credit = 0;
+}
+
+/* Both streams begin with the same credit, which is not to be passed on. */
+static void
+skip_first_credit (struct side *b)
+{
+  pthread_mutex_lock (&b->req.monitor->lock);
+  b->req.credit -= STREAM_CREDIT;
+  pthread_mutex_unlock (&b->req.monitor->lock);
+}
+
+static void
+join_both (struct side *a, struct side *b, pipe_tick_fn *tick, void *ctx)
+{
+  bool end_sent = false;
+  while (!a->done || !b->done) {
+    wait_both (a, b);
+    pass (a, b, &end_sent);
+    /* One measure at a time: the sender's, then the receiver's. */
+    report (a, tick, ctx);
+    report (b, a->ended ? tick : NULL, ctx);
+    bool failed = (a->done && a->req.error != NULL)
+                  || (b->done && b->req.error != NULL);
+    if (failed || port_is_cancelled ()) {
+      side_cancel (a);
+      side_cancel (b);
+    }
+    give_up (a);
+    give_up (b);
+  }
+}
+
+/* The error that ended first is the cause of the other. */
+static struct err *
+first_cause (struct side *a, struct side *b)
+{
+  struct side *first = a->req.rank < b->req.rank ? a : b;
+  struct side *second = first == a ? b : a;
+  if (first->req.error != NULL)
+    return STEAL (first->req.error);
+  return second->req.error != NULL ? STEAL (second->req.error) : NULL;
+}
+
+struct err *
+pipe_join (struct conn *from, const char *verb_out, const json_t *args_out,
+           struct conn *to, const char *verb_in, const json_t *args_in,
+           pipe_tick_fn *tick, void *ctx, json_t **result_out,
+           json_t **result_in)
+{
+  CLEANUP (monitor_clear) struct monitor m;
+  monitor_init (&m);
+  CLEANUP (side_clear) struct side a = { 0 };
+  CLEANUP (side_clear) struct side b = { 0 };
+  *result_out = *result_in = NULL;
+  TRY (side_begin (&b, to, &m, verb_in, args_in));
+  skip_first_credit (&b);
+  struct err *e = side_begin (&a, from, &m, verb_out, args_out);
+  if (e != NULL) {
+    side_cancel (&b);
+    CLEANUP_ERR struct err *ignored = NULL;
+    follow (&b, NULL, NULL, NULL, &ignored);
+    return e;
+  }
+  join_both (&a, &b, tick, ctx);
+  TRY (first_cause (&a, &b));
+  *result_out = STEAL (a.req.result);
+  *result_in = STEAL (b.req.result);
+  return NULL;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A host as providers see it; see port.h. */
+#include "link/port.h"
+
+static _Thread_local bool (*hook) (void *ctx);
+static _Thread_local void *hook_ctx;
+
+struct err *
+port_call (struct port *p, const char *verb, json_t *args, json_t **result)
+{
+  CLEANUP_JSON json_t *owned = args;
+  CLEANUP_JSON json_t *got = NULL;
+  TRY (p->ops->call (p, verb, owned, NULL, NULL, &got));
+  if (result != NULL)
+    *result = STEAL (got);
+  return NULL;
+}
+
+struct err *
+port_read (struct port *p, const char *verb, json_t *args,
+           const struct sink *to, json_t **result)
+{
+  CLEANUP_JSON json_t *owned = args;
+  CLEANUP_JSON json_t *got = NULL;
+  if (p->ops->read == NULL)
+    return err_new (ERR_BUG, "RH-LINK-STREAM", "%s cannot stream", p->name);
+  TRY (p->ops->read (p, verb, owned, to, &got));
+  if (result != NULL)
+    *result = STEAL (got);
+  return NULL;
+}
+
+void
+port_cancel_hook (bool (*cancelled) (void *ctx), void *ctx)
+{
+  hook = cancelled;
+  hook_ctx = ctx;
+}
+
+bool
+port_is_cancelled (void)
+{
+  return hook != NULL && hook (hook_ctx);
+}
