@@ -80,10 +80,10 @@ lost (void)
 static struct err *
 keep_noise (struct push *p, const struct buf *line)
 {
-  if (line->len == 0 || p->noise.len > 2000)
+  if (line->len == 0 || p->noise.len > 300)
     return NULL;
   CLEANUP_FREE char *shown = text_escape ((const char *)line->data,
-                                          line->len < 500 ? line->len : 500);
+                                          line->len < 300 ? line->len : 300);
   return buf_printf (&p->noise, "%s%s", p->noise.len > 0 ? " / " : "", shown);
 }
 
@@ -97,6 +97,7 @@ push_await (struct push *p)
     struct err *e = frame_read_line (p->from, NOISE_MAX, &line, &eof);
     if (e != NULL && strcmp (err_code (e), "RH-LIMIT") == 0) {
       err_free (e);
+      TRY (keep_noise (p, &line));
       break;
     }
     TRY (e);
@@ -111,10 +112,15 @@ push_await (struct push *p)
     if (skipped > NOISE_MAX)
       break;
   }
-  return err_new (ERR_REFUSED, "RH-LINK-NOISE",
-                  "the login printed more than %zu bytes before the agent "
-                  "could be started: %s",
-                  NOISE_MAX, (char *)p->noise.data);
+  TRY (buf_put (&p->noise, "", 0));
+  return err_advise (
+      err_new (ERR_REFUSED, "RH-LINK-NOISE",
+               "the login printed more than %zu bytes before the agent could "
+               "be started: %s",
+               NOISE_MAX, (char *)p->noise.data),
+      "nothing was done on that host, nothing was changed",
+      "let the login's shell print nothing when it has no terminal "
+      "(/etc/profile, ~/.bashrc)");
 }
 
 static struct err *
