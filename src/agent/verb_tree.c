@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs of trees: arguments checked, then handed to src/tree. */
+#include "agent/verb.h"
+
+#include "agent/fence.h"
+#include "base/mem.h"
+#include "tree/list.h"
+#include "tree/receive.h"
+#include "tree/send.h"
+#include "tree/usage.h"
+
+#include <string.h>
+#include <sys/resource.h>
+
+/* What most verbs take. */
+struct common {
+  char *root;
+  char *index_dir; /* NULL without `migration` */
+  const char *index;
+  struct filter *filter;
+  struct paths force;
+  struct idmaps maps;
+  struct tree_watch watch;
+};
+
+static void
+common_clear (struct common *c)
+{
+  free (c->root);
+  free (c->index_dir);
+  filter_free (c->filter);
+  paths_free (&c->force);
+  idmaps_free (&c->maps);
+}
+
+/* A walk holds one descriptor for each level of the tree. */
+static void
+raise_files (void)
+{
+  struct rlimit r;
+  if (getrlimit (RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max
+      && r.rlim_cur < 8192) {
+    r.rlim_cur = r.rlim_max < 8192 ? r.rlim_max : 8192;
+    setrlimit (RLIMIT_NOFILE, &r);
+  }
+}
+
+static struct err *
+read_index (const json_t *args, bool required, struct common *c)
+{
+  const char *id;
+  TRY (json_opt_str (args, "migration", NULL, &id));
+  TRY (json_opt_str (args, "index", NULL, &c->index));
+  if (id == NULL && c->index == NULL && !required)
+    return NULL;
+  TRY (json_get_str (args, "migration", &id));
+  TRY (json_get_str (args, "index", &c->index));
+  TRY (fence_check_id (id));
+  c->index_dir = mem_printf ("%s/%s/index", fence_state_dir (), id);
+  return NULL;
+}
+
+static struct err *
+read_root (const json_t *args, struct common *c)
+{
+  size_t len;
+  TRY (json_get_bytes (args, "root", &c->root, &len));
+  while (len > 1 && c->root[len - 1] == '/')
+    c->root[--len] = 0;
+  if (c->root[0] != '/')
+    return err_new (ERR_CORRECT, "RH-TREE-ROOT", "the root is not absolute");
+  return NULL;
+}
+
+static struct err *
+read_common (struct verb_call *call, bool index, struct common *c)
+{
+  const json_t *args = call->args;
+  int64_t of_files;
+  uint64_t of_bytes = 0;
+  raise_files ();
+  TRY (read_root (args, c));
+  TRY (read_index (args, index, c));
+  TRY (filter_read (json_at (args, "exclude"), &c->filter));
+  TRY (paths_read (json_at (args, "force"), c->root, &c->force));
+  TRY (idmap_read (json_at (args, "uids"), &c->maps.uids));
+  TRY (idmap_read (json_at (args, "gids"), &c->maps.gids));
+  TRY (json_opt_int (args, "of_files", 0, INT64_MAX, 0, &of_files));
+  if (json_at (args, "of_bytes") != NULL)
+    TRY (json_get_u64 (args, "of_bytes", &of_bytes));
+  c->watch = (struct tree_watch){ .tick = call->progress,
+                                  .cancelled = call->cancelled,
+                                  .ctx = call->ctx,
+                                  .of_files = (uint64_t)of_files,
+                                  .of_bytes = of_bytes };
+  return NULL;
+}
+
+static struct err *
+run_usage (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  TRY (read_common (call, false, &c));
+  return tree_usage (c.root, c.filter, &c.watch, result);
+}
+
+static struct err *
+run_send (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  struct tree_send a = { 0 };
+  TRY (read_common (call, true, &c));
+  TRY (json_get_int (call->args, "round", 0, INT32_MAX, &a.round));
+  TRY (json_opt_bool (call->args, "base", false, &a.base));
+  TRY (json_opt_bool (call->args, "listing", false, &a.listing));
+  TRY (json_opt_bool (call->args, "final", false, &a.final));
+  a.root = c.root;
+  a.filter = c.filter;
+  a.force = &c.force;
+  a.index_dir = c.index_dir;
+  a.index = c.index;
+  return tree_send (&a, call->out, &c.watch, result);
+}
+
+static struct err *
+run_receive (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  CLEANUP_FREE char *aside = NULL;
+  struct tree_receive a = { 0 };
+  int64_t limit;
+  size_t len;
+  TRY (read_common (call, true, &c));
+  TRY (json_opt_bool (call->args, "seed", false, &a.seed));
+  TRY (json_opt_bool (call->args, "overwrite", false, &a.overwrite));
+  TRY (json_opt_int (call->args, "delete_limit", 0, INT64_MAX, 1000, &limit));
+  if (json_at (call->args, "aside") != NULL)
+    TRY (json_get_bytes (call->args, "aside", &aside, &len));
+  a.root = c.root;
+  a.filter = c.filter;
+  a.maps = &c.maps;
+  a.index_dir = c.index_dir;
+  a.index = c.index;
+  a.aside = aside;
+  a.delete_limit = (uint64_t)limit;
+  return tree_receive (&a, call->in, &c.watch, result);
+}
+
+static struct err *
+run_commit (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  int64_t round;
+  (void)result;
+  TRY (read_index (call->args, true, &c));
+  TRY (json_get_int (call->args, "round", 0, INT32_MAX, &round));
+  return tree_commit (c.index_dir, c.index, round);
+}
+
+static struct err *
+run_drop (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  (void)result;
+  TRY (read_index (call->args, true, &c));
+  return tree_drop (c.index_dir, c.index);
+}
+
+static struct err *
+read_mode (const json_t *args, bool *full)
+{
+  const char *mode;
+  TRY (json_opt_str (args, "mode", "full", &mode));
+  *full = strcmp (mode, "full") == 0;
+  if (!*full && strcmp (mode, "quick") != 0)
+    return err_new (ERR_CORRECT, "RH-WIRE-FIELD",
+                    "\"mode\" is \"full\" or \"quick\"");
+  return NULL;
+}
+
+static struct inventory_args
+inventory_of (const struct common *c, bool full)
+{
+  return (struct inventory_args){ .root = c->root,
+                                  .filter = c->filter,
+                                  .force = &c->force,
+                                  .index_dir = c->index_dir,
+                                  .index = c->index,
+                                  .full = full };
+}
+
+static struct err *
+run_list (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  struct tree_list a = { 0 };
+  bool full;
+  TRY (json_opt_bool (call->args, "baseline", false, &a.baseline));
+  TRY (read_common (call, a.baseline, &c));
+  TRY (read_mode (call->args, &full));
+  a.what = inventory_of (&c, full);
+  return tree_list (&a, call->out, &c.watch, result);
+}
+
+static struct err *
+run_compare (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  struct tree_compare a = { 0 };
+  bool full;
+  int64_t limit;
+  TRY (read_common (call, false, &c));
+  TRY (read_mode (call->args, &full));
+  TRY (json_opt_int (call->args, "limit", 0, 10000, 20, &limit));
+  a.what = inventory_of (&c, full);
+  a.maps = &c.maps;
+  a.limit = (size_t)limit;
+  return tree_compare (&a, call->in, &c.watch, result);
+}
+
+static struct err *
+run_manifest (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  const char *single;
+  TRY (read_index (call->args, true, &c));
+  TRY (json_opt_str (call->args, "single", "-", &single));
+  return tree_manifest (c.index_dir, c.index, single, call->out, result);
+}
+
+const struct verb verbs_tree[] = {
+  { "tree.usage", 0, run_usage },
+  { "tree.send", VERB_OUT, run_send },
+  { "tree.receive", VERB_IN, run_receive },
+  { "tree.commit", 0, run_commit },
+  { "tree.list", VERB_OUT, run_list },
+  { "tree.compare", VERB_IN, run_compare },
+  { "tree.manifest", VERB_OUT, run_manifest },
+  { "tree.drop", 0, run_drop },
+  { NULL, 0, NULL },
+};

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is in the way, and the marks. */
+#include "tree/claim.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "host/durable.h"
+#include "tree/index.h"
+#include "tree/walk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define ASIDE_TRIES 100
+
+/* True where the mark is there and names this root. */
+static bool
+is_marked (const char *mark, const char *root)
+{
+  CLEANUP_FD int fd = open (mark, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0)
+    return false;
+  size_t n = strlen (root);
+  CLEANUP_FREE char *have = mem_alloc (n + 2);
+  ssize_t got = read (fd, have, n + 1);
+  return got == (ssize_t)n && memcmp (have, root, n) == 0;
+}
+
+/* The first name in a directory that counts as content, or NULL. */
+static struct err *
+first_name (int parent, const char *leaf, char **out)
+{
+  *out = NULL;
+  CLEANUP_FD int fd = tree_open (parent, leaf, O_RDONLY | O_DIRECTORY);
+  DIR *d = fd >= 0 ? fdopendir (fd) : NULL;
+  if (d == NULL)
+    return err_sys (errno, "RH-TREE-ROOT", "cannot open \"%s\"", leaf);
+  fd = -1;
+  for (struct dirent *e; *out == NULL && (e = readdir (d)) != NULL;)
+    if (strcmp (e->d_name, ".") != 0 && strcmp (e->d_name, "..") != 0
+        && strcmp (e->d_name, TREE_TMP) != 0
+        && strcmp (e->d_name, "lost+found") != 0)
+      *out = mem_strdup (e->d_name);
+  closedir (d);
+  return NULL;
+}
+
+static struct err *
+in_way (const struct tree_receive *a, const char *name)
+{
+  CLEANUP_FREE char *shown = text_escape (name, strlen (name));
+  CLEANUP_FREE char *where
+      = mem_printf ("%s%s%s", a->root, *shown != 0 ? "/" : "", shown);
+  return err_advise (
+      err_new (ERR_BLOCKED, "RH-TREE-INWAY",
+               "content is in the way on the target: %s", where),
+      "nothing was changed",
+      "move it away, or say overwrite: true at the item; what is there is "
+      "then kept aside");
+}
+
+/* Renames the root to `to` in `dir`, under the first free name. */
+static int
+move_to (const struct claim *c, int dir, const char *name, const char *where,
+         char **kept)
+{
+  for (int i = 0; i < ASIDE_TRIES; i++) {
+    CLEANUP_FREE char *to = i == 0 ? mem_strdup (name)
+                                   : mem_printf ("%s.%d", name, i + 1);
+    if (renameat2 (c->parent, c->leaf, dir, to, RENAME_NOREPLACE) == 0) {
+      *kept = mem_printf ("%s/%s", where, to);
+      fsync (dir);
+      fsync (c->parent);
+      return 0;
+    }
+    if (errno != EEXIST)
+      return errno;
+  }
+  return EEXIST;
+}
+
+static struct err *
+move_aside (const struct tree_receive *a, struct claim *c)
+{
+  int bad = EXDEV;
+  if (a->aside != NULL) {
+    TRY (durable_mkdirs (a->aside, 0700));
+    CLEANUP_FD int dir = open (a->aside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bad = dir < 0 ? errno : move_to (c, dir, a->index, a->aside,
+                                     &c->kept_aside);
+  }
+  if (bad == EXDEV) { /* another filesystem: beside it */
+    CLEANUP_FREE char *name = mem_printf (".%s.rehome-aside", c->leaf);
+    CLEANUP_FREE char *where
+        = mem_strndup (a->root, (size_t)(c->leaf - a->root) - 1);
+    bad = move_to (c, c->parent, name, where, &c->kept_aside);
+  }
+  if (bad == 0)
+    return NULL;
+  return err_advise (err_sys (bad, "RH-TREE-ASIDE",
+                              "cannot move %s aside", a->root),
+                     "nothing was changed",
+                     bad == EBUSY ? "it is a mount point: empty it by hand"
+                                  : NULL);
+}
+
+/* What lies at the root, and whether it may stay. */
+static struct err *
+look (const struct tree_receive *a, struct claim *c)
+{
+  struct tree_entry e;
+  int bad = tree_stat (c->parent, c->leaf, &e, NULL);
+  if (bad != 0 && bad != ENOENT)
+    return err_sys (bad, "RH-TREE-ROOT", "cannot look at %s", a->root);
+  c->fresh = bad == ENOENT;
+  if (c->fresh || is_marked (c->own, a->root))
+    return NULL;
+  CLEANUP_FREE char *name = NULL;
+  if (e.type == TREE_DIR) {
+    TRY (first_name (c->parent, c->leaf, &name));
+    c->fresh = name == NULL;
+  }
+  if (c->fresh)
+    return NULL;
+  if (!a->seed || !a->overwrite)
+    return in_way (a, name != NULL ? name : "");
+  TRY (move_aside (a, c));
+  c->fresh = true;
+  return NULL;
+}
+
+static struct err *
+open_parent (const char *root, struct claim *c)
+{
+  struct err *e = tree_open_parent (root, &c->parent, &c->leaf);
+  if (e == NULL || err_errno (e) != ENOENT)
+    return e;
+  err_free (e);
+  CLEANUP_FREE char *parent
+      = mem_strndup (root, tree_path_leaf (root, strlen (root)));
+  TRY (durable_mkdirs (parent, 0755));
+  return tree_open_parent (root, &c->parent, &c->leaf);
+}
+
+struct err *
+claim_take (const struct tree_receive *a, struct claim *c)
+{
+  *c = (struct claim){ .parent = -1 };
+  TRY (index_path (a->index_dir, a->index, "own", &c->own));
+  TRY (index_path (a->index_dir, a->index, "busy", &c->busy));
+  TRY (open_parent (a->root, c));
+  TRY (look (a, c));
+  c->interrupted = is_marked (c->busy, a->root);
+  TRY (durable_mkdirs (a->index_dir, 0700));
+  TRY (durable_put (c->own, a->root, strlen (a->root)));
+  return durable_put (c->busy, a->root, strlen (a->root));
+}
+
+struct err *
+claim_done (struct claim *c)
+{
+  if (unlink (c->busy) < 0 && errno != ENOENT)
+    return err_sys (errno, "RH-TREE-WRITE", "cannot remove %s", c->busy);
+  return NULL;
+}
+
+void
+claim_clear (struct claim *c)
+{
+  if (c->parent >= 0)
+    close (c->parent);
+  free (c->kept_aside);
+  free (c->own);
+  free (c->busy);
+}

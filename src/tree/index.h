@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The index of an item on one side: what was there when, in canonical order,
+ * with digests.  A file of a header, encoded entries and a trailer with count
+ * and checksum; written beside, fsynced and renamed, so that it is whole or
+ * not there.
+ *
+ * Threads: one at a time.
+ */
+#ifndef REHOME_TREE_INDEX_H
+#define REHOME_TREE_INDEX_H
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "tree/entry.h"
+
+struct index_writer;
+/* Begins `path`.part; the directory is made where missing. */
+struct err *index_create (const char *path, struct index_writer **out);
+/* Entries come in canonical order. */
+struct err *index_put (struct index_writer *w, const struct tree_entry *e);
+/* Makes it durable under its name. */
+struct err *index_finish (struct index_writer *w);
+/* Frees; what was not finished is removed. */
+void index_writer_free (struct index_writer *w);
+static inline void
+cleanup_index_writer_ (struct index_writer **w)
+{
+  index_writer_free (*w);
+}
+#define CLEANUP_INDEX_WRITER CLEANUP (cleanup_index_writer_)
+
+struct index;
+/* *out is NULL where there is no such file; "RH-TREE-INDEX" (corrupt) where
+ * it is broken.  The whole checksum is verified here. */
+struct err *index_open (const char *path, struct index **out);
+/* The same of bytes that stay the caller's. */
+struct err *index_open_bytes (const void *bytes, size_t len,
+                              struct index **out);
+/* The next entry, or NULL at the end; borrows from the index. */
+struct err *index_next (struct index *x, const struct tree_entry **out);
+/* Goes on to the entry with this path: NULL where there is none.  Entries on
+ * the way are passed to `skipped` (may be NULL). */
+struct err *index_seek (struct index *x, const char *path, size_t len,
+                        struct err *(*skipped) (void *ctx,
+                                                const struct tree_entry *e),
+                        void *ctx, const struct tree_entry **out);
+/* The rest, through `skipped`. */
+struct err *index_drain (struct index *x,
+                         struct err *(*skipped) (void *ctx,
+                                                 const struct tree_entry *e),
+                         void *ctx);
+uint64_t index_count (const struct index *x);
+void index_free (struct index *x);
+static inline void
+cleanup_index_ (struct index **x)
+{
+  index_free (*x);
+}
+#define CLEANUP_INDEX CLEANUP (cleanup_index_)
+
+/* DIR/NAME.SUFFIX; the caller frees.  A name with "/" or a leading dot is
+ * "RH-TREE-INDEX". */
+struct err *index_path (const char *dir, const char *name, const char *suffix,
+                        char **out);
+
+#endif

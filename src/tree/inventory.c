@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inventory: a walk, two indexes, and a ring of entries being read. */
+#include "tree/inventory.h"
+
+#include "base/mem.h"
+#include "tree/detail.h"
+#include "tree/index.h"
+#include "tree/links.h"
+#include "tree/readers.h"
+#include "tree/walk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+
+#define WINDOW 256
+
+struct slot {
+  struct entry_box box;
+  struct read_job job;
+  bool read;
+};
+
+struct inventory {
+  struct inventory_args a;
+  struct tree_watch *watch;
+  struct walk *walk;
+  struct index *seen, *acked; /* NULL: none */
+  struct index_writer *save;  /* NULL: not saved */
+  struct readers *readers;    /* made when the first file is to be read */
+  struct links links;
+  struct detail detail;
+  struct slot ring[WINDOW];
+  size_t head, count;
+  bool walked, given; /* the walk is over; the slot at head was given */
+  uint64_t files, bytes;
+};
+
+static struct err *
+open_indexes (struct inventory *v)
+{
+  if (v->a.index_dir == NULL)
+    return NULL;
+  CLEANUP_FREE char *seen = NULL;
+  CLEANUP_FREE char *acked = NULL;
+  TRY (index_path (v->a.index_dir, v->a.index, "seen", &seen));
+  TRY (index_path (v->a.index_dir, v->a.index, "acked", &acked));
+  if (!v->a.full) { /* a broken index only means more reading */
+    err_free (index_open (seen, &v->seen));
+    err_free (index_open (acked, &v->acked));
+  }
+  return index_create (seen, &v->save);
+}
+
+struct err *
+inventory_open (const struct inventory_args *a, struct tree_watch *watch,
+                struct inventory **out)
+{
+  *out = NULL;
+  CLEANUP_INVENTORY struct inventory *v = mem_alloc (sizeof *v);
+  v->a = *a;
+  v->watch = watch;
+  TRY (walk_open (a->root, a->filter, &v->walk));
+  TRY (open_indexes (v));
+  *out = STEAL (v);
+  return NULL;
+}
+
+/* What is known of the entry, if it still holds; the indexes go on to it. */
+static struct err *
+look_up (struct inventory *v, const struct tree_entry *e,
+         const struct tree_entry **known)
+{
+  const struct tree_entry *in_seen, *in_acked;
+  *known = NULL;
+  TRY (index_seek (v->seen, e->path, e->path_len, NULL, NULL, &in_seen));
+  TRY (index_seek (v->acked, e->path, e->path_len, NULL, NULL, &in_acked));
+  if (v->a.force != NULL && paths_have (v->a.force, e->path))
+    return NULL;
+  bool digest = e->type == TREE_FILE && !e->is_link;
+  const struct tree_entry *both[] = { in_seen, in_acked };
+  for (int i = 0; i < 2 && *known == NULL; i++)
+    if (both[i] != NULL && entry_same_inode (e, both[i])
+        && (!digest || both[i]->marks & TREE_HAS_XXH))
+      *known = both[i];
+  return NULL;
+}
+
+static struct err *
+unreadable (struct inventory *v, const struct tree_entry *e, struct err *why)
+{
+  return walk_unreadable (v->walk, e->path, e->path_len, why, false);
+}
+
+/* Opens what has to be opened to complete the entry. */
+static struct err *
+complete (struct inventory *v, struct tree_entry *e, int *fd, bool *vanished)
+{
+  bool file = e->type == TREE_FILE && !e->is_link;
+  bool dir = e->type == TREE_DIR;
+  *fd = -1;
+  *vanished = false;
+  struct timespec t;
+  clock_gettime (CLOCK_REALTIME, &t);
+  struct tree_time at = { t.tv_sec, (uint32_t)t.tv_nsec };
+  struct err *bad = NULL;
+  CLEANUP_FD int open_fd = -1;
+  if (file || dir) {
+    open_fd = tree_open (walk_dirfd (v->walk), walk_name (v->walk),
+                         O_RDONLY | (dir ? O_DIRECTORY : 0));
+    if (open_fd < 0)
+      bad = err_sys (errno, "RH-TREE-READ", "cannot open it");
+  }
+  if (bad == NULL)
+    bad = detail_read (&v->detail, walk_dirfd (v->walk), walk_name (v->walk),
+                       open_fd, e);
+  if (bad != NULL) {
+    int n = err_errno (bad);
+    *vanished = true;
+    if (n == ENOENT || n == ENOTDIR || n == ELOOP
+        || err_class_of (bad) == ERR_TRANSIENT)
+      err_free (bad);
+    else
+      TRY (unreadable (v, e, bad));
+    return NULL;
+  }
+  if (!file && detail_doubtful (e, at))
+    e->marks |= TREE_DOUBTFUL;
+  if (file) {
+    *fd = open_fd;
+    open_fd = -1;
+  }
+  return NULL;
+}
+
+static void
+first_name (struct inventory *v, struct tree_entry *e)
+{
+  if (e->nlink < 2 || e->type == TREE_DIR)
+    return;
+  struct link_first *first
+      = links_meet (&v->links, e->dev, e->ino, e->path, e->path_len);
+  if (first == NULL)
+    return;
+  e->is_link = true;
+  e->link = first->path;
+  e->link_len = first->len;
+}
+
+/* Puts an entry at the end of the ring; `fd` is read by a reader. */
+static struct err *
+push (struct inventory *v, const struct tree_entry *e, int fd)
+{
+  struct slot *s = &v->ring[(v->head + v->count) % WINDOW];
+  struct err *bad = entry_box_set (&s->box, e);
+  if (bad != NULL) {
+    if (fd >= 0)
+      close (fd);
+    return bad;
+  }
+  v->count++;
+  s->read = fd >= 0;
+  if (!s->read)
+    return NULL;
+  s->job = (struct read_job){ .fd = fd,
+                              .from_disk = v->a.full,
+                              .entry = &s->box.entry };
+  if (v->readers == NULL)
+    v->readers = readers_new ();
+  readers_submit (v->readers, &s->job);
+  return NULL;
+}
+
+static struct err *
+saved (struct inventory *v, struct tree_entry *e, struct tree_entry **out)
+{
+  *out = e;
+  return v->save != NULL ? index_put (v->save, e) : NULL;
+}
+
+/* Waits for the oldest entry of the ring; *out NULL where it is unreadable. */
+static struct err *
+pop (struct inventory *v, struct tree_entry **out)
+{
+  struct slot *s = &v->ring[v->head];
+  *out = NULL;
+  v->given = true;
+  if (!s->read)
+    return saved (v, &s->box.entry, out);
+  readers_wait (v->readers, &s->job);
+  s->read = false;
+  v->files++;
+  v->bytes += s->job.got;
+  v->watch->bytes += s->job.got;
+  if (s->job.err != NULL)
+    return unreadable (v, &s->box.entry, STEAL (s->job.err));
+  return saved (v, &s->box.entry, out);
+}
+
+/* One step of the walk.  *out: an entry that is complete at once. */
+static struct err *
+advance (struct inventory *v, struct tree_entry **out)
+{
+  struct tree_entry *e;
+  const struct tree_entry *known;
+  int fd;
+  bool vanished;
+  *out = NULL;
+  TRY (walk_next (v->walk, &e));
+  v->walked = e == NULL;
+  if (e == NULL)
+    return NULL;
+  v->watch->files++;
+  TRY (watch_step (v->watch, e->path, e->path_len));
+  first_name (v, e);
+  TRY (look_up (v, e, &known));
+  if (known != NULL) {
+    detail_reuse (e, known);
+    return v->count == 0 ? saved (v, e, out) : push (v, e, -1);
+  }
+  TRY (complete (v, e, &fd, &vanished));
+  return vanished ? NULL : push (v, e, fd);
+}
+
+static struct err *
+finish (struct inventory *v)
+{
+  const struct walk_notes *n = walk_notes (v->walk);
+  if (n->unreadable > 0) {
+    const char *first
+        = json_string_value (json_array_get (n->unreadable_paths, 0));
+    return err_todo (
+        err_new (ERR_REFUSED, "RH-TREE-UNREADABLE",
+                 "%llu entries of %s cannot be read, the first is %s",
+                 (unsigned long long)n->unreadable, v->a.root,
+                 first != NULL ? first : "?"),
+        "mend them, or leave them out with exclude: in the plan");
+  }
+  struct index_writer *save = STEAL (v->save);
+  struct err *e = save != NULL ? index_finish (save) : NULL;
+  index_writer_free (save);
+  return e;
+}
+
+struct err *
+inventory_next (struct inventory *v, struct tree_entry **out)
+{
+  *out = NULL;
+  if (v->given) {
+    v->given = false;
+    v->head = (v->head + 1) % WINDOW;
+    v->count--;
+  }
+  while (*out == NULL) {
+    if (!v->walked && v->count < WINDOW) {
+      TRY (advance (v, out));
+    } else if (v->count > 0) {
+      TRY (pop (v, out));
+      if (*out == NULL) {
+        v->given = false;
+        v->head = (v->head + 1) % WINDOW;
+        v->count--;
+      }
+    } else
+      return finish (v);
+  }
+  return NULL;
+}
+
+uint64_t
+inventory_read (const struct inventory *v)
+{
+  return v->files;
+}
+
+uint64_t
+inventory_bytes (const struct inventory *v)
+{
+  return v->bytes;
+}
+
+void
+inventory_free (struct inventory *v)
+{
+  if (v == NULL)
+    return;
+  readers_free (v->readers);
+  for (size_t i = 0; i < WINDOW; i++) {
+    entry_box_free (&v->ring[i].box);
+    err_free (v->ring[i].job.err);
+  }
+  walk_free (v->walk);
+  index_free (v->seen);
+  index_free (v->acked);
+  index_writer_free (v->save);
+  links_free (&v->links);
+  detail_free (&v->detail);
+  free (v);
+}

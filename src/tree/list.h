@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Comparing two trees: one side lists its canonical entries with digests, the
+ * other walks its own and reports what differs.
+ */
+#ifndef REHOME_TREE_LIST_H
+#define REHOME_TREE_LIST_H
+
+#include "tree/idmap.h"
+#include "tree/inventory.h"
+#include "wire/stream.h"
+
+struct tree_list {
+  struct inventory_args what;
+  /* Entries that changed since the acknowledged index are marked dirty, and
+   * those that are gone since are named. */
+  bool baseline;
+};
+struct err *tree_list (const struct tree_list *a, struct sink *out,
+                       struct tree_watch *watch, json_t **result);
+
+struct tree_compare {
+  struct inventory_args what;
+  const struct idmaps *maps; /* applied to the other side's entries */
+  size_t limit;              /* of examples */
+};
+/* The result says what differs (docs/PROTOCOL.md); a difference is no
+ * error. */
+struct err *tree_compare (const struct tree_compare *a, struct source *in,
+                          struct tree_watch *watch, json_t **result);
+
+#endif

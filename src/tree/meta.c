@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Metadata on the target. */
+#include "tree/meta.h"
+
+#include "base/cleanup.h"
+#include "tree/walk.h"
+#include "tree/xattrs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+static struct err *
+refused (const char *what)
+{
+  return err_sys (errno, "RH-TREE-META", "cannot set the %s", what);
+}
+
+static void
+times_of (struct tree_time mtime, struct timespec out[2])
+{
+  out[0] = (struct timespec){ 0, UTIME_OMIT };
+  out[1] = (struct timespec){ mtime.sec, mtime.nsec };
+}
+
+struct err *
+meta_set_mtime (int fd, struct tree_time mtime)
+{
+  struct timespec t[2];
+  times_of (mtime, t);
+  return futimens (fd, t) < 0 ? refused ("time") : NULL;
+}
+
+struct err *
+meta_apply_fd (int fd, const struct tree_entry *e, char **lost)
+{
+  if (fchown (fd, e->uid, e->gid) < 0)
+    return refused ("owner");
+  if (fchmod (fd, e->mode) < 0)
+    return refused ("mode");
+  TRY (xattrs_apply_fd (fd, e->xattrs, e->xattrs_len, lost));
+  return meta_set_mtime (fd, e->mtime);
+}
+
+struct err *
+meta_apply_at (int dirfd, const char *name, const struct tree_entry *e,
+               char **lost)
+{
+  if (fchownat (dirfd, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0)
+    return refused ("owner");
+  if (e->type != TREE_LINK
+      && fchmodat (dirfd, name, e->mode, AT_SYMLINK_NOFOLLOW) < 0)
+    return refused ("mode");
+  TRY (xattrs_apply_at (dirfd, name, e->xattrs, e->xattrs_len, lost));
+  struct timespec t[2];
+  times_of (e->mtime, t);
+  if (utimensat (dirfd, name, t, AT_SYMLINK_NOFOLLOW) < 0)
+    return refused ("time");
+  return NULL;
+}
+
+int
+meta_set_flags (int fd, uint32_t iflags)
+{
+  static const struct {
+    uint32_t ours;
+    unsigned theirs;
+  } pairs[] = { { TREE_IMMUTABLE, FS_IMMUTABLE_FL },
+                { TREE_APPEND, FS_APPEND_FL },
+                { TREE_NODUMP, FS_NODUMP_FL } };
+  unsigned have = 0;
+  if (ioctl (fd, FS_IOC_GETFLAGS, &have) < 0)
+    return errno;
+  unsigned want = have;
+  for (size_t i = 0; i < 3; i++)
+    want = iflags & pairs[i].ours ? want | pairs[i].theirs
+                                  : want & ~pairs[i].theirs;
+  if (want != have && ioctl (fd, FS_IOC_SETFLAGS, &want) < 0)
+    return errno;
+  return 0;
+}
+
+void
+meta_unlock (int dirfd, const char *name)
+{
+  struct tree_entry e;
+  if (tree_stat (dirfd, name, &e, NULL) != 0 || e.iflags == 0)
+    return;
+  CLEANUP_FD int fd = tree_open (dirfd, name, O_RDONLY);
+  if (fd >= 0)
+    meta_set_flags (fd, 0);
+}

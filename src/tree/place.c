@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stack of open directories of a receiver. */
+#include "tree/place.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "base/vec.h"
+#include "host/rooted.h"
+#include "tree/meta.h"
+#include "tree/walk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#define FINDINGS_MAX 100
+
+struct frame {
+  int fd;
+  size_t path_len;
+  bool pending; /* `box` is what it shall be */
+  bool touched; /* something in it was changed */
+  struct entry_box box;
+  struct tree_entry before;
+};
+
+struct late_flags {
+  char *path;
+  uint32_t iflags;
+};
+
+struct place {
+  int parent;
+  const char *leaf;
+  struct buf path; /* of the innermost directory */
+  VEC (struct frame) frames;
+  VEC (struct late_flags) flags;
+  json_t *findings;
+};
+
+struct place *
+place_new (int parent, const char *leaf)
+{
+  struct place *p = mem_alloc (sizeof *p);
+  p->parent = parent;
+  p->leaf = leaf;
+  p->path.max = TREE_PATH_MAX + 1;
+  p->findings = json_array ();
+  return p;
+}
+
+void
+place_finding (struct place *p, const char *code, const char *path, size_t len,
+               const char *what)
+{
+  if (json_array_size (p->findings) >= FINDINGS_MAX)
+    return;
+  json_t *j = json_object ();
+  json_object_set_new (j, "code", json_string (code));
+  json_object_set_new (j, "path", json_bytes (path, len));
+  json_object_set_new (j, "what", json_string (what));
+  json_array_append_new (p->findings, j);
+}
+
+json_t *
+place_findings (struct place *p)
+{
+  return p->findings;
+}
+
+void
+place_flags (struct place *p, const char *path, uint32_t iflags)
+{
+  struct late_flags *f = VEC_PUSH (&p->flags);
+  f->path = mem_strdup (path);
+  f->iflags = iflags;
+}
+
+static struct err *
+settle (struct place *p, struct frame *f)
+{
+  if (!f->pending)
+    return f->touched ? meta_set_mtime (f->fd, f->before.mtime) : NULL;
+  CLEANUP_FREE char *lost = NULL;
+  const struct tree_entry *e = &f->box.entry;
+  TRY (meta_apply_fd (f->fd, e, &lost));
+  if (lost != NULL)
+    place_finding (p, "RH-TREE-XATTR", e->path, e->path_len, lost);
+  return NULL;
+}
+
+static struct err *
+pop (struct place *p)
+{
+  struct frame *f = &p->frames.v[--p->frames.n];
+  struct err *e = settle (p, f);
+  if (e != NULL) {
+    CLEANUP_FREE char *shown
+        = text_escape ((const char *)p->path.data, f->path_len);
+    e = err_wrap (e, "directory \"%s\"", shown);
+  }
+  close (f->fd);
+  entry_box_free (&f->box);
+  size_t up = p->frames.n > 0 ? p->frames.v[p->frames.n - 1].path_len : 0;
+  p->path.len = up;
+  if (p->path.data != NULL)
+    p->path.data[up] = 0;
+  return e;
+}
+
+/* Opens `name` below the innermost directory (or as the root). */
+static struct err *
+push (struct place *p, const char *name, size_t len)
+{
+  CLEANUP_FREE char *leaf = mem_strndup (name, len);
+  bool root = p->frames.n == 0;
+  int above = root ? p->parent : p->frames.v[p->frames.n - 1].fd;
+  CLEANUP_FD int fd = tree_open (above, root ? p->leaf : leaf,
+                                 O_RDONLY | O_DIRECTORY);
+  struct tree_entry before = { 0 };
+  int bad = fd < 0 ? errno : tree_stat_fd (fd, &before);
+  if (bad == ENOENT || bad == ENOTDIR || bad == ELOOP)
+    return err_sys (bad, "RH-TREE-MISSING",
+                    "the target lacks a directory \"%s\"",
+                    root ? p->leaf : leaf);
+  if (bad != 0)
+    return err_sys (bad, "RH-TREE-WRITE", "cannot open \"%s\"",
+                    root ? p->leaf : leaf);
+  if (!root) {
+    if (p->path.len > 0)
+      TRY (buf_put (&p->path, "/", 1));
+    TRY (buf_put (&p->path, leaf, len));
+  } else
+    TRY (buf_put (&p->path, "", 0));
+  if (before.iflags != 0 && meta_set_flags (fd, 0) == 0)
+    place_flags (p, (const char *)p->path.data, before.iflags);
+  struct frame *f = VEC_PUSH (&p->frames);
+  f->fd = fd;
+  fd = -1;
+  f->path_len = p->path.len;
+  f->before = before;
+  return NULL;
+}
+
+/* Whether the innermost directory is `dir` or lies above it. */
+static bool
+is_above (const struct place *p, const char *dir, size_t len)
+{
+  size_t n = p->path.len;
+  return n == 0
+         || (len >= n && memcmp (p->path.data, dir, n) == 0
+             && (len == n || dir[n] == '/'));
+}
+
+/* Makes the directory `dir` the innermost one. */
+static struct err *
+go (struct place *p, const char *dir, size_t len)
+{
+  while (p->frames.n > 0 && !is_above (p, dir, len))
+    TRY (pop (p));
+  if (p->frames.n == 0)
+    TRY (push (p, "", 0));
+  while (p->path.len < len) {
+    size_t at = p->path.len > 0 ? p->path.len + 1 : 0;
+    const char *slash = memchr (dir + at, '/', len - at);
+    size_t n = slash != NULL ? (size_t)(slash - dir) - at : len - at;
+    TRY (push (p, dir + at, n));
+  }
+  return NULL;
+}
+
+struct err *
+place_at (struct place *p, const char *path, size_t len, int *dirfd,
+          const char **name)
+{
+  if (len == 0) {
+    TRY (place_leave (p));
+    *dirfd = p->parent;
+    *name = p->leaf;
+    return NULL;
+  }
+  size_t leaf = tree_path_leaf (path, len);
+  TRY (go (p, path, leaf > 0 ? leaf - 1 : 0));
+  struct frame *f = &p->frames.v[p->frames.n - 1];
+  f->touched = true;
+  *dirfd = f->fd;
+  *name = path + leaf;
+  return NULL;
+}
+
+struct err *
+place_enter (struct place *p, const struct tree_entry *e)
+{
+  TRY (go (p, e->path, e->path_len));
+  struct frame *f = &p->frames.v[p->frames.n - 1];
+  f->pending = true;
+  TRY (entry_box_set (&f->box, e));
+  if (e->marks & TREE_HAS_FLAGS && (e->iflags != 0 || f->before.iflags != 0))
+    place_flags (p, f->box.entry.path, e->iflags);
+  return NULL;
+}
+
+struct err *
+place_root (struct place *p, int *fd)
+{
+  if (p->frames.n == 0)
+    TRY (push (p, "", 0));
+  p->frames.v[0].touched = true;
+  *fd = p->frames.v[0].fd;
+  return NULL;
+}
+
+struct err *
+place_leave (struct place *p)
+{
+  while (p->frames.n > 0)
+    TRY (pop (p));
+  return NULL;
+}
+
+static int
+open_for_flags (struct place *p, int root, const char *path)
+{
+  if (*path == 0)
+    return tree_open (p->parent, p->leaf, O_RDONLY);
+  int fd = -1;
+  int bad = rooted_try (root, path, O_RDONLY | O_NONBLOCK, 0, &fd);
+  errno = bad;
+  return bad == 0 ? fd : -1;
+}
+
+struct err *
+place_finish (struct place *p)
+{
+  TRY (place_leave (p));
+  if (p->flags.n == 0)
+    return NULL;
+  CLEANUP_FD int root = tree_open (p->parent, p->leaf,
+                                   O_RDONLY | O_DIRECTORY);
+  for (size_t i = 0; i < p->flags.n; i++) {
+    struct late_flags *f = &p->flags.v[i];
+    CLEANUP_FD int fd = open_for_flags (p, root, f->path);
+    int bad = fd < 0 ? errno : meta_set_flags (fd, f->iflags);
+    if (bad == ENOENT) /* deleted in the same round */
+      continue;
+    if (bad != 0)
+      place_finding (p, "RH-TREE-FLAGS", f->path, strlen (f->path),
+                     "its inode flags cannot be set");
+  }
+  return NULL;
+}
+
+void
+place_free (struct place *p)
+{
+  if (p == NULL)
+    return;
+  for (size_t i = 0; i < p->frames.n; i++) {
+    close (p->frames.v[i].fd);
+    entry_box_free (&p->frames.v[i].box);
+  }
+  VEC_FREE (&p->frames);
+  for (size_t i = 0; i < p->flags.n; i++)
+    free (p->flags.v[i].path);
+  VEC_FREE (&p->flags);
+  buf_free (&p->path);
+  json_decref (p->findings);
+  free (p);
+}

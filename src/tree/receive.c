@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The receiver: checks every record of the stream, then applies it. */
+#include "tree/receive.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "tree/apply.h"
+#include "tree/claim.h"
+#include "tree/content.h"
+#include "tree/extras.h"
+#include "tree/index.h"
+#include "tree/records.h"
+#include "tree/walk.h"
+#include "tree/xattrs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct receiver {
+  const struct tree_receive *a;
+  struct tree_watch *watch;
+  struct record_reader in;
+  struct tree_head head;
+  struct claim claim;
+  struct place *place;
+  struct applier applier;
+  struct digest *digest;
+  struct buf acl;
+  struct buf last; /* path of the last entry or deletion */
+  bool any_entry;
+  bool deleting;
+  uint64_t to_delete;
+  struct index_writer *got; /* NULL: extras need not be looked for */
+  char *got_path;
+  uint64_t entries, files, deleted;
+};
+
+static void
+receiver_clear (struct receiver *r)
+{
+  record_reader_free (&r->in);
+  applier_clear (&r->applier);
+  place_free (r->place);
+  claim_clear (&r->claim);
+  digest_free (r->digest);
+  buf_free (&r->acl);
+  buf_free (&r->last);
+  index_writer_free (r->got);
+  free (r->got_path);
+}
+
+/* Entries come in canonical order, deletions in the reverse. */
+static struct err *
+check_order (struct receiver *r, const char *path, size_t len)
+{
+  int order = tree_path_cmp (path, len, (const char *)r->last.data,
+                             r->last.len);
+  if (r->any_entry && (r->deleting ? order >= 0 : order <= 0))
+    return record_bad ("order");
+  static const char tmp[] = TREE_TMP;
+  size_t n = sizeof tmp - 1;
+  if (len >= n && memcmp (path, tmp, n) == 0 && (len == n || path[n] == '/'))
+    return record_bad ("name");
+  r->any_entry = true;
+  buf_reset (&r->last);
+  return buf_put (&r->last, path, len);
+}
+
+static struct err *
+check_entry (struct receiver *r, const struct tree_entry *e)
+{
+  if (r->deleting || e->type == TREE_GONE)
+    return record_bad ("record");
+  TRY (check_order (r, e->path, e->path_len));
+  TRY (xattrs_check (e->xattrs, e->xattrs_len));
+  return NULL;
+}
+
+static struct err *
+note_got (struct receiver *r, const char *path, size_t len)
+{
+  if (r->got == NULL)
+    return NULL;
+  struct tree_entry e = { .type = TREE_FILE, .path = path, .path_len = len };
+  return index_put (r->got, &e);
+}
+
+static struct err *
+map_ids (struct receiver *r, struct tree_entry *e)
+{
+  e->uid = idmap_get (&r->a->maps->uids, e->uid);
+  e->gid = idmap_get (&r->a->maps->gids, e->gid);
+  TRY (xattrs_map (e->xattrs, e->xattrs_len, r->a->maps, &r->acl));
+  e->xattrs = r->acl.data;
+  e->xattrs_len = r->acl.len;
+  return NULL;
+}
+
+static struct err *
+entry_record (struct receiver *r, enum tree_record type, struct cursor *c)
+{
+  struct tree_entry e;
+  TRY (entry_decode (c, &e));
+  if (c->left != 0 || (type == REC_META && (e.type != TREE_FILE || e.is_link)))
+    return record_bad ("entry");
+  TRY (check_entry (r, &e));
+  TRY (map_ids (r, &e));
+  TRY (note_got (r, e.path, e.path_len));
+  r->entries++;
+  r->watch->files++;
+  TRY (watch_step (r->watch, e.path, e.path_len));
+  if (type == REC_META)
+    return apply_meta (&r->applier, &e);
+  if (e.type != TREE_FILE || e.is_link)
+    return apply_object (&r->applier, &e);
+  digest_start (r->digest, false);
+  return apply_file_begin (&r->applier, &e);
+}
+
+static struct err *
+keep_record (struct receiver *r, struct cursor *c)
+{
+  if (r->deleting || !(r->head.flags & STREAM_LISTING)
+      || !tree_path_ok ((const char *)c->p, c->left))
+    return record_bad ("record");
+  CLEANUP_FREE char *path = mem_strndup ((const char *)c->p, c->left);
+  TRY (check_order (r, path, c->left));
+  return note_got (r, path, c->left);
+}
+
+static struct err *
+file_end (struct receiver *r, struct cursor *c)
+{
+  struct tree_entry sum = { 0 };
+  const unsigned char *xxh;
+  uint64_t size;
+  TRY (cursor_u64 (c, &size));
+  TRY (cursor_bytes (c, 16, &xxh));
+  if (c->left != 0)
+    return record_bad ("end of a file");
+  digest_end (r->digest, &sum);
+  if (memcmp (sum.xxh, xxh, 16) != 0) {
+    const struct tree_entry *e = &r->applier.file.entry;
+    CLEANUP_FREE char *shown = text_escape (e->path, e->path_len);
+    return err_new (ERR_TRANSIENT, "RH-TREE-CORRUPT",
+                    "\"%s\" did not arrive as it was read", shown);
+  }
+  r->files++;
+  return apply_file_end (&r->applier, size);
+}
+
+/* What belongs to the file that is being written. */
+static struct err *
+file_record (struct receiver *r, enum tree_record type, struct cursor *c)
+{
+  uint64_t n;
+  switch (type) {
+  case REC_DATA:
+    digest_add (r->digest, c->p, c->left);
+    r->watch->bytes += c->left;
+    TRY (watch_step (r->watch, r->applier.file.entry.path,
+                     r->applier.file.entry.path_len));
+    return apply_file_data (&r->applier, c->p, c->left);
+  case REC_HOLE:
+    TRY (cursor_u64 (c, &n));
+    if (c->left != 0 || n == 0)
+      return record_bad ("hole");
+    TRY (apply_file_hole (&r->applier, n));
+    digest_add_zeros (r->digest, n);
+    return NULL;
+  case REC_FILE_END:
+    return file_end (r, c);
+  default:
+    return record_bad ("record: a file is not at its end");
+  }
+}
+
+static struct err *
+too_many (const struct receiver *r, uint64_t n)
+{
+  return err_advise (
+      err_new (ERR_REFUSED, "RH-TREE-DELETES",
+               "%llu deletions below %s are more than the %llu allowed",
+               (unsigned long long)n, r->a->root,
+               (unsigned long long)r->a->delete_limit),
+      "nothing was deleted",
+      "look whether the source still holds what it should; then raise "
+      "delete-limit: at the item");
+}
+
+static struct err *
+deletes_record (struct receiver *r, struct cursor *c)
+{
+  uint64_t n;
+  TRY (cursor_u64 (c, &n));
+  if (c->left != 0 || r->deleting || !(r->head.flags & STREAM_DELTA))
+    return record_bad ("count of deletions");
+  if (n > r->a->delete_limit)
+    return too_many (r, n);
+  TRY (place_leave (r->place));
+  r->deleting = true;
+  r->any_entry = false;
+  r->to_delete = n;
+  return NULL;
+}
+
+static struct err *
+delete_record (struct receiver *r, struct cursor *c)
+{
+  if (!r->deleting || r->to_delete == 0
+      || !tree_path_ok ((const char *)c->p, c->left) || c->left == 0)
+    return record_bad ("deletion");
+  bool removed;
+  CLEANUP_FREE char *path = mem_strndup ((const char *)c->p, c->left);
+  TRY (check_order (r, path, c->left));
+  r->to_delete--;
+  TRY (watch_step (r->watch, path, c->left));
+  TRY (apply_delete (&r->applier, path, c->left, &removed));
+  r->deleted += removed;
+  return NULL;
+}
+
+static struct err *
+each_record (struct receiver *r, enum tree_record type, struct cursor *c)
+{
+  if (r->applier.fd >= 0)
+    return file_record (r, type, c);
+  switch (type) {
+  case REC_CONTENT:
+  case REC_META:
+    return entry_record (r, type, c);
+  case REC_KEEP:
+    return keep_record (r, c);
+  case REC_DELETES:
+    return deletes_record (r, c);
+  case REC_DELETE:
+    return delete_record (r, c);
+  default:
+    return record_bad ("record");
+  }
+}
+
+static struct err *
+extra_found (void *ctx, const char *path, size_t len)
+{
+  struct receiver *r = ctx;
+  bool removed;
+  TRY (apply_delete (&r->applier, path, len, &removed));
+  r->deleted += removed;
+  return NULL;
+}
+
+/* Removes what lies there and was not in the stream. */
+static struct err *
+remove_extras (struct receiver *r)
+{
+  if (r->got == NULL)
+    return NULL;
+  TRY (index_finish (r->got));
+  TRY (place_leave (r->place));
+  struct extras x = { .root = r->a->root,
+                      .filter = r->a->filter,
+                      .list = r->got_path,
+                      .limit = r->a->delete_limit,
+                      .each = extra_found,
+                      .ctx = r };
+  uint64_t n = 0;
+  struct err *e = extras_find (&x, &n);
+  unlink (r->got_path);
+  return n > r->a->delete_limit ? too_many (r, n) : e;
+}
+
+static struct err *
+start (struct receiver *r)
+{
+  TRY (record_read_head (&r->in, &r->head));
+  if (r->head.flags & STREAM_LIST)
+    return record_bad ("head: it is a list");
+  TRY (claim_take (r->a, &r->claim));
+  bool delta = r->head.flags & STREAM_DELTA;
+  if (delta && r->claim.interrupted && !(r->head.flags & STREAM_LISTING))
+    return err_advise (err_new (ERR_TRANSIENT, "RH-TREE-RESUME",
+                                "the last round did not end on the target"),
+                       "nothing was changed",
+                       "send the round again with a listing");
+  r->place = place_new (r->claim.parent, r->claim.leaf);
+  applier_start (&r->applier, r->place, r->claim.parent, r->claim.leaf,
+                 r->a->seed);
+  r->applier.expected = r->head.bytes;
+  r->watch->of_files = r->head.files;
+  r->watch->of_bytes = r->head.bytes;
+  TRY (applier_clean (&r->applier));
+  if (r->claim.fresh || (delta && !(r->head.flags & STREAM_LISTING)))
+    return NULL;
+  TRY (index_path (r->a->index_dir, r->a->index, "got", &r->got_path));
+  return index_create (r->got_path, &r->got);
+}
+
+static struct err *
+sync_all (const struct receiver *r)
+{
+  if (syncfs (r->claim.parent) < 0)
+    return err_sys (errno, "RH-TREE-WRITE", "cannot sync");
+  CLEANUP_FD int fd = tree_open (r->claim.parent, r->claim.leaf, O_RDONLY);
+  if (fd >= 0 && syncfs (fd) < 0)
+    return err_sys (errno, "RH-TREE-WRITE", "cannot sync");
+  return NULL;
+}
+
+static struct err *
+run (struct receiver *r)
+{
+  enum tree_record type;
+  struct cursor c;
+  TRY (start (r));
+  for (;;) {
+    TRY (record_next (&r->in, &type, &c));
+    if (type == 0)
+      break;
+    TRY (each_record (r, type, &c));
+  }
+  if (r->applier.fd >= 0 || r->to_delete > 0)
+    return record_bad ("end");
+  TRY (remove_extras (r));
+  TRY (applier_finish (&r->applier));
+  TRY (place_finish (r->place));
+  TRY (sync_all (r));
+  return claim_done (&r->claim);
+}
+
+static json_t *
+receive_result (const struct receiver *r, int64_t ms)
+{
+  json_t *j = json_object ();
+  json_object_set_new (j, "entries", json_integer ((json_int_t)r->entries));
+  json_object_set_new (j, "files", json_integer ((json_int_t)r->files));
+  json_object_set_new (j, "bytes", json_u64 (r->applier.bytes));
+  json_object_set_new (j, "deleted", json_integer ((json_int_t)r->deleted));
+  json_object_set_new (j, "kept_aside",
+                       r->claim.kept_aside == NULL
+                           ? json_null ()
+                           : json_bytes (r->claim.kept_aside,
+                                         strlen (r->claim.kept_aside)));
+  json_object_set (j, "findings", place_findings (r->place));
+  json_object_set_new (j, "ms", json_integer (ms));
+  return j;
+}
+
+struct err *
+tree_receive (const struct tree_receive *a, struct source *in,
+              struct tree_watch *watch, json_t **result)
+{
+  CLEANUP (receiver_clear)
+  struct receiver r = { .a = a, .watch = watch, .in = { .source = in } };
+  r.claim.parent = -1;
+  r.applier.fd = r.applier.tmp = -1;
+  r.digest = digest_new ();
+  r.last.max = TREE_PATH_MAX + 1;
+  int64_t begin = watch_now_ms ();
+  TRY (run (&r));
+  *result = receive_result (&r, watch_now_ms () - begin);
+  return NULL;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Receiving a tree: applies the stream of tree_send below a root, nowhere
+ * else.
+ *
+ * First copy: in place, under a root that was empty or absent (or whose
+ * content was moved aside, where that is allowed); a mark NAME.own in the
+ * index directory says that what lies there is ours.  Later rounds: a
+ * temporary name and a rename for each file.  A mark NAME.busy tells that a
+ * receive was interrupted: a delta is then refused with "RH-TREE-RESUME"
+ * unless it lists everything.
+ */
+#ifndef REHOME_TREE_RECEIVE_H
+#define REHOME_TREE_RECEIVE_H
+
+#include "tree/filter.h"
+#include "tree/idmap.h"
+#include "tree/watch.h"
+#include "wire/stream.h"
+
+struct tree_receive {
+  const char *root;            /* absolute */
+  const struct filter *filter; /* never removed; or NULL */
+  const struct idmaps *maps;
+  const char *index_dir;
+  const char *index;
+  bool seed;
+  const char *aside; /* directory for what was in the way, or NULL */
+  bool overwrite;    /* what is in the way may be moved aside */
+  uint64_t delete_limit;
+};
+
+/* Errors beside others: RH-TREE-INWAY, RH-TREE-ASIDE, RH-TREE-NOSPACE,
+ * RH-TREE-DELETES, RH-TREE-CORRUPT (the data is not what the sender read),
+ * RH-TREE-MISSING (the target lacks what the source believes there),
+ * RH-TREE-RESUME, RH-TREE-STREAM. */
+struct err *tree_receive (const struct tree_receive *a, struct source *in,
+                          struct tree_watch *watch, json_t **result);
+
+#endif

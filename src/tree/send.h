@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sending a tree, whole or what changed since the acknowledged index.
+ *
+ * A new index is left beside the old one (NAME.new-ROUND); tree_commit makes
+ * it the acknowledged one (NAME.acked) once the receiver has answered.
+ */
+#ifndef REHOME_TREE_SEND_H
+#define REHOME_TREE_SEND_H
+
+#include "tree/filter.h"
+#include "tree/paths.h"
+#include "tree/watch.h"
+#include "wire/stream.h"
+
+struct tree_send {
+  const char *root;            /* absolute */
+  const struct filter *filter; /* or NULL */
+  const struct paths *force;   /* sent in any case; or NULL */
+  const char *index_dir;
+  const char *index; /* name in index_dir */
+  int64_t round;
+  bool base;    /* what changed since the acknowledged index;
+                   "RH-TREE-NOBASE" where there is none that is whole */
+  bool listing; /* and the names of the rest, so that the receiver can remove
+                   what an interrupted round left */
+  bool final;   /* a file that changes meanwhile is "RH-TREE-CHANGING" */
+};
+
+/* *result as docs/PROTOCOL.md has it.  What cannot be read is passed over and
+ * is "RH-TREE-UNREADABLE" at the end; there is no new index then. */
+struct err *tree_send (const struct tree_send *a, struct sink *out,
+                       struct tree_watch *watch, json_t **result);
+struct err *tree_commit (const char *index_dir, const char *index,
+                         int64_t round);
+/* Removes all index files of that name. */
+struct err *tree_drop (const char *index_dir, const char *index);
+
+#endif

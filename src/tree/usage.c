@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counting. */
+#include "tree/usage.h"
+
+#include "tree/links.h"
+#include "tree/walk.h"
+
+struct counts {
+  uint64_t files, dirs, links, others, bytes, allocated;
+};
+
+static void
+count (struct counts *c, struct links *met, const struct tree_entry *e)
+{
+  switch (e->type) {
+  case TREE_DIR:
+    c->dirs++;
+    return;
+  case TREE_LINK:
+    c->links++;
+    return;
+  case TREE_FILE:
+    c->files++;
+    if (e->nlink > 1
+        && links_meet (met, e->dev, e->ino, e->path, e->path_len) != NULL)
+      return;
+    c->bytes += e->size;
+    c->allocated += e->blocks * 512;
+    return;
+  default:
+    c->others++;
+  }
+}
+
+static json_t *
+usage_result (const struct counts *c, const struct walk_notes *n)
+{
+  json_t *j = json_object ();
+  json_object_set_new (j, "files", json_integer ((json_int_t)c->files));
+  json_object_set_new (j, "dirs", json_integer ((json_int_t)c->dirs));
+  json_object_set_new (j, "links", json_integer ((json_int_t)c->links));
+  json_object_set_new (j, "others", json_integer ((json_int_t)c->others));
+  json_object_set_new (j, "bytes", json_u64 (c->bytes));
+  json_object_set_new (j, "allocated", json_u64 (c->allocated));
+  json_object_set (j, "mounts", n->mount_paths);
+  json_object_set_new (j, "unreadable",
+                       json_integer ((json_int_t)n->unreadable));
+  json_object_set (j, "unreadable_paths", n->unreadable_paths);
+  return j;
+}
+
+struct err *
+tree_usage (const char *root, const struct filter *filter,
+            struct tree_watch *watch, json_t **result)
+{
+  CLEANUP_WALK struct walk *walk = NULL;
+  CLEANUP (links_free) struct links met = { 0 };
+  struct counts c = { 0 };
+  TRY (walk_open (root, filter, &walk));
+  for (;;) {
+    struct tree_entry *e;
+    TRY (walk_next (walk, &e));
+    if (e == NULL)
+      break;
+    count (&c, &met, e);
+    watch->files = c.files;
+    watch->bytes = c.bytes;
+    TRY (watch_step (watch, e->path, e->path_len));
+  }
+  *result = usage_result (&c, walk_notes (walk));
+  return NULL;
+}

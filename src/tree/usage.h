@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How much a tree holds, and its manifest for sha256sum. */
+#ifndef REHOME_TREE_USAGE_H
+#define REHOME_TREE_USAGE_H
+
+#include "tree/filter.h"
+#include "tree/watch.h"
+#include "wire/stream.h"
+
+/* Counts; inodes with several names once. */
+struct err *tree_usage (const char *root, const struct filter *filter,
+                        struct tree_watch *watch, json_t **result);
+/* Lines as `sha256sum` writes them, paths relative to the root ("./" none),
+ * from the last index of this side.  A single file's name is `single`. */
+struct err *tree_manifest (const char *index_dir, const char *index,
+                           const char *single, struct sink *out,
+                           json_t **result);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ticks at a fixed rate. */
+#include "tree/watch.h"
+
+#include <time.h>
+
+#define EVERY_MS 200
+
+int64_t
+watch_now_ms (void)
+{
+  struct timespec t;
+  clock_gettime (CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+struct err *
+watch_step (struct tree_watch *w, const char *path, size_t len)
+{
+  int64_t now = watch_now_ms ();
+  if (now - w->last_ms < EVERY_MS)
+    return NULL;
+  w->last_ms = now;
+  if (w->cancelled != NULL && w->cancelled (w->ctx))
+    return err_new (ERR_TRANSIENT, "RH-TREE-CANCELLED", "cancelled");
+  if (w->tick == NULL)
+    return NULL;
+  json_t *j = json_object ();
+  json_object_set_new (j, "files", json_integer ((json_int_t)w->files));
+  json_object_set_new (j, "bytes", json_u64 (w->bytes));
+  json_object_set_new (j, "of_files", json_integer ((json_int_t)w->of_files));
+  json_object_set_new (j, "of_bytes", json_u64 (w->of_bytes));
+  json_object_set_new (j, "path", json_bytes (path, len));
+  w->tick (w->ctx, j);
+  return NULL;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Progress and cancelling of a long operation on a tree. */
+#ifndef REHOME_TREE_WATCH_H
+#define REHOME_TREE_WATCH_H
+
+#include "base/err.h"
+#include "wire/json.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tree_watch {
+  void (*tick) (void *ctx, json_t *progress); /* NULL: none; steals */
+  bool (*cancelled) (void *ctx);              /* NULL: never */
+  void *ctx;
+  uint64_t files, bytes;       /* done */
+  uint64_t of_files, of_bytes; /* 0: not known */
+  int64_t last_ms;
+};
+
+/* Five times a second: a tick {"files","bytes","of_files","of_bytes","path"},
+ * and "RH-TREE-CANCELLED" once cancelled.  Cheap enough for every entry. */
+struct err *watch_step (struct tree_watch *w, const char *path, size_t len);
+int64_t watch_now_ms (void);
+
+#endif
