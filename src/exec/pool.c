@@ -152,8 +152,11 @@ perform (struct slot *s)
   else if (p == NULL)
     j->error = err_new (ERR_BUG, "RH-EXEC-PROVIDER", "no provider %s",
                         j->step->provider);
-  else
+  else {
+    port_cancel_hook (on_cancelled, s); /* reaches calls under way, too */
     j->error = call_provider (p, &call, j);
+    port_cancel_hook (NULL, NULL);
+  }
   if (j->error != NULL && is_late (s) && !atomic_load (&s->cancelled)) {
     struct err *late
         = err_new (ERR_TRANSIENT, "RH-STEP-TIMEOUT",
