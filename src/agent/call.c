@@ -19,8 +19,7 @@
 struct call {
   uint32_t id;
   struct outlet *outlet;
-  void (*ended) (void *ctx, struct call *c);
-  void *ctx;
+  struct call_owner owner;
   struct buf text; /* the CALL message until it is whole */
   bool started;
   atomic_bool cancelled;
@@ -34,14 +33,12 @@ struct call {
 };
 
 struct call *
-call_new (uint32_t id, struct outlet *outlet,
-          void (*ended) (void *ctx, struct call *c), void *ctx)
+call_new (uint32_t id, struct outlet *outlet, const struct call_owner *owner)
 {
   struct call *c = mem_alloc (sizeof *c);
   c->id = id;
   c->outlet = outlet;
-  c->ended = ended;
-  c->ctx = ctx;
+  c->owner = *owner;
   c->text = (struct buf)BUF_INIT_MAX (MESSAGE_MAX);
   c->flow = flow_new (STREAM_CREDIT);
   c->intake = intake_new (STREAM_CREDIT);
@@ -189,8 +186,9 @@ run (void *arg)
   struct err *why = perform (c, &result);
   if (why != NULL)
     log_err (LOG_DEBUG, why);
+  c->owner.leaving (c->owner.ctx, c);
   err_free (answer (c, why, result)); /* the reader sees a lost connection */
-  c->ended (c->ctx, c);
+  c->owner.ended (c->owner.ctx, c);
   return NULL;
 }
 

@@ -13,10 +13,17 @@
 
 struct call;
 
-/* `ended` is called from the call's thread as its last act; the session then
- * frees the call. */
+/* What the session is told, from the call's thread: `leaving` before the
+ * answer is sent (its place is free once the controller has it), `ended` as
+ * the thread's last act; the session then frees the call. */
+struct call_owner {
+  void (*leaving) (void *ctx, struct call *c);
+  void (*ended) (void *ctx, struct call *c);
+  void *ctx;
+};
+
 struct call *call_new (uint32_t id, struct outlet *outlet,
-                       void (*ended) (void *ctx, struct call *c), void *ctx);
+                       const struct call_owner *owner);
 void call_free (struct call *c);
 uint32_t call_id (const struct call *c);
 

@@ -21,7 +21,8 @@ struct session {
   pthread_mutex_t lock;
   pthread_cond_t changed;
   struct call *calls[CALLS_MAX];
-  size_t count;
+  size_t count;   /* of calls */
+  size_t running; /* threads, also those that only answer yet */
   uint32_t last_id;
 };
 
@@ -49,23 +50,41 @@ find (struct session *s, uint32_t id)
   return NULL;
 }
 
+/* With the lock held. */
 static void
-drop (struct session *s, struct call **slot)
+vacate (struct session *s, struct call **slot)
 {
-  call_free (*slot);
   *slot = NULL;
   s->count--;
-  pthread_cond_broadcast (&s->changed);
 }
 
-/* On the call's own thread. */
+/* On the call's own thread, as the next one. */
+static void
+leaving (void *ctx, struct call *c)
+{
+  struct session *s = ctx;
+  pthread_mutex_lock (&s->lock);
+  vacate (s, find (s, call_id (c)));
+  pthread_mutex_unlock (&s->lock);
+}
+
 static void
 ended (void *ctx, struct call *c)
 {
   struct session *s = ctx;
+  call_free (c);
   pthread_mutex_lock (&s->lock);
-  drop (s, find (s, call_id (c)));
+  s->running--;
+  pthread_cond_broadcast (&s->changed);
   pthread_mutex_unlock (&s->lock);
+}
+
+/* A call that was not started, with the lock held. */
+static void
+abandon (struct session *s, struct call **slot)
+{
+  call_free (*slot);
+  vacate (s, slot);
 }
 
 static struct err *
@@ -80,7 +99,8 @@ admit (struct session *s, uint32_t id, struct call ***slot)
   for (size_t i = 0; i < CALLS_MAX; i++)
     if (s->calls[i] == NULL)
       *slot = &s->calls[i];
-  **slot = call_new (id, s->outlet, ended, s);
+  const struct call_owner owner = { leaving, ended, s };
+  **slot = call_new (id, s->outlet, &owner);
   s->count++;
   return NULL;
 }
@@ -96,8 +116,10 @@ take_call (struct session *s, const struct frame *f)
   if (slot == NULL)
     TRY (admit (s, f->call, &slot));
   struct err *e = call_text (*slot, f);
-  if (e != NULL && !call_started (*slot))
-    drop (s, slot);
+  if (call_started (*slot))
+    s->running++;
+  else if (e != NULL)
+    abandon (s, slot);
   return e;
 }
 
@@ -159,14 +181,14 @@ leave (struct session *s)
   pthread_mutex_lock (&s->lock);
   for (size_t i = 0; i < CALLS_MAX; i++)
     if (s->calls[i] != NULL && !call_started (s->calls[i]))
-      drop (s, &s->calls[i]);
+      abandon (s, &s->calls[i]);
     else if (s->calls[i] != NULL)
       call_cancel (s->calls[i]);
   int rc = 0;
-  while (s->count > 0 && rc == 0)
+  while (s->running > 0 && rc == 0)
     rc = pthread_cond_timedwait (&s->changed, &s->lock, &until);
-  if (s->count > 0)
-    log_line (LOG_WARN, "%zu calls did not end and are abandoned", s->count);
+  if (s->running > 0)
+    log_line (LOG_WARN, "%zu calls did not end and are abandoned", s->running);
   pthread_mutex_unlock (&s->lock);
 }
 
