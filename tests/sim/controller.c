@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* In exec's place: performs the engine's effects in their order, and can die
+ * before and after each. */
+#include "run.h"
+
+#include "base/mem.h"
+#include "engine/phases.h"
+
+#include <string.h>
+
+static bool
+dies (struct run *r)
+{
+  if (!run_faulty (r) || !dice_odds (&r->dice, r->odds_crash))
+    return false;
+  controller_crash (r);
+  return true;
+}
+
+/* Half of the calls under way end with their controller; of the others some
+ * are stuck on the way and reach the host long after. */
+static void
+orphan_calls (struct run *r)
+{
+  for (size_t i = 0; i < r->calls.n; i++)
+    if (dice_odds (&r->dice, 5000))
+      r->calls.v[i].dead = true;
+  for (size_t i = 0; i < r->queue.n; i++) {
+    struct happening *h = &r->queue.v[i];
+    if (h->kind == HAPPENS_WHOLE && dice_odds (&r->dice, 7000))
+      h->at += dice_between (&r->dice, 0, 90000);
+  }
+}
+
+void
+controller_crash (struct run *r)
+{
+  run_trace (r, "the controller dies");
+  r->coverage->crashes++;
+  engine_free (r->engine);
+  r->engine = NULL;
+  r->alive = false;
+  disk_lose_unsynced (r);
+  orphan_calls (r);
+  r->incarnation++;
+  run_later (r, dice_between (&r->dice, 100, 40000), HAPPENS_START);
+}
+
+static void
+append (struct run *r, const struct effect *f)
+{
+  struct record x = { .type = f->type,
+                      .epoch = r->epoch,
+                      .actor = mem_strdup (f->actor),
+                      .step = mem_strdup (f->step),
+                      .attempt = f->attempt,
+                      .data = json_incref (f->data) };
+  disk_append (r, &x);
+  int64_t at = r->now + dice_between (&r->dice, 0, 3);
+  r->delivered_until = at > r->delivered_until ? at : r->delivered_until;
+  run_later (r, r->delivered_until - r->now, HAPPENS_RECORD)->index
+      = r->records.n - 1;
+}
+
+static void
+set_timer (struct run *r, const struct effect *f)
+{
+  for (size_t i = 0; i < r->queue.n; i++)
+    if (r->queue.v[i].timer != NULL
+        && strcmp (r->queue.v[i].timer, f->timer) == 0)
+      r->queue.v[i].incarnation = 0; /* passed over when its time comes */
+  if (f->delay_ms >= 0)
+    run_later (r, f->delay_ms, HAPPENS_TIMER)->timer = mem_strdup (f->timer);
+}
+
+static void
+notice (struct run *r, const struct effect *f)
+{
+  char *line CLEANUP_FREE = json_line (f->data);
+  run_trace (r, "tells %s", line);
+  r->coverage->refused += strstr (line, "refused") != NULL;
+}
+
+static void
+perform (struct run *r, const struct effect *f)
+{
+  if (f->kind == EFFECT_APPEND)
+    append (r, f);
+  else if (f->kind == EFFECT_TIMER)
+    set_timer (r, f);
+  else if (f->kind == EFFECT_NOTIFY)
+    notice (r, f);
+  else if (f->kind == EFFECT_CANCEL)
+    calls_cancel (r, f->step);
+  else if (f->kind != EFFECT_DONE)
+    calls_begin (r, f);
+}
+
+void
+controller_feed (struct run *r, const struct event *ev)
+{
+  struct effects out CLEANUP (effects_clear) = { 0 };
+  struct err *e CLEANUP_ERR = engine_next (r->engine, ev, &out);
+  if (e != NULL) {
+    run_fail (r, "the engine refuses an event", e);
+    return;
+  }
+  for (size_t i = 0; i < out.n; i++) {
+    if (dies (r))
+      return;
+    perform (r, &out.v[i]);
+    if (dies (r))
+      return;
+  }
+}
+
+/* Operators act when they see something happen. */
+static void
+provoke_operator (struct run *r, enum phase to)
+{
+  struct dice *d = &r->dice;
+  bool again = to == PHASE_ABORTED && dice_odds (d, 5000);
+  if (!run_faulty (r) || (!again && !dice_odds (d, 400)))
+    return;
+  if (again && dice_odds (d, 5000)) {
+    run_later (r, 10, HAPPENS_REPLAN);
+    r->cursed = (size_t)dice_between (d, 0, 10); /* of the first stages */
+  }
+  enum request any = (enum request)dice_between (d, 0, REQUEST_COUNT - 1);
+  run_later (r, dice_between (d, 20, again ? 9000 : 900), HAPPENS_REQUEST)
+      ->request
+      = again                 ? REQUEST_CUTOVER
+        : dice_odds (d, 7000) ? REQUEST_ABORT
+                              : any;
+}
+
+static void
+note_transition (struct run *r, enum phase from, enum phase to)
+{
+  if (from == to)
+    return;
+  enum why why = WHY_COUNT;
+  const struct transition *t = NULL;
+  if (why_from_name (engine_why (r->engine), &why) == 0)
+    t = transition_find (from, to, why);
+  if (t == NULL)
+    run_fail (r, "a transition that is not in the table", NULL);
+  for (size_t i = 0; transition_at (i) != NULL; i++)
+    r->coverage->transitions[i] += transition_at (i) == t;
+  run_trace (r, "phase %s -> %s (%s)", phase_name (from), phase_name (to),
+             why_name (why));
+  provoke_operator (r, to);
+  const char *bad = to == PHASE_ABORTED && from == PHASE_ABORTING
+                            && engine_frozen_at (r->engine) != 0
+                        ? world_check_aborted (&r->world)
+                        : NULL;
+  if (bad != NULL)
+    run_fail (r, bad, NULL);
+}
+
+static void
+check_limit (struct run *r, enum phase from)
+{
+  if (from != PHASE_OUTSIDE || engine_phase (r->engine) != PHASE_OPENING)
+    return;
+  if (r->now - engine_frozen_at (r->engine) > r->limits.downtime_ms + 20)
+    run_fail (r, "opened after the downtime limit", NULL);
+}
+
+/* The writer changes with the freeze, the pivot and the end of an abort. */
+static void
+check_writer (struct run *r, enum writer before, const struct record *x)
+{
+  enum writer now = engine_writer (r->engine);
+  bool ok = now == before
+            || (now == WRITER_NONE && before == WRITER_SOURCE
+                && x->type == RECORD_INTENT)
+            || (now == WRITER_TARGET && before == WRITER_NONE
+                && x->type == RECORD_OUTCOME)
+            || (now == WRITER_SOURCE && before == WRITER_NONE
+                && x->type == RECORD_PHASE);
+  if (!ok)
+    run_fail (r, "the writer changed by the wrong record", NULL);
+  if (now == WRITER_TARGET && source_can_write (&r->world))
+    run_fail (r, "the journal names the target while the source can write",
+              NULL);
+}
+
+void
+controller_record (struct run *r, size_t index)
+{
+  const struct record *x = &r->records.v[index];
+  enum phase from = engine_phase (r->engine);
+  enum writer writer = engine_writer (r->engine);
+  run_trace (r, "record %zu %s %s#%u", index + 1, record_type_name (x->type),
+             x->step != NULL ? x->step : "", x->attempt);
+  struct event ev = { .kind = EVENT_RECORD, .record = x, .time_ms = r->now };
+  struct effects out CLEANUP (effects_clear) = { 0 };
+  struct err *e CLEANUP_ERR = engine_next (r->engine, &ev, &out);
+  if (e != NULL) {
+    run_fail (r, "the engine refuses its own record", e);
+    return;
+  }
+  note_transition (r, from, engine_phase (r->engine));
+  check_limit (r, from);
+  check_writer (r, writer, x);
+  for (size_t i = 0; i < out.n && r->failed == NULL; i++) {
+    if (dies (r))
+      return;
+    perform (r, &out.v[i]);
+  }
+}
+
+static void
+claim (struct run *r, enum record_type type, json_t *data)
+{
+  struct record x = { .type = type,
+                      .epoch = r->epoch,
+                      .actor = mem_strdup ("controller"),
+                      .data = data };
+  disk_append (r, &x);
+  struct event ev = { .kind = EVENT_RECORD,
+                      .record = &r->records.v[r->records.n - 1],
+                      .time_ms = r->now };
+  controller_feed (r, &ev);
+}
+
+static struct engine *
+replay (struct run *r, size_t n)
+{
+  struct engine *e = engine_new (r->graph, &r->limits);
+  struct effects out CLEANUP (effects_clear) = { 0 };
+  for (size_t i = 0; i < n; i++) {
+    struct event ev
+        = { .kind = EVENT_RECORD, .record = &r->records.v[i], .replay = true };
+    struct err *bad CLEANUP_ERR = engine_next (e, &ev, &out);
+    if (bad != NULL) {
+      run_fail (r, "a stored journal cannot be read", bad);
+      break;
+    }
+  }
+  return e;
+}
+
+void
+controller_start (struct run *r)
+{
+  r->engine = replay (r, r->records.n);
+  r->alive = true;
+  r->delivered_until = r->now;
+  r->epoch++;
+  bool first = r->records.n == 0;
+  run_trace (r, "the controller starts, epoch %lu, phase %s",
+             (unsigned long)r->epoch, phase_name (engine_phase (r->engine)));
+  claim (r, RECORD_CLAIMED, json_pack ("{s:s}", "controller", "one"));
+  if (first && r->alive)
+    claim (r, RECORD_PLANNED, json_pack ("{s:i}", "plan", 1));
+  struct event ev = { .kind = EVENT_RESUME, .time_ms = r->now };
+  if (r->alive)
+    controller_feed (r, &ev);
+}
+
+void
+controller_request (struct run *r, enum request request)
+{
+  run_trace (r, "operator asks for %s", request_name (request));
+  struct event ev = { .kind = EVENT_REQUEST,
+                      .request = request,
+                      .actor = "operator:root",
+                      .time_ms = r->now };
+  controller_feed (r, &ev);
+}
+
+/* A new plan, where the rules allow one. */
+void
+controller_replan (struct run *r)
+{
+  enum phase p = engine_phase (r->engine);
+  if ((p == PHASE_SYNCING || p == PHASE_ABORTED) && engine_idle (r->engine))
+    claim (r, RECORD_PLANNED, json_pack ("{s:i}", "plan", (int)r->records.n));
+  else if (p == PHASE_SYNCING && engine_in_step (r->engine)
+           && r->delivered_until < r->now)
+    claim (r, RECORD_PLANNED, json_pack ("{s:i}", "plan", (int)r->records.n));
+}
+
+/* The same journal gives the same state. */
+void
+controller_check_fold (struct run *r)
+{
+  json_t *live CLEANUP_JSON = engine_describe (r->engine);
+  size_t n = (size_t)json_integer_value (json_at (live, "seq"));
+  struct engine *e = replay (r, n);
+  json_t *again CLEANUP_JSON = engine_describe (e);
+  engine_free (e);
+  if (json_equal (live, again))
+    return;
+  char *a CLEANUP_FREE = json_line (live);
+  char *b CLEANUP_FREE = json_line (again);
+  run_trace (r, "live  %s", a);
+  run_trace (r, "again %s", b);
+  run_fail (r, "the fold of the same journal differs", NULL);
+}

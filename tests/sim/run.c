@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The clock and what happens by it. */
+#include "run.h"
+
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void
+run_trace (const struct run *r, const char *fmt, ...)
+{
+  if (!r->trace)
+    return;
+  va_list ap;
+  va_start (ap, fmt);
+  printf ("%10.3f  ", (double)r->now / 1000);
+  vprintf (fmt, ap);
+  printf ("\n");
+  va_end (ap);
+}
+
+void
+run_fail (struct run *r, const char *what, const struct err *e)
+{
+  if (r->failed != NULL)
+    return;
+  r->failed = what;
+  if (e != NULL)
+    r->detail = mem_printf ("%s: %s", err_code (e), err_message (e));
+  run_trace (r, "FAILED: %s %s", what, r->detail != NULL ? r->detail : "");
+}
+
+bool
+run_faulty (const struct run *r)
+{
+  return r->now < r->faults_until;
+}
+
+struct happening *
+run_later (struct run *r, int64_t delay, enum happening_kind kind)
+{
+  struct happening *h = VEC_PUSH (&r->queue);
+  h->at = r->now + delay;
+  h->order = r->order++;
+  h->kind = kind;
+  h->incarnation = r->incarnation;
+  return h;
+}
+
+static void
+plan_operator (struct run *r)
+{
+  struct dice *d = &r->dice;
+  bool sync_first = dice_odds (d, 3000);
+  if (sync_first)
+    run_later (r, dice_between (d, 1, 2000), HAPPENS_REQUEST)->request
+        = REQUEST_SYNC;
+  int64_t at
+      = sync_first ? dice_between (d, 3000, 90000) : dice_between (d, 1, 5000);
+  run_later (r, at, HAPPENS_REQUEST)->request = REQUEST_CUTOVER;
+  for (int64_t n = dice_between (d, 0, 4); n > 0; n--)
+    run_later (r, dice_between (d, 1, r->faults_until), HAPPENS_REQUEST)
+        ->request
+        = (enum request)dice_between (d, 0, REQUEST_COUNT - 1);
+  if (dice_odds (d, 1000))
+    run_later (r, dice_between (d, 1, r->faults_until), HAPPENS_REPLAN);
+  for (int64_t i = 1; i <= 5; i++)
+    run_later (r, r->faults_until + i * 60000, HAPPENS_PATIENCE);
+}
+
+static void
+plan_misfortune (struct run *r)
+{
+  static const unsigned levels[] = { 0, 100, 400, 1200 };
+  struct dice *d = &r->dice;
+  r->odds_step = levels[dice_between (d, 0, 3)];
+  r->odds_crash = levels[dice_between (d, 0, 3)] / 4;
+  r->cursed
+      = dice_odds (d, 1500)
+            ? (size_t)dice_between (d, 0, (int64_t)graph_len (r->graph) - 1)
+            : (size_t)-1;
+  for (int64_t n = dice_between (d, -2, 2); n > 0; n--)
+    run_later (r, dice_between (d, 1, r->faults_until), HAPPENS_REBOOT)->target
+        = dice_odds (d, 5000);
+  if (dice_odds (d, 300))
+    run_later (r, dice_between (d, 1, r->faults_until), HAPPENS_DESTROYED);
+  for (int64_t n = dice_between (d, 0, 6); n > 0; n--)
+    run_later (r, dice_between (d, 1, 60000), HAPPENS_FOREIGN);
+}
+
+void
+run_start (struct run *r, uint64_t seed, enum bug bug, bool trace,
+           struct coverage *c)
+{
+  memset (r, 0, sizeof *r);
+  r->seed = seed;
+  r->trace = trace;
+  r->thorough = seed % 8 == 0;
+  r->dice.state = seed * 0x100000001b3u + 7;
+  r->coverage = c;
+  r->graph = world_graph ();
+  r->limits = (struct plan_limits){ .downtime_ms = 30000 };
+  r->faults_until = dice_between (&r->dice, 30000, 200000);
+  r->until = r->faults_until + 400000;
+  r->incarnation = 1;
+  memset (r->chain.head, '0', 64);
+  world_start (&r->world, r->graph, bug);
+  plan_operator (r);
+  plan_misfortune (r);
+  run_later (r, 0, HAPPENS_START);
+  run_later (r, 5, HAPPENS_CLIENT);
+  run_later (r, 7, HAPPENS_CRON);
+}
+
+void
+run_free (struct run *r)
+{
+  engine_free (r->engine);
+  graph_free (r->graph);
+  for (size_t i = 0; i < r->queue.n; i++)
+    free (r->queue.v[i].timer);
+  for (size_t i = 0; i < r->records.n; i++)
+    record_clear (&r->records.v[i]);
+  VEC_FREE (&r->queue);
+  VEC_FREE (&r->calls);
+  VEC_FREE (&r->records);
+  free (r->detail);
+}
+
+/* While nothing is frozen the source serves, whatever goes wrong. */
+static void
+client (struct run *r)
+{
+  bool served = world_client_write (&r->world, dice_odds (&r->dice, 5000));
+  run_later (r, dice_between (&r->dice, 100, 700), HAPPENS_CLIENT);
+  if (served || !r->alive || !r->world.source.up)
+    return;
+  enum phase p = engine_phase (r->engine);
+  if (p <= PHASE_HOLDING || p == PHASE_ABORTED)
+    run_fail (r, "the client was not served while nothing was frozen", NULL);
+}
+
+static void
+patience (struct run *r)
+{
+  enum phase p = engine_phase (r->engine);
+  bool waits
+      = engine_attention (r->engine) != NULL || engine_paused (r->engine);
+  if (waits && p != PHASE_ABORTED)
+    controller_request (r, REQUEST_RESUME);
+  else if (p == PHASE_GUARDED && dice_odds (&r->dice, 5000))
+    controller_request (r, REQUEST_ACCEPT);
+}
+
+static void
+reboot (struct run *r, bool target)
+{
+  struct model_host *h = target ? &r->world.target : &r->world.source;
+  run_trace (r, "%s reboots", target ? "target" : "source");
+  world_reboot_down (h);
+  run_later (r, dice_between (&r->dice, 1000, 20000), HAPPENS_BOOTED)->target
+      = target;
+}
+
+static void
+destroy (struct run *r)
+{
+  run_trace (r, "the target is destroyed");
+  r->destroyed = r->world.target.destroyed = true;
+  world_reboot_down (&r->world.target);
+}
+
+/* What reaches the controller needs one, and the same one. */
+static bool
+for_controller (enum happening_kind k)
+{
+  return k == HAPPENS_REPLY || k == HAPPENS_RECORD || k == HAPPENS_TIMER;
+}
+
+static void
+timer (struct run *r, const struct happening *h)
+{
+  struct event ev
+      = { .kind = EVENT_TIMER, .timer = h->timer, .time_ms = r->now };
+  run_trace (r, "timer %s", h->timer);
+  controller_feed (r, &ev);
+}
+
+static void
+happen_to_controller (struct run *r, const struct happening *h)
+{
+  if (!r->alive || h->incarnation != r->incarnation)
+    return;
+  if (h->kind == HAPPENS_REPLY)
+    calls_reply (r, h->index);
+  else if (h->kind == HAPPENS_RECORD)
+    controller_record (r, h->index);
+  else
+    timer (r, h);
+}
+
+static void
+happen_to_people (struct run *r, const struct happening *h)
+{
+  if (!r->alive)
+    return;
+  if (h->kind == HAPPENS_REQUEST)
+    controller_request (r, h->request);
+  else if (h->kind == HAPPENS_PATIENCE)
+    patience (r);
+  else
+    controller_replan (r);
+}
+
+static void
+happen_to_world (struct run *r, const struct happening *h)
+{
+  if (h->kind == HAPPENS_HALF)
+    calls_half (r, h->index);
+  else if (h->kind == HAPPENS_WHOLE)
+    calls_whole (r, h->index);
+  else if (h->kind == HAPPENS_CLIENT)
+    client (r);
+  else if (h->kind == HAPPENS_CRON) {
+    world_cron_write (&r->world);
+    run_later (r, dice_between (&r->dice, 500, 3000), HAPPENS_CRON);
+  } else if (h->kind == HAPPENS_REBOOT)
+    reboot (r, h->target);
+  else if (h->kind == HAPPENS_BOOTED)
+    world_reboot_up (h->target ? &r->world.target : &r->world.source);
+  else if (h->kind == HAPPENS_DESTROYED)
+    destroy (r);
+  else if (h->kind == HAPPENS_FOREIGN)
+    calls_foreign (r);
+}
+
+static void
+happen (struct run *r, const struct happening *h)
+{
+  if (for_controller (h->kind))
+    happen_to_controller (r, h);
+  else if (h->kind == HAPPENS_REQUEST || h->kind == HAPPENS_PATIENCE
+           || h->kind == HAPPENS_REPLAN)
+    happen_to_people (r, h);
+  else if (h->kind == HAPPENS_START)
+    controller_start (r);
+  else if (h->kind == HAPPENS_SYNC)
+    r->synced = h->incarnation == r->incarnation && h->index > r->synced
+                    ? h->index
+                    : r->synced;
+  else
+    happen_to_world (r, h);
+}
+
+static bool
+take_next (struct run *r, struct happening *out)
+{
+  size_t best = 0;
+  if (r->queue.n == 0)
+    return false;
+  for (size_t i = 1; i < r->queue.n; i++) {
+    const struct happening *a = &r->queue.v[i], *b = &r->queue.v[best];
+    if (a->at < b->at || (a->at == b->at && a->order < b->order))
+      best = i;
+  }
+  *out = r->queue.v[best];
+  r->queue.v[best] = r->queue.v[--r->queue.n];
+  return out->at <= r->until;
+}
+
+/* Once faults have stopped every migration has ended, or says why it waits. */
+static void
+check_end (struct run *r)
+{
+  if (!r->alive) {
+    run_fail (r, "no controller at the end", NULL);
+    return;
+  }
+  enum phase p = engine_phase (r->engine);
+  bool attention = engine_attention (r->engine) != NULL;
+  bool ended = p == PHASE_ACCEPTED || p == PHASE_GUARDED || p == PHASE_ABORTED
+               || p == PHASE_SYNCING || p == PHASE_PLANNED;
+  bool told = attention && r->destroyed;
+  if (!ended && !told) {
+    run_fail (r, "it does not end and does not say why", NULL);
+    r->detail = mem_printf ("phase %s", phase_name (p));
+  }
+  r->coverage->ended[p]++;
+  controller_check_fold (r);
+}
+
+void
+run_all (struct run *r)
+{
+  struct happening h;
+  unsigned n = 0;
+  while (r->failed == NULL && take_next (r, &h)) {
+    r->now = h.at;
+    happen (r, &h);
+    free (h.timer);
+    const char *bad = world_check (&r->world);
+    if (bad != NULL)
+      run_fail (r, bad, NULL);
+    if (r->alive && r->failed == NULL && ++n % 500 == 0)
+      controller_check_fold (r);
+  }
+  if (r->failed == NULL)
+    check_end (r);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The model world of the simulator: a source that serves, a target, the
+ * address, the data, and what the agents on both hosts remember durably.
+ * Steps change it as the real ones change hosts, in two halves, so that one
+ * can stop between them.
+ */
+#ifndef REHOME_SIM_WORLD_H
+#define REHOME_SIM_WORLD_H
+
+#include "plan/graph.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define STEPS_MAX 64
+
+/* What is deliberately wrong, to see that the simulator finds it. */
+enum bug {
+  BUG_NONE,
+  BUG_INTENT_LATE,  /* an effect before its intent is durable */
+  BUG_PROOF_FAKED,  /* a proof is reported that was never made */
+  BUG_UNDO_SKIPPED, /* an undo is reported that was never done */
+  BUG_EQUAL_EPOCH,  /* a host obeys another controller of the same epoch */
+  BUG_STALE_EPOCH,  /* a host obeys a controller that was replaced */
+  BUG_PROBE_LIES,   /* a probe says "not done" of what was done */
+  BUG_COUNT
+};
+const char *bug_name (enum bug b);
+
+struct model_host {
+  bool up, destroyed;
+  bool running, want_running; /* the service; wanted: starts at boot, thaw */
+  bool cron, want_cron;
+  bool address, address_kept; /* live; in its configuration */
+  bool flag;                  /* durable: nothing may start */
+  bool gate, gate_lifted;     /* durable; lifted at run time */
+  uint64_t fence_epoch;
+  int fence_controller;
+};
+
+struct world {
+  const struct graph *graph;
+  enum bug bug;
+  struct model_host source, target;
+  /* Each step's state on its host (0, 1: half, 2), and the last attempt whose
+   * result the agent remembers. */
+  int state[STEPS_MAX];
+  uint32_t remembered[STEPS_MAX];
+  bool proven[STEPS_MAX];            /* passed since the freeze */
+  long source_n, copied_n, target_n; /* acknowledged writes */
+  bool damaged;                      /* the copy has a silent fault */
+  bool opened;                       /* the target ever took writes */
+  const char *broken;                /* the invariant that does not hold */
+};
+
+void world_start (struct world *w, const struct graph *g, enum bug bug);
+/* The plan's shape: the same kinds of steps as the providers describe. */
+struct graph *world_graph (void);
+size_t world_step (const struct world *w, const char *id);
+
+bool source_can_write (const struct world *w);
+bool target_can_write (const struct world *w);
+/* A client's write by the moving address; false: nobody acknowledged it. */
+bool world_client_write (struct world *w, bool prefer_target);
+void world_cron_write (struct world *w);
+/* Half of a step, then the rest.  false: the step itself says no (a proof or
+ * a check failed). */
+void world_half (struct world *w, size_t step);
+bool world_whole (struct world *w, size_t step);
+void world_undo (struct world *w, size_t step);
+void world_reboot_down (struct model_host *h);
+void world_reboot_up (struct model_host *h);
+
+/* The first invariant that does not hold, or NULL. */
+const char *world_check (const struct world *w);
+/* What must be so when a cutover was aborted. */
+const char *world_check_aborted (const struct world *w);
+/* What must be so when a pivot takes effect. */
+const char *world_check_pivot (const struct world *w);
+
+#endif

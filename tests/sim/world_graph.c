@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The graph that the simulator drives: accounts, two trees, a service, cron,
+ * the address and the move itself. */
+#include "world.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+
+struct shape {
+  const char *id;
+  enum stage stage;
+  enum step_class cls;
+  enum step_side side;
+  const char *needs[4];
+};
+
+#define PURE STEP_PURE
+#define IDEM STEP_IDEMPOTENT
+#define REVS STEP_REVERSIBLE
+#define FORW STEP_FORWARD
+
+static const struct shape shapes[] = {
+  { "move#identity", STAGE_PREFLIGHT, PURE, SIDE_BOTH, { 0 } },
+  { "accounts#map", STAGE_PREFLIGHT, PURE, SIDE_BOTH, { "move#identity" } },
+  { "files:/srv/a#usage", STAGE_PREFLIGHT, PURE, SIDE_SOURCE, { 0 } },
+  { "files:/srv/b#usage", STAGE_PREFLIGHT, PURE, SIDE_SOURCE, { 0 } },
+  { "service:shop#check", STAGE_PREFLIGHT, PURE, SIDE_TARGET, { 0 } },
+  { "move#claim", STAGE_PREPARE, IDEM, SIDE_BOTH, { 0 } },
+  { "accounts#create", STAGE_PREPARE, IDEM, SIDE_TARGET, { "move#claim" } },
+  { "files:/srv/a#seed",
+    STAGE_PREPARE,
+    IDEM,
+    SIDE_BOTH,
+    { "accounts#create" } },
+  { "files:/srv/b#seed",
+    STAGE_PREPARE,
+    IDEM,
+    SIDE_BOTH,
+    { "accounts#create" } },
+  { "service:shop#place",
+    STAGE_PREPARE,
+    IDEM,
+    SIDE_TARGET,
+    { "accounts#create" } },
+  { "cron:shop#stage",
+    STAGE_PREPARE,
+    IDEM,
+    SIDE_TARGET,
+    { "accounts#create" } },
+  { "files:/srv/a#round", STAGE_ROUND, IDEM, SIDE_BOTH, { 0 } },
+  { "files:/srv/b#round", STAGE_ROUND, IDEM, SIDE_BOTH, { 0 } },
+  { "files:/srv/a#prove", STAGE_PROVE, PURE, SIDE_BOTH, { 0 } },
+  { "files:/srv/b#prove", STAGE_PROVE, PURE, SIDE_BOTH, { 0 } },
+  { "move#recheck", STAGE_RECHECK, PURE, SIDE_BOTH, { 0 } },
+  { "service:shop#recheck", STAGE_RECHECK, PURE, SIDE_TARGET, { 0 } },
+  { "cron:shop#hold", STAGE_HOLD, REVS, SIDE_SOURCE, { 0 } },
+  { "move#jobs", STAGE_HOLD, IDEM, SIDE_SOURCE, { "cron:shop#hold" } },
+  { "move#flag", STAGE_FREEZE, REVS, SIDE_SOURCE, { 0 } },
+  { "service:shop#stop", STAGE_FREEZE, REVS, SIDE_SOURCE, { "move#flag" } },
+  { "cron:shop#stop", STAGE_FREEZE, REVS, SIDE_SOURCE, { "move#flag" } },
+  { "move#writers",
+    STAGE_FREEZE,
+    PURE,
+    SIDE_SOURCE,
+    { "service:shop#stop", "cron:shop#stop" } },
+  { "files:/srv/a#final", STAGE_FINAL, IDEM, SIDE_BOTH, { 0 } },
+  { "files:/srv/b#final", STAGE_FINAL, IDEM, SIDE_BOTH, { 0 } },
+  { "files:/srv/a#verify", STAGE_VERIFY, PURE, SIDE_BOTH, { 0 } },
+  { "files:/srv/b#verify", STAGE_VERIFY, PURE, SIDE_BOTH, { 0 } },
+  { "service:shop#gate", STAGE_START, REVS, SIDE_TARGET, { 0 } },
+  { "service:shop#start",
+    STAGE_START,
+    REVS,
+    SIDE_TARGET,
+    { "service:shop#gate" } },
+  { "move#smoke-inside", STAGE_INSIDE, PURE, SIDE_TARGET, { 0 } },
+  { "address#take", STAGE_SWITCH, REVS, SIDE_SOURCE, { 0 } },
+  { "address#give", STAGE_SWITCH, REVS, SIDE_TARGET, { "address#take" } },
+  { "move#smoke-outside", STAGE_OUTSIDE, PURE, SIDE_TARGET, { 0 } },
+  { "move#pivot", STAGE_PIVOT, STEP_PIVOT, SIDE_TARGET, { 0 } },
+  { "service:shop#enable", STAGE_OPEN, FORW, SIDE_TARGET, { 0 } },
+  { "cron:shop#release", STAGE_OPEN, FORW, SIDE_TARGET, { 0 } },
+  { "files:/srv/a#audit", STAGE_GUARD, PURE, SIDE_BOTH, { 0 } },
+  { "move#cleanup", STAGE_ACCEPT, FORW, SIDE_BOTH, { 0 } },
+};
+
+struct graph *
+world_graph (void)
+{
+  struct graph *g = graph_new ();
+  struct err *e = NULL;
+  for (size_t i = 0; e == NULL && i < sizeof shapes / sizeof *shapes; i++) {
+    const struct shape *s = &shapes[i];
+    struct step step = { .id = s->id,
+                         .provider = "model",
+                         .op = s->id,
+                         .title = s->id,
+                         .item = -1,
+                         .stage = s->stage,
+                         .cls = s->cls,
+                         .side = s->side,
+                         .needs = s->needs,
+                         .retry_max = 3,
+                         .retry_base_ms = 200,
+                         .retry_cap_ms = 2000 };
+    e = graph_add (g, &step);
+  }
+  if (e == NULL)
+    e = graph_seal (g);
+  if (e != NULL) {
+    fprintf (stderr, "sim: %s\n", err_message (e));
+    abort ();
+  }
+  return g;
+}
