@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the operations of the move itself share, and the way back that lies
+ * on the source. */
+#ifndef REHOME_PROVIDER_MOVE_H
+#define REHOME_PROVIDER_MOVE_H
+
+#include "provider/provider.h"
+
+#define MOVE_TEXT "/root/REHOME-FROZEN.txt"
+
+/* The way back as commands, in order, each harmless where it is not needed:
+ * array of {"why": TEXT, "argv": [...]}.  Built from what the steps before
+ * the freeze recorded. */
+struct err *move_thaw_commands (const struct step_call *call, json_t **out);
+/* The text for MOVE_TEXT: commands stand on lines that begin with four
+ * spaces, quoted for sh.  Pure; the caller frees. */
+char *move_thaw_text (const struct plan *plan, const char *migration,
+                      const json_t *commands);
+/* The same as a script that asks for --confirm=target-is-off.  Pure. */
+char *move_thaw_script (const char *migration, const json_t *commands);
+/* One word as sh reads it.  Pure; the caller frees. */
+char *move_shell_word (const char *word);
+
+/* `rehome thaw` on the source itself: raises the fence's epoch, so that the
+ * old controller is refused, runs the recorded commands and says of each how
+ * it ended: {"migration", "steps": [{"why","command","status"}], "epoch"}.
+ * A NULL migration is the only one that is frozen here; "RH-THAW-NONE" where
+ * none is, "RH-THAW-WHICH" where several are.  `local` is a port to this
+ * machine's agent. */
+struct err *move_thaw (struct port *local, const char *migration,
+                       json_t **report);
+
+/* Unit file that keeps the moved files read-only: its name and text. */
+char *move_readonly_unit (const char *migration);
+/* `mounts`: array of {"path","bind": bool}, outermost first.  Pure. */
+char *move_readonly_text (const struct step_call *call, const json_t *mounts);
+
+struct err *move_identity (const struct step_call *call, json_t **result);
+struct err *move_unclaimed (const struct step_call *call, json_t **result);
+/* Who of the rows is claimed by nobody: array of texts.  Pure but for the
+ * plan; `uids`: moved users; `left_uids`: users that leave names. */
+json_t *move_unclaimed_rows (const struct step_call *call,
+                             const json_t *processes, const json_t *writers,
+                             const json_t *listeners, const json_t *uids,
+                             const json_t *left_uids);
+
+struct err *move_arm (const struct step_call *call, json_t **result);
+struct err *move_arm_probe (const struct step_call *call,
+                            enum probe_state *out);
+struct err *move_arm_undo (const struct step_call *call, json_t **result);
+struct err *move_mapped (const struct step_call *call, json_t **result);
+struct err *move_flag (const struct step_call *call, json_t **result);
+struct err *move_flag_probe (const struct step_call *call,
+                             enum probe_state *out);
+struct err *move_flag_undo (const struct step_call *call, json_t **result);
+struct err *move_readonly (const struct step_call *call, json_t **result);
+struct err *move_readonly_probe (const struct step_call *call,
+                                 enum probe_state *out);
+struct err *move_readonly_undo (const struct step_call *call, json_t **result);
+struct err *move_frozen (const struct step_call *call, json_t **result);
+
+struct err *move_smoke_inside (const struct step_call *call, json_t **result);
+struct err *move_smoke_outside (const struct step_call *call, json_t **result);
+struct err *move_pivot (const struct step_call *call, json_t **result);
+struct err *move_pivot_probe (const struct step_call *call,
+                              enum probe_state *out);
+struct err *move_guard (const struct step_call *call, json_t **result);
+struct err *move_clean (const struct step_call *call, json_t **result);
+
+#endif

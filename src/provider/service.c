@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The service provider: a unit and what belongs to it.  Its unit files,
+ * drop-ins and environment files are placed on the target inert, behind the
+ * gate; it is stopped on the source by a durable condition and a stop; it is
+ * started on the target behind the gate, and enabled once the gate is open.
+ */
+#include "provider/service.h"
+
+#include "base/mem.h"
+#include "provider/steps.h"
+
+#include <string.h>
+
+static bool
+is_unit (const char *s)
+{
+  size_t len = strspn (s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                          "0123456789:_.\\@-");
+  return s[len] == '\0' && s[0] != '-' && s[0] != '.' && len < 250
+         && (service_ends (s, ".service") || service_ends (s, ".timer")
+             || service_ends (s, ".socket") || service_ends (s, ".path"));
+}
+
+static struct err *
+check_ready (const json_t *ready)
+{
+  static const char *const keys[]
+      = { "http", "status", "tcp", "none", "within", NULL };
+  if (ready == NULL)
+    return NULL;
+  if (!json_is_object (ready))
+    return err_new (ERR_CORRECT, "RH-PLAN-TYPE",
+                    "'ready' must be a mapping such as {http: URL}");
+  TRY (spec_keys (ready, keys));
+  const json_t *http = json_at (ready, "http");
+  const json_t *tcp = json_at (ready, "tcp");
+  if (http != NULL
+      && (!json_is_string (http)
+          || strncmp (json_string_value (http), "http", 4) != 0))
+    return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
+                    "'ready.http' must be a URL that begins with http://");
+  if (tcp != NULL && !json_is_integer (tcp))
+    return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
+                    "'ready.tcp' must be a port number");
+  int64_t n;
+  TRY (json_opt_int (ready, "status", 100, 599, 200, &n));
+  return json_opt_int (ready, "within", 1, 3600, 30, &n);
+}
+
+static bool
+is_address (const char *s)
+{
+  return s[0] != '\0' && s[strspn (s, "0123456789abcdefABCDEF:./")] == '\0';
+}
+
+static struct err *
+check (const json_t *spec)
+{
+  static const char *const keys[]
+      = { "service", "ready", "allow", "overwrite", NULL };
+  TRY (spec_keys (spec, keys));
+  const char *unit;
+  TRY (json_get_str (spec, "service", &unit));
+  if (!is_unit (unit))
+    return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
+                    "'%s' is no unit; expected a name that ends with "
+                    ".service, .timer, .socket or .path",
+                    unit);
+  TRY (check_ready (json_at (spec, "ready")));
+  TRY (spec_words (spec, "allow", false, is_address, "addresses or networks"));
+  return spec_flag (spec, "overwrite");
+}
+
+static char *
+name (const json_t *spec)
+{
+  return mem_strdup (json_string_value (json_at (spec, "service")));
+}
+
+static const struct step_row rows[] = {
+  { "look", "%s can be moved", STAGE_PREFLIGHT, STEP_PURE, SIDE_BOTH, 60000 },
+  { "place", "%s on the target, inert, behind the gate", STAGE_PREPARE,
+    STEP_IDEMPOTENT, SIDE_TARGET, 120000 },
+  { "prove", "units of %s are equal", STAGE_PROVE, STEP_PURE, SIDE_BOTH,
+    60000 },
+  { "arm", "%s can be frozen", STAGE_HOLD, STEP_REVERSIBLE, SIDE_SOURCE,
+    60000 },
+  { "stop", "%s stopped on the source", STAGE_FREEZE, STEP_REVERSIBLE,
+    SIDE_SOURCE, 180000 },
+  { "verify", "units of %s are still equal", STAGE_VERIFY, STEP_PURE, SIDE_BOTH,
+    60000 },
+  { "start", "%s started behind the gate", STAGE_START, STEP_REVERSIBLE,
+    SIDE_TARGET, 180000 },
+  { "enable", "%s enabled on the target", STAGE_OPEN, STEP_FORWARD, SIDE_TARGET,
+    120000 },
+  { "clean", "remains of the gate of %s removed", STAGE_ACCEPT, STEP_FORWARD,
+    SIDE_TARGET, 60000 },
+};
+
+static void
+needs_of (const char *op, const struct plan *plan, struct needs *needs)
+{
+  if (strcmp (op, "place") == 0 && steps_first (plan, "accounts") != NULL)
+    needs_add (needs, "accounts#create");
+  if (strcmp (op, "stop") == 0)
+    needs_add (needs, "move#flag");
+}
+
+static struct err *
+describe (const struct plan *plan, const struct plan_item *item,
+          struct graph *g)
+{
+  long at = steps_item_index (plan, item);
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct needs needs CLEANUP_NEEDS = { 0 };
+    needs_of (rows[i].op, plan, &needs);
+    TRY (steps_add (g, &rows[i], "service", item->name, service_unit (item), at,
+                    NULL, &needs));
+  }
+  return NULL;
+}
+
+static const struct step_op ops[] = {
+  { "look", service_look, NULL, NULL },
+  { "place", service_place, service_place_probe, NULL },
+  { "prove", service_compare, NULL, NULL },
+  { "verify", service_compare, NULL, NULL },
+  { "arm", service_arm, service_arm_probe, service_arm_undo },
+  { "stop", service_stop, service_stop_probe, service_stop_undo },
+  { "start", service_start, service_start_probe, service_start_undo },
+  { "enable", service_enable, service_enable_probe, NULL },
+  { "clean", service_clean, NULL, NULL },
+  { NULL, NULL, NULL, NULL },
+};
+
+static struct err *
+run (const struct step_call *call, json_t **result)
+{
+  return steps_run (ops, call, result);
+}
+
+static struct err *
+probe (const struct step_call *call, enum probe_state *out)
+{
+  return steps_probe (ops, call, out);
+}
+
+static struct err *
+undo (const struct step_call *call, json_t **result)
+{
+  return steps_undo (ops, call, result);
+}
+
+const struct provider provider_service = {
+  .kind = { "service", check, name },
+  .about = "systemd units with their drop-ins, environment files, timers and "
+           "sockets",
+  .describe = describe,
+  .run = run,
+  .probe = probe,
+  .undo = undo,
+  .discover = NULL,
+};

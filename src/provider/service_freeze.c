@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The source's side of the freeze.  "arm" (nothing is down yet) records what
+ * runs and puts the condition on the units; "stop" stops them once the flag
+ * exists.  The undo of "stop" removes the flag, since nothing would start
+ * before, and starts what ran.
+ */
+#include "provider/service.h"
+
+#include "base/mem.h"
+#include "provider/remote.h"
+#include "provider/steps.h"
+
+#include <string.h>
+
+static char *
+record_path (const struct step_call *call)
+{
+  return steps_path (call, "freeze/service-%s.json", service_unit (call->item));
+}
+
+static struct err *
+reload (struct port *p)
+{
+  return remote_must (p, remote_argv (ARGV ("systemctl", "daemon-reload")),
+                      NULL, NULL);
+}
+
+/* Which drop-in directories did not exist: they go again with the thaw. */
+static struct err *
+missing_dirs (const struct step_call *call, const json_t *units, json_t *out)
+{
+  size_t i;
+  json_t *one;
+  json_array_foreach (units, i, one)
+  {
+    char *dir CLEANUP_FREE
+        = mem_printf (SERVICE_UNITS "/%s.d",
+                      json_string_value (json_at (one, "unit")));
+    bool there;
+    TRY (remote_exists (call->source, dir, &there));
+    if (!there)
+      words_add (out, dir);
+  }
+  return NULL;
+}
+
+struct err *
+service_arm (const struct step_call *call, json_t **result)
+{
+  char *path CLEANUP_FREE = record_path (call);
+  json_t *record CLEANUP_JSON = NULL;
+  TRY (remote_recall (call->source, path, &record));
+  if (record == NULL) {
+    json_t *units CLEANUP_JSON = NULL;
+    json_t *dirs CLEANUP_JSON = json_array ();
+    TRY (service_read (call->source, service_unit (call->item), &units));
+    TRY (missing_dirs (call, units, dirs));
+    record = json_pack ("{s:O,s:O}", "units", units, "dirs", dirs);
+    TRY (remote_record (call->source, path, record));
+  }
+  char *text CLEANUP_FREE = service_freeze_text (call);
+  size_t i;
+  json_t *one;
+  json_array_foreach (json_at (record, "units"), i, one)
+  {
+    char *dropin CLEANUP_FREE
+        = service_dropin (json_string_value (json_at (one, "unit")),
+                          SERVICE_FREEZE);
+    TRY (remote_write (call->source, dropin, text, strlen (text), 0644));
+  }
+  TRY (reload (call->source));
+  *result = json_incref (record);
+  return NULL;
+}
+
+struct err *
+service_arm_probe (const struct step_call *call, enum probe_state *out)
+{
+  char *path CLEANUP_FREE = record_path (call);
+  json_t *record CLEANUP_JSON = NULL;
+  TRY (remote_recall (call->source, path, &record));
+  /* A run is repeatable and cheap, and makes sure of the reload. */
+  *out = record == NULL ? PROBED_NOT_DONE : PROBED_PARTIAL;
+  return NULL;
+}
+
+struct err *
+service_arm_undo (const struct step_call *call, json_t **result)
+{
+  char *path CLEANUP_FREE = record_path (call);
+  json_t *record CLEANUP_JSON = NULL;
+  TRY (remote_recall (call->source, path, &record));
+  if (record == NULL)
+    return NULL;
+  size_t i;
+  json_t *one;
+  json_array_foreach (json_at (record, "units"), i, one)
+  {
+    char *dropin CLEANUP_FREE
+        = service_dropin (json_string_value (json_at (one, "unit")),
+                          SERVICE_FREEZE);
+    TRY (remote_remove (call->source, dropin));
+  }
+  json_array_foreach (json_at (record, "dirs"), i, one)
+  {
+    struct ran r CLEANUP_RAN = { 0 };
+    TRY (
+        remote_run (call->source,
+                    remote_argv (ARGV ("rmdir", "--", json_string_value (one))),
+                    NULL, 10000, &r)); /* stays where it is not empty */
+  }
+  TRY (reload (call->source));
+  TRY (remote_remove (call->source, path));
+  *result = json_pack ("{s:O}", "units", json_at (record, "units"));
+  return NULL;
+}
+
+/* What arm recorded, from its result or from the host; NULL: nothing. */
+static struct err *
+recorded_units (const struct step_call *call, json_t **out)
+{
+  const json_t *arm = steps_input (call, "%s#arm", call->item->name);
+  *out = json_incref (json_at (arm, "units"));
+  if (*out != NULL)
+    return NULL;
+  char *path CLEANUP_FREE = record_path (call);
+  json_t *record CLEANUP_JSON = NULL;
+  TRY (remote_recall (call->source, path, &record));
+  *out = json_incref (json_at (record, "units"));
+  return NULL;
+}
+
+static json_t *
+argv_of (const char *verb, const json_t *units, bool only_active)
+{
+  json_t *argv = remote_argv (ARGV ("systemctl", verb, "--"));
+  size_t i;
+  json_t *one;
+  json_array_foreach (units, i,
+                      one) if (!only_active || service_was_active (one))
+      remote_word (argv, json_string_value (json_at (one, "unit")));
+  return argv;
+}
+
+/* Looks at all units at once: "unit" of the first that runs, or NULL. */
+static struct err *
+still_running (const struct step_call *call, const json_t *units, char **out)
+{
+  *out = NULL;
+  json_t *argv = remote_argv (ARGV ("systemctl", "show", "--no-pager", "-p",
+                                    "Id,ActiveState,MainPID", "--"));
+  size_t i;
+  json_t *one;
+  json_array_foreach (units, i, one)
+      remote_word (argv, json_string_value (json_at (one, "unit")));
+  char *text CLEANUP_FREE = NULL;
+  TRY (remote_must (call->source, argv, NULL, &text));
+  json_t *shown CLEANUP_JSON = service_parse_show (text);
+  json_array_foreach (shown, i, one)
+  {
+    const char *state = json_string_value (json_at (one, "ActiveState"));
+    const char *pid = json_string_value (json_at (one, "MainPID"));
+    bool down
+        = state != NULL
+          && (strcmp (state, "inactive") == 0 || strcmp (state, "failed") == 0);
+    if (!down || (pid != NULL && strcmp (pid, "0") != 0)) {
+      *out = mem_strdup (json_string_value (json_at (one, "Id")));
+      return NULL;
+    }
+  }
+  return NULL;
+}
+
+struct err *
+service_stop (const struct step_call *call, json_t **result)
+{
+  json_t *units CLEANUP_JSON = NULL;
+  TRY (recorded_units (call, &units));
+  if (units == NULL)
+    return err_new (ERR_BUG, "RH-SERVICE-UNARMED", "%s was not armed",
+                    service_unit (call->item));
+  struct ran r CLEANUP_RAN = { 0 };
+  TRY (remote_run (call->source, argv_of ("stop", units, false), NULL, 150000,
+                   &r));
+  char *running CLEANUP_FREE = NULL;
+  TRY (still_running (call, units, &running));
+  if (running != NULL)
+    return err_advise (
+        err_new (ERR_REFUSED, "RH-SERVICE-RUNNING",
+                 "%s still runs on the source after it was stopped: %s",
+                 running, r.err_len > 0 ? r.err : "systemctl says nothing"),
+        "nothing has been opened on the target", "stop what starts it again");
+  *result = json_pack ("{s:O}", "stopped", units);
+  return NULL;
+}
+
+struct err *
+service_stop_probe (const struct step_call *call, enum probe_state *out)
+{
+  json_t *units CLEANUP_JSON = NULL;
+  TRY (recorded_units (call, &units));
+  if (units == NULL) {
+    *out = PROBED_NOT_DONE;
+    return NULL;
+  }
+  char *running CLEANUP_FREE = NULL;
+  TRY (still_running (call, units, &running));
+  *out = running == NULL ? PROBED_DONE : PROBED_PARTIAL;
+  return NULL;
+}
+
+/* Starts what ran; a unit that does not come up is named with its log. */
+static struct err *
+start_again (const struct step_call *call, const json_t *units)
+{
+  json_t *argv = argv_of ("start", units, true);
+  if (json_array_size (argv) == 3) {
+    json_decref (argv);
+    return NULL;
+  }
+  struct ran r CLEANUP_RAN = { 0 };
+  TRY (remote_run (call->source, argv, NULL, 150000, &r));
+  if (r.status == 0)
+    return NULL;
+  char *lines CLEANUP_FREE
+      = service_log_lines (call->source, service_unit (call->item));
+  return err_new (ERR_REFUSED, "RH-SERVICE-THAW",
+                  "%s does not start on the source: %s",
+                  service_unit (call->item), lines);
+}
+
+struct err *
+service_stop_undo (const struct step_call *call, json_t **result)
+{
+  char *path CLEANUP_FREE = record_path (call);
+  char *flag CLEANUP_FREE = steps_path (call, "freeze/flag");
+  json_t *record CLEANUP_JSON = NULL;
+  TRY (remote_recall (call->source, path, &record));
+  if (record == NULL)
+    return NULL;
+  const json_t *units = json_at (record, "units");
+  TRY (remote_remove (call->source, flag));
+  TRY (start_again (call, units));
+  size_t i;
+  json_t *one;
+  bool main_ran = false;
+  json_array_foreach (
+      units, i, one) if (strcmp (json_string_value (json_at (one, "unit")),
+                                 service_unit (call->item))
+                         == 0) main_ran
+      = service_was_active (one);
+  if (main_ran)
+    TRY (service_wait_ready (call, call->source, service_unit (call->item)));
+  *result = json_pack ("{s:O}", "started", units);
+  return NULL;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A unit's files on the target: inert, and behind the gate from the first
+ * moment.  The gate drop-in lets the unit start only while
+ * /var/lib/rehome/ID/may-start leads somewhere: at the start it becomes a
+ * link to a file in /run, which a reboot removes; the pivot makes it a file.
+ */
+#include "provider/service.h"
+
+#include "base/mem.h"
+#include "provider/accounts_db.h"
+#include "provider/address.h"
+#include "provider/remote.h"
+#include "provider/steps.h"
+
+#include <string.h>
+
+char *
+service_dropin (const char *unit, const char *name)
+{
+  return mem_printf (SERVICE_UNITS "/%s.d/%s", unit, name);
+}
+
+char *
+service_freeze_text (const struct step_call *call)
+{
+  char *flag CLEANUP_FREE = steps_path (call, "freeze/flag");
+  return mem_printf ("# Placed by rehome.  While the file named below exists, "
+                     "this unit does not start;\n"
+                     "# /root/REHOME-FROZEN.txt says how to bring it back.\n"
+                     "[Unit]\nConditionPathExists=!%s\n",
+                     flag);
+}
+
+char *
+service_gate_text (const struct step_call *call, const char *unit,
+                   const json_t *allow)
+{
+  char *open CLEANUP_FREE = steps_path (call, "may-start");
+  char *text = mem_printf ("# Placed by rehome: closed until the move is "
+                           "through, then removed.\n"
+                           "[Unit]\nConditionPathExists=%s\n",
+                           open);
+  bool socket = service_ends (unit, ".socket");
+  if (!socket && !service_ends (unit, ".service"))
+    return text;
+  struct buf b CLEANUP_BUF = BUF_INIT;
+  err_free (buf_printf (&b,
+                        "%s[%s]\nIPAddressDeny=any\nIPAddressAllow=localhost",
+                        text, socket ? "Socket" : "Service"));
+  free (text);
+  size_t i;
+  json_t *one;
+  json_array_foreach (allow, i, one)
+      err_free (buf_printf (&b, " %s", json_string_value (one)));
+  err_free (buf_put_str (&b, "\n"));
+  return buf_steal_str (&b);
+}
+
+/* The source's own addresses, from which the checks from outside come; the
+ * moved addresses themselves (the target talks to itself by them); and what
+ * the plan's items allow. */
+struct err *
+service_gate_allow (const struct step_call *call, json_t **out)
+{
+  json_t *allow CLEANUP_JSON = NULL;
+  TRY (address_list_global (call->source, &allow));
+  for (size_t i = 0; i < plan_item_count (call->plan); i++) {
+    size_t k;
+    json_t *one;
+    json_array_foreach (json_at (plan_item (call->plan, i)->spec, "allow"), k,
+                        one) words_add (allow, json_string_value (one));
+  }
+  *out = STEAL (allow);
+  return NULL;
+}
+
+/* Where a file that stands in the way is kept. */
+static char *
+aside_path (const struct step_call *call, const char *path)
+{
+  char *name CLEANUP_FREE = mem_strdup (path + 1);
+  for (char *c = name; *c != '\0'; c++)
+    if (*c == '/')
+      *c = '!';
+  return steps_path (call, "aside/%s", name);
+}
+
+/* Copies one file unless it is equal; says whether it changed something. */
+static struct err *
+place_file (const struct step_call *call, const char *path, json_t *placed,
+            json_t *aside)
+{
+  struct remote_file a CLEANUP_REMOTE = { 0 };
+  struct remote_file b CLEANUP_REMOTE = { 0 };
+  const json_t *map = steps_input (call, "accounts#map");
+  TRY (remote_read (call->source, path, &a));
+  TRY (remote_read (call->target, path, &b));
+  if (!a.exists)
+    return NULL;
+  if (strcmp (a.type, "file") != 0)
+    return err_todo (err_new (ERR_BLOCKED, "RH-SERVICE-LINK",
+                              "%s on the source is a %s, not a file", path,
+                              a.type),
+                     "put the file itself in its place, or leave the unit to "
+                     "a files item");
+  a.uid = accounts_mapped (json_at (map, "uids"), a.uid);
+  a.gid = accounts_mapped (json_at (map, "gids"), a.gid);
+  if (b.exists && b.len == a.len && b.content != NULL
+      && memcmp (a.content, b.content, a.len) == 0 && a.mode == b.mode
+      && a.uid == b.uid && a.gid == b.gid)
+    return NULL;
+  char *keep CLEANUP_FREE = aside_path (call, path);
+  bool kept;
+  TRY (remote_exists (call->target, keep, &kept));
+  if (b.exists && b.content != NULL && !kept) {
+    TRY (remote_put (call->target, keep, &b));
+    words_add (aside, keep);
+  }
+  words_add (placed, path);
+  return remote_put (call->target, path, &a);
+}
+
+static struct err *
+place_gate (const struct step_call *call, const char *unit, const json_t *allow)
+{
+  char *path CLEANUP_FREE = service_dropin (unit, SERVICE_GATE);
+  char *text CLEANUP_FREE = service_gate_text (call, unit, allow);
+  return remote_write (call->target, path, text, strlen (text), 0644);
+}
+
+struct err *
+service_place (const struct step_call *call, json_t **result)
+{
+  json_t *units CLEANUP_JSON = NULL;
+  json_t *allow CLEANUP_JSON = NULL;
+  json_t *placed CLEANUP_JSON = json_array ();
+  json_t *aside CLEANUP_JSON = json_array ();
+  TRY (service_read (call->source, service_unit (call->item), &units));
+  TRY (service_gate_allow (call, &allow));
+  size_t i;
+  size_t k;
+  json_t *one;
+  json_t *file;
+  json_array_foreach (units, i, one) /* the gate first, then what it closes */
+      TRY (place_gate (call, json_string_value (json_at (one, "unit")), allow));
+  json_array_foreach (units, i, one) json_array_foreach (
+      json_at (one, "files"), k,
+      file) if (!steps_path_moves (call->plan, json_string_value (file)))
+      TRY (place_file (call, json_string_value (file), placed, aside));
+  TRY (remote_must (call->target,
+                    remote_argv (ARGV ("systemctl", "daemon-reload")), NULL,
+                    NULL));
+  *result = json_pack ("{s:O,s:O,s:O}", "placed", placed, "aside", aside,
+                       "gate_allows", allow);
+  return NULL;
+}
+
+struct err *
+service_place_probe (const struct step_call *call, enum probe_state *out)
+{
+  json_t *units CLEANUP_JSON = NULL;
+  TRY (service_read (call->source, service_unit (call->item), &units));
+  size_t i;
+  json_t *one;
+  size_t there = 0;
+  json_array_foreach (units, i, one)
+  {
+    char *path CLEANUP_FREE
+        = service_dropin (json_string_value (json_at (one, "unit")),
+                          SERVICE_GATE);
+    bool exists;
+    TRY (remote_exists (call->target, path, &exists));
+    there += exists;
+  }
+  /* Done is only said by a run: it is cheap and compares each file. */
+  *out = there == 0 ? PROBED_NOT_DONE : PROBED_PARTIAL;
+  return NULL;
+}
+
+/* After acceptance nothing of the gate is left on the target. */
+struct err *
+service_clean (const struct step_call *call, json_t **result)
+{
+  json_t *units CLEANUP_JSON = service_item_units (call, call->item);
+  size_t i;
+  json_t *one;
+  json_array_foreach (units, i, one)
+  {
+    const char *unit = json_string_value (one);
+    static const char *const runtime[]
+        = { "50-IPAddressDeny.conf", "50-IPAddressAllow.conf" };
+    char *path CLEANUP_FREE = service_dropin (unit, SERVICE_GATE);
+    char *dir CLEANUP_FREE = mem_printf (SERVICE_UNITS "/%s.d", unit);
+    TRY (remote_remove (call->target, path));
+    for (size_t k = 0; k < 2; k++) {
+      char *set CLEANUP_FREE
+          = mem_printf ("/run/systemd/system.control/%s.d/%s", unit,
+                        runtime[k]);
+      TRY (remote_remove (call->target, set));
+    }
+    struct ran r CLEANUP_RAN = { 0 };
+    TRY (remote_run (call->target, remote_argv (ARGV ("rmdir", "--", dir)),
+                     NULL, 10000,
+                     &r)); /* fails where it is not empty or not there */
+  }
+  TRY (remote_must (call->target,
+                    remote_argv (ARGV ("systemctl", "daemon-reload")), NULL,
+                    NULL));
+  *result = json_pack ("{s:O}", "units", units);
+  return NULL;
+}

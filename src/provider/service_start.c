@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The target's side: started behind the gate, waited for, later enabled. */
+#include "provider/service.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "provider/remote.h"
+#include "provider/steps.h"
+
+#include <string.h>
+
+#define POLL_MS 50
+#define READY_S 30
+
+char *
+service_log_lines (struct port *p, const char *unit)
+{
+  struct ran r CLEANUP_RAN = { 0 };
+  struct err *e
+      = remote_run (p,
+                    remote_argv (ARGV ("journalctl", "-u", unit, "-n", "20",
+                                       "--no-pager", "-o", "cat")),
+                    NULL, 20000, &r);
+  if (e != NULL) {
+    char *why = mem_printf ("(its log cannot be read: %s)", err_message (e));
+    err_free (e);
+    return why;
+  }
+  size_t len = r.out_len;
+  while (len > 0 && r.out[len - 1] == '\n')
+    r.out[--len] = '\0';
+  for (size_t i = 0; i < len; i++)
+    if (r.out[i] == '\n')
+      r.out[i] = '|';
+  size_t from = len > 3000 ? len - 3000 : 0;
+  return text_escape (r.out + from, len - from);
+}
+
+static const struct plan_item *
+item_of (const struct plan *plan, const char *unit)
+{
+  for (size_t i = 0; i < plan_item_count (plan); i++) {
+    const struct plan_item *item = plan_item (plan, i);
+    if (strcmp (item->kind, "service") == 0
+        && strcmp (service_unit (item), unit) == 0)
+      return item;
+  }
+  return NULL;
+}
+
+/* One try of an http check; `why` says what was wrong. */
+static struct err *
+try_http (struct port *p, const json_t *ready, bool *passed, char **why)
+{
+  int64_t want;
+  TRY (json_opt_int (ready, "status", 100, 599, 200, &want));
+  json_t *args = json_pack ("{s:O,s:i,s:i}", "url", json_at (ready, "http"),
+                            "timeout_ms", 2000, "max", 4096);
+  json_t *said CLEANUP_JSON = NULL;
+  struct err *e = port_call (p, "http", args, &said);
+  free (*why);
+  if (e != NULL) {
+    *why = mem_strdup (err_message (e));
+    enum err_class cls = err_class_of (e);
+    if (strncmp (err_code (e), "RH-LINK", 7) == 0 || cls == ERR_BUG)
+      return e;
+    err_free (e);
+    return NULL;
+  }
+  int64_t status;
+  TRY (json_get_int (said, "status", 0, 999, &status));
+  *passed = status == want;
+  *why = mem_printf ("answered with status %lld, expected %lld",
+                     (long long)status, (long long)want);
+  return NULL;
+}
+
+static bool
+listens (const json_t *listeners, json_int_t port, const char *proto)
+{
+  size_t i;
+  json_t *one;
+  json_array_foreach (json_at (listeners, "listeners"), i, one)
+  {
+    const char *p = json_string_value (json_at (one, "proto"));
+    if (p != NULL && strncmp (p, proto, 3) == 0
+        && json_integer_value (json_at (one, "port")) == port)
+      return true;
+  }
+  return false;
+}
+
+/* One try: all of the ports have a listener. */
+static struct err *
+try_ports (struct port *p, const json_t *ports, bool *passed, char **why)
+{
+  *passed = true;
+  if (json_array_size (ports) == 0)
+    return NULL;
+  json_t *now CLEANUP_JSON = NULL;
+  TRY (port_call (p, "process.listeners", json_object (), &now));
+  size_t i;
+  json_t *one;
+  json_array_foreach (ports, i, one)
+  {
+    json_int_t port = json_integer_value (json_at (one, "port"));
+    const char *proto = json_string_value (json_at (one, "proto"));
+    if (!listens (now, port, proto == NULL ? "tcp" : proto)) {
+      *passed = false;
+      free (*why);
+      *why = mem_printf ("does not listen on port %lld", (long long)port);
+      return NULL;
+    }
+  }
+  return NULL;
+}
+
+static struct err *
+try_once (const struct step_call *call, struct port *p,
+          const struct plan_item *item, bool *passed, char **why)
+{
+  const json_t *ready = json_at (item->spec, "ready");
+  *passed = false;
+  if (json_at (ready, "none") != NULL) {
+    *passed = true;
+    return NULL;
+  }
+  if (json_at (ready, "http") != NULL)
+    return try_http (p, ready, passed, why);
+  if (json_at (ready, "tcp") != NULL) {
+    json_t *ports CLEANUP_JSON = json_pack ("[{s:s,s:O}]", "proto", "tcp",
+                                            "port", json_at (ready, "tcp"));
+    return try_ports (p, ports, passed, why);
+  }
+  const json_t *look = steps_input (call, "%s#look", item->name);
+  return try_ports (p, json_at (look, "ports"), passed, why);
+}
+
+/* Active, and not on its way down. */
+static struct err *
+check_active (struct port *p, const char *unit)
+{
+  struct ran r CLEANUP_RAN = { 0 };
+  TRY (remote_run (p, remote_argv (ARGV ("systemctl", "is-active", "--", unit)),
+                   NULL, 20000, &r));
+  if (r.status == 0 || strncmp (r.out, "activating", 10) == 0
+      || strncmp (r.out, "reloading", 9) == 0)
+    return NULL;
+  r.out[strcspn (r.out, "\n")] = '\0';
+  return err_new (ERR_REFUSED, "RH-SERVICE-START", "%s is %s on the %s", unit,
+                  r.out, p->name);
+}
+
+static struct err *
+with_log (struct err *e, struct port *p, const char *unit)
+{
+  if (e == NULL)
+    return NULL;
+  char *lines CLEANUP_FREE = service_log_lines (p, unit);
+  struct err *told
+      = err_new (err_class_of (e), "RH-SERVICE-START",
+                 "%s; its last log lines: %s", err_message (e), lines);
+  err_free (e);
+  return err_advise (told, NULL, "look at the log, mend it, try again");
+}
+
+struct err *
+service_wait_ready (const struct step_call *call, struct port *p,
+                    const char *unit)
+{
+  const struct plan_item *item = item_of (call->plan, unit);
+  if (item == NULL || !service_ends (unit, ".service"))
+    return NULL;
+  int64_t within;
+  TRY (json_opt_int (json_at (item->spec, "ready"), "within", 1, 3600, READY_S,
+                     &within));
+  int64_t end = remote_clock_ms () + within * 1000;
+  char *why CLEANUP_FREE = mem_strdup ("not tried");
+  for (;;) {
+    bool passed;
+    TRY (try_once (call, p, item, &passed, &why));
+    struct err *e = check_active (p, unit);
+    if (e != NULL)
+      return with_log (e, p, unit);
+    if (passed)
+      return NULL;
+    if (remote_clock_ms () > end)
+      return with_log (err_new (ERR_REFUSED, "RH-SERVICE-START",
+                                "%s is not ready on the %s after %lld s: %s",
+                                unit, p->name, (long long)within, why),
+                       p, unit);
+    TRY (remote_pause (call, POLL_MS));
+  }
+}
+
+/* The units of the item that ran on the source and run from the start on;
+ * timers and paths wait for the opening. */
+static json_t *
+startable (const struct step_call *call, bool timers)
+{
+  json_t *names = json_array ();
+  const json_t *arm = steps_input (call, "%s#arm", call->item->name);
+  size_t i;
+  json_t *one;
+  json_array_foreach (json_at (arm, "units"), i, one)
+  {
+    const char *unit = json_string_value (json_at (one, "unit"));
+    bool late = service_ends (unit, ".timer") || service_ends (unit, ".path");
+    const char *sub = json_string_value (json_at (one, "sub"));
+    /* A oneshot in the middle of its work is its timer's business. */
+    bool passing = sub != NULL && strcmp (sub, "start") == 0;
+    if (service_was_active (one) && late == timers && !passing)
+      words_add (names, unit);
+  }
+  return names;
+}
+
+static void
+add_units (json_t *argv, const json_t *units)
+{
+  size_t i;
+  json_t *one;
+  json_array_foreach (units, i, one)
+      remote_word (argv, json_string_value (one));
+}
+
+/* Lets units start until the next reboot of the target. */
+static struct err *
+allow_start (const struct step_call *call)
+{
+  char *link CLEANUP_FREE = steps_path (call, "may-start");
+  char *started CLEANUP_FREE
+      = mem_printf ("/run/rehome-%s/started", call->migration);
+  TRY (remote_write (call->target, started, "started behind the gate\n", 24,
+                     0644));
+  return remote_link (call->target, link, started);
+}
+
+struct err *
+service_start (const struct step_call *call, json_t **result)
+{
+  const char *unit = service_unit (call->item);
+  json_t *names CLEANUP_JSON = startable (call, false);
+  TRY (allow_start (call));
+  if (json_array_size (names) > 0) {
+    json_t *argv = remote_argv (ARGV ("systemctl", "start", "--"));
+    add_units (argv, names);
+    struct ran r CLEANUP_RAN = { 0 };
+    TRY (remote_run (call->target, argv, NULL, 150000, &r));
+    if (r.status != 0)
+      return with_log (err_new (ERR_REFUSED, "RH-SERVICE-START",
+                                "%s does not start on the target", unit),
+                       call->target, unit);
+  }
+  if (words_have (names, unit))
+    TRY (service_wait_ready (call, call->target, unit));
+  *result = json_pack ("{s:O}", "started", names);
+  return NULL;
+}
+
+struct err *
+service_start_probe (const struct step_call *call, enum probe_state *out)
+{
+  char *link CLEANUP_FREE = steps_path (call, "may-start");
+  bool allowed;
+  TRY (remote_exists (call->target, link, &allowed));
+  *out = allowed ? PROBED_PARTIAL : PROBED_NOT_DONE;
+  return NULL;
+}
+
+struct err *
+service_start_undo (const struct step_call *call, json_t **result)
+{
+  (void)result;
+  char *link CLEANUP_FREE = steps_path (call, "may-start");
+  char *started CLEANUP_FREE
+      = mem_printf ("/run/rehome-%s/started", call->migration);
+  TRY (remote_remove (call->target, link));
+  TRY (remote_remove (call->target, started));
+  json_t *units CLEANUP_JSON = service_item_units (call, call->item);
+  json_t *argv = remote_argv (ARGV ("systemctl", "stop", "--"));
+  add_units (argv, units);
+  struct ran r CLEANUP_RAN = { 0 };
+  TRY (remote_run (call->target, argv, NULL, 150000, &r));
+  json_t *again = remote_argv (ARGV ("systemctl", "reset-failed", "--"));
+  add_units (again, units);
+  struct ran cleared CLEANUP_RAN = { 0 };
+  TRY (remote_run (call->target, again, NULL, 20000, &cleared));
+  return NULL;
+}
+
+/* Enabled and disabled as on the source; timers and paths start. */
+static struct err *
+set_enabled (const struct step_call *call, const char *verb, const char *state)
+{
+  const json_t *arm = steps_input (call, "%s#arm", call->item->name);
+  json_t *argv = remote_argv (ARGV ("systemctl", "--no-reload", verb, "--"));
+  size_t i;
+  json_t *one;
+  json_array_foreach (json_at (arm, "units"), i, one)
+  {
+    const char *enabled = json_string_value (json_at (one, "enabled"));
+    if (enabled != NULL && strcmp (enabled, state) == 0)
+      remote_word (argv, json_string_value (json_at (one, "unit")));
+  }
+  if (json_array_size (argv) == 4) {
+    json_decref (argv);
+    return NULL;
+  }
+  return remote_must (call->target, argv, NULL, NULL);
+}
+
+struct err *
+service_enable (const struct step_call *call, json_t **result)
+{
+  TRY (set_enabled (call, "enable", "enabled"));
+  TRY (set_enabled (call, "disable", "disabled"));
+  TRY (remote_must (call->target,
+                    remote_argv (ARGV ("systemctl", "daemon-reload")), NULL,
+                    NULL));
+  json_t *late CLEANUP_JSON = startable (call, true);
+  if (json_array_size (late) > 0) {
+    json_t *argv = remote_argv (ARGV ("systemctl", "start", "--"));
+    add_units (argv, late);
+    TRY (remote_must (call->target, argv, NULL, NULL));
+  }
+  *result = json_pack ("{s:O}", "started", late);
+  return NULL;
+}
+
+struct err *
+service_enable_probe (const struct step_call *call, enum probe_state *out)
+{
+  (void)call;
+  *out = PROBED_PARTIAL; /* repeatable at will: it runs again */
+  return NULL;
+}
