@@ -18,7 +18,7 @@ struct common {
   char *index_dir; /* NULL without `migration` */
   const char *index;
   struct filter *filter;
-  struct paths force;
+  struct paths force, reread;
   struct idmaps maps;
   struct tree_watch watch;
 };
@@ -30,6 +30,7 @@ common_clear (struct common *c)
   free (c->index_dir);
   filter_free (c->filter);
   paths_free (&c->force);
+  paths_free (&c->reread);
   idmaps_free (&c->maps);
 }
 
@@ -39,7 +40,8 @@ raise_files (void)
 {
   struct rlimit r;
   if (getrlimit (RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max
-      && r.rlim_cur < 8192) {
+      && r.rlim_cur < 8192)
+  {
     r.rlim_cur = r.rlim_max < 8192 ? r.rlim_max : 8192;
     setrlimit (RLIMIT_NOFILE, &r);
   }
@@ -83,6 +85,7 @@ read_common (struct verb_call *call, bool index, struct common *c)
   TRY (read_index (args, index, c));
   TRY (filter_read (json_at (args, "exclude"), &c->filter));
   TRY (paths_read (json_at (args, "force"), c->root, &c->force));
+  TRY (paths_read (json_at (args, "reread"), c->root, &c->reread));
   TRY (idmap_read (json_at (args, "uids"), &c->maps.uids));
   TRY (idmap_read (json_at (args, "gids"), &c->maps.gids));
   TRY (json_opt_int (args, "of_files", 0, INT64_MAX, 0, &of_files));
@@ -117,6 +120,7 @@ run_send (struct verb_call *call, json_t **result)
   a.root = c.root;
   a.filter = c.filter;
   a.force = &c.force;
+  a.reread = &c.reread;
   a.index_dir = c.index_dir;
   a.index = c.index;
   return tree_send (&a, call->out, &c.watch, result);

@@ -33,8 +33,7 @@ applier_clean (struct applier *a)
 {
   if (unlinkat (a->parent, a->single_tmp, 0) < 0 && errno != ENOENT
       && errno != EISDIR)
-    return err_sys (errno, "RH-TREE-WRITE", "cannot remove %s",
-                    a->single_tmp);
+    return err_sys (errno, "RH-TREE-WRITE", "cannot remove %s", a->single_tmp);
   struct tree_entry e;
   if (tree_stat (a->parent, a->leaf, &e, NULL) != 0 || e.type != TREE_DIR)
     return NULL;
@@ -53,8 +52,8 @@ write_err (const struct applier *a, const char *what, const char *path,
   CLEANUP_FREE char *shown = text_escape (path, len);
   if (n != ENOSPC && n != EDQUOT)
     return err_sys (n, "RH-TREE-WRITE", "cannot %s \"%s\"", what, shown);
-  struct err *e = err_sys (n, "RH-TREE-NOSPACE", "cannot %s \"%s\"", what,
-                           shown);
+  struct err *e
+      = err_sys (n, "RH-TREE-NOSPACE", "cannot %s \"%s\"", what, shown);
   e = err_advise (e, "what was copied so far is kept", NULL);
   if (a->expected > a->bytes)
     return err_todo (e,
@@ -94,8 +93,7 @@ choose (struct applier *a, const struct tree_entry *e, int *dirfd, int *at,
   } else {
     TRY (open_tmp (a));
     *at = a->tmp;
-    snprintf (a->name, sizeof a->name, "%llx",
-              (unsigned long long)a->serial++);
+    snprintf (a->name, sizeof a->name, "%llx", (unsigned long long)a->serial++);
   }
   return NULL;
 }
@@ -124,7 +122,8 @@ install (struct applier *a, int at, int dirfd, const char *name,
   if (renameat (at, a->name, dirfd, name) == 0)
     return NULL;
   if (errno == EPERM || errno == EISDIR || errno == ENOTEMPTY
-      || errno == EEXIST) {
+      || errno == EEXIST)
+  {
     errno = remove_any (dirfd, name);
     if (errno == 0 && renameat (at, a->name, dirfd, name) == 0)
       return NULL;
@@ -194,8 +193,7 @@ static struct err *
 open_first (struct applier *a, const struct tree_entry *e, int *dirfd,
             const char **name)
 {
-  CLEANUP_FD int root = tree_open (a->parent, a->leaf,
-                                   O_RDONLY | O_DIRECTORY);
+  CLEANUP_FD int root = tree_open (a->parent, a->leaf, O_RDONLY | O_DIRECTORY);
   if (root < 0)
     return err_sys (errno, "RH-TREE-WRITE", "cannot open the root");
   return rooted_parent (root, e->link, dirfd, name);
@@ -265,11 +263,11 @@ apply_meta (struct applier *a, const struct tree_entry *e)
   TRY (place_at (a->place, e->path, e->path_len, &dirfd, &name));
   CLEANUP_FD int fd = tree_open (dirfd, name, O_RDONLY);
   if (fd < 0 || tree_stat_fd (fd, &have) != 0 || have.type != TREE_FILE
-      || have.size != e->size) {
+      || have.size != e->size)
+  {
     CLEANUP_FREE char *shown = text_escape (e->path, e->path_len);
     return err_new (ERR_CORRUPT, "RH-TREE-MISSING",
-                    "the target's \"%s\" is not what was copied before",
-                    shown);
+                    "the target's \"%s\" is not what was copied before", shown);
   }
   if (have.iflags != 0)
     meta_set_flags (fd, 0);
@@ -309,8 +307,7 @@ apply_file_data (struct applier *a, const void *data, size_t len)
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)
-      return write_err (a, "write", a->file.entry.path,
-                        a->file.entry.path_len);
+      return write_err (a, "write", a->file.entry.path, a->file.entry.path_len);
     p += n;
     len -= (size_t)n;
     a->at += (uint64_t)n;
@@ -372,8 +369,8 @@ apply_delete (struct applier *a, const char *path, size_t len, bool *removed)
     return NULL;
   meta_unlock (dirfd, name);
   if (bad == 0
-      && unlinkat (dirfd, name, have.type == TREE_DIR ? AT_REMOVEDIR : 0)
-             == 0) {
+      && unlinkat (dirfd, name, have.type == TREE_DIR ? AT_REMOVEDIR : 0) == 0)
+  {
     *removed = true;
     return NULL;
   }

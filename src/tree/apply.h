@@ -12,10 +12,10 @@ struct applier {
   struct place *place;
   int parent;
   const char *leaf;
-  bool direct;  /* first copy: in place */
-  bool single;  /* the root is not a directory */
+  bool direct;      /* first copy: in place */
+  bool single;      /* the root is not a directory */
   char *single_tmp; /* temporary name beside a single root */
-  int tmp;      /* descriptor of the temporary directory, or -1 */
+  int tmp;          /* descriptor of the temporary directory, or -1 */
   uint64_t serial;
   /* The file that is being written. */
   int fd;

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "host/durable.h"
 #include "tree/index.h"
+#include "tree/meta.h"
 #include "tree/walk.h"
 
 #include <dirent.h>
@@ -69,8 +70,8 @@ move_to (const struct claim *c, int dir, const char *name, const char *where,
          char **kept)
 {
   for (int i = 0; i < ASIDE_TRIES; i++) {
-    CLEANUP_FREE char *to = i == 0 ? mem_strdup (name)
-                                   : mem_printf ("%s.%d", name, i + 1);
+    CLEANUP_FREE char *to
+        = i == 0 ? mem_strdup (name) : mem_printf ("%s.%d", name, i + 1);
     if (renameat2 (c->parent, c->leaf, dir, to, RENAME_NOREPLACE) == 0) {
       *kept = mem_printf ("%s/%s", where, to);
       fsync (dir);
@@ -90,8 +91,8 @@ move_aside (const struct tree_receive *a, struct claim *c)
   if (a->aside != NULL) {
     TRY (durable_mkdirs (a->aside, 0700));
     CLEANUP_FD int dir = open (a->aside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bad = dir < 0 ? errno : move_to (c, dir, a->index, a->aside,
-                                     &c->kept_aside);
+    bad = dir < 0 ? errno
+                  : move_to (c, dir, a->index, a->aside, &c->kept_aside);
   }
   if (bad == EXDEV) { /* another filesystem: beside it */
     CLEANUP_FREE char *name = mem_printf (".%s.rehome-aside", c->leaf);
@@ -101,11 +102,10 @@ move_aside (const struct tree_receive *a, struct claim *c)
   }
   if (bad == 0)
     return NULL;
-  return err_advise (err_sys (bad, "RH-TREE-ASIDE",
-                              "cannot move %s aside", a->root),
-                     "nothing was changed",
-                     bad == EBUSY ? "it is a mount point: empty it by hand"
-                                  : NULL);
+  return err_advise (
+      err_sys (bad, "RH-TREE-ASIDE", "cannot move %s aside", a->root),
+      "nothing was changed",
+      bad == EBUSY ? "it is a mount point: empty it by hand" : NULL);
 }
 
 /* What lies at the root, and whether it may stay. */
@@ -153,6 +153,11 @@ claim_take (const struct tree_receive *a, struct claim *c)
   TRY (index_path (a->index_dir, a->index, "own", &c->own));
   TRY (index_path (a->index_dir, a->index, "busy", &c->busy));
   TRY (open_parent (a->root, c));
+  struct tree_entry above;
+  int bad = tree_stat_fd (c->parent, &above);
+  if (bad != 0)
+    return err_sys (bad, "RH-TREE-ROOT", "cannot look above %s", a->root);
+  c->above = above.mtime;
   TRY (look (a, c));
   c->interrupted = is_marked (c->busy, a->root);
   TRY (durable_mkdirs (a->index_dir, 0700));
@@ -163,6 +168,7 @@ claim_take (const struct tree_receive *a, struct claim *c)
 struct err *
 claim_done (struct claim *c)
 {
+  TRY (meta_set_mtime (c->parent, c->above));
   if (unlink (c->busy) < 0 && errno != ENOENT)
     return err_sys (errno, "RH-TREE-WRITE", "cannot remove %s", c->busy);
   return NULL;

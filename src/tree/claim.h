@@ -4,20 +4,22 @@
 #ifndef REHOME_TREE_CLAIM_H
 #define REHOME_TREE_CLAIM_H
 
+#include "tree/entry.h"
 #include "tree/receive.h"
 
 struct claim {
-  int parent;       /* directory that holds the root, or -1 */
-  const char *leaf; /* borrowed from the root's path */
-  bool fresh;       /* nothing lies there, or an empty directory */
-  bool interrupted; /* the last receive did not end */
-  char *kept_aside; /* where what was in the way lies now, or NULL */
-  char *own, *busy; /* paths of the marks */
+  int parent;             /* directory that holds the root, or -1 */
+  const char *leaf;       /* borrowed from the root's path */
+  bool fresh;             /* nothing lies there, or an empty directory */
+  bool interrupted;       /* the last receive did not end */
+  struct tree_time above; /* the parent's time, which is given back */
+  char *kept_aside;       /* where what was in the way lies now, or NULL */
+  char *own, *busy;       /* paths of the marks */
 };
 
 /* Looks, moves aside where allowed, and leaves both marks, durable. */
 struct err *claim_take (const struct tree_receive *a, struct claim *out);
-/* Removes the busy mark. */
+/* Gives the parent its time back and removes the busy mark. */
 struct err *claim_done (struct claim *c);
 void claim_clear (struct claim *c);
 

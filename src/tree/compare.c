@@ -106,8 +106,8 @@ their_entry (struct comparer *c, struct tree_entry *s)
 {
   int order = 1;
   while (c->own != NULL) {
-    order = tree_path_cmp (c->own->path, c->own->path_len, s->path,
-                           s->path_len);
+    order
+        = tree_path_cmp (c->own->path, c->own->path_len, s->path, s->path_len);
     if (order >= 0)
       break;
     report (c, 1u << KIND_EXTRA, NULL, c->own);

@@ -88,8 +88,8 @@ read_data (int fd, uint64_t *at, uint64_t end, unsigned char *chunk,
            struct digest *d, const struct content_taker *taker)
 {
   while (*at < end) {
-    size_t want = end - *at < CONTENT_CHUNK ? (size_t)(end - *at)
-                                            : CONTENT_CHUNK;
+    size_t want
+        = end - *at < CONTENT_CHUNK ? (size_t)(end - *at) : CONTENT_CHUNK;
     ssize_t n = pread (fd, chunk, want, (off_t)*at);
     if (n < 0 && errno == EINTR)
       continue;

@@ -9,9 +9,8 @@
 #include <string.h>
 
 static const char *const names[KIND_COUNT]
-    = { "content", "type",       "mode", "owner",   "group",
-        "mtime",   "acl",        "xattr", "capability", "link",
-        "missing", "extra",      "size", "flags" };
+    = { "content", "type",       "mode", "owner",   "group", "mtime", "acl",
+        "xattr",   "capability", "link", "missing", "extra", "size",  "flags" };
 
 const char *
 tree_kind_name (enum tree_kind k)
@@ -38,8 +37,7 @@ holds (const unsigned char *set, size_t len, const struct xattr_view *v)
   struct cursor c = { set, len };
   struct xattr_view w;
   while (xattrs_next (&c, &w))
-    if (w.name_len == v->name_len
-        && memcmp (w.name, v->name, v->name_len) == 0)
+    if (w.name_len == v->name_len && memcmp (w.name, v->name, v->name_len) == 0)
       return w.value_len == v->value_len
              && memcmp (w.value, v->value, v->value_len) == 0;
   return false;
@@ -103,11 +101,11 @@ differ (const struct tree_entry *s, const struct tree_entry *t)
   if (s->type != t->type)
     return 1u << KIND_TYPE;
   bool device = s->type == TREE_CHAR || s->type == TREE_BLOCK;
-  bool link = s->is_link != t->is_link
-              || (s->is_link
-                  && !same_text (s->link, s->link_len, t->link, t->link_len))
-              || !same_text (s->target, s->target_len, t->target,
-                             t->target_len);
+  bool link
+      = s->is_link != t->is_link
+        || (s->is_link
+            && !same_text (s->link, s->link_len, t->link, t->link_len))
+        || !same_text (s->target, s->target_len, t->target, t->target_len);
   unsigned out = bit (link, KIND_LINK) | differ_content (s, t);
   if (s->is_link && t->is_link && !link)
     return out; /* the inode was compared under its first name */

@@ -126,8 +126,7 @@ entry_encode (const struct tree_entry *e, struct buf *out)
 static struct err *
 broken (const char *what)
 {
-  return err_new (ERR_CORRUPT, "RH-TREE-STREAM", "an entry has a bad %s",
-                  what);
+  return err_new (ERR_CORRUPT, "RH-TREE-STREAM", "an entry has a bad %s", what);
 }
 
 static void
@@ -295,8 +294,8 @@ entry_box_free (struct entry_box *box)
 const char *
 tree_type_name (enum tree_type t)
 {
-  static const char *const names[]
-      = { "",     "file", "dir",   "link", "fifo",
-          "socket", "char", "block", "gone" };
+  static const char *const names[] = { "",     "file",  "dir",
+                                       "link", "fifo",  "socket",
+                                       "char", "block", "gone" };
   return t > 0 && t < TREE_TYPE_END ? names[t] : "unknown";
 }

@@ -35,8 +35,8 @@ enum tree_type {
 enum {
   TREE_HAS_XXH = 1,
   TREE_HAS_SHA = 2,
-  TREE_DIRTY = 4,    /* changed while read, or since the baseline */
-  TREE_DOUBTFUL = 8, /* its ctime is too near to when it was read */
+  TREE_DIRTY = 4,      /* changed while read, or since the baseline */
+  TREE_DOUBTFUL = 8,   /* its ctime is too near to when it was read */
   TREE_HAS_FLAGS = 16, /* the filesystem knows inode flags */
   TREE_MARKS = 31
 };
@@ -73,7 +73,7 @@ struct tree_entry {
   size_t target_len;
   const char *link; /* the first path of the same inode in the walk */
   size_t link_len;
-  bool is_link; /* `link` is set ("" is the root) */
+  bool is_link;                /* `link` is set ("" is the root) */
   const unsigned char *xattrs; /* the canonical set: tree/xattrs.h */
   size_t xattrs_len;
 };

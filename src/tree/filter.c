@@ -127,8 +127,8 @@ add (struct filter *f, const char *text)
     glob++;
   if (*glob == 0)
     return bad (text, "would leave out everything");
-  p.whole = p.anchored || strchr (glob, '/') != NULL
-            || strstr (glob, "**") != NULL;
+  p.whole
+      = p.anchored || strchr (glob, '/') != NULL || strstr (glob, "**") != NULL;
   p.glob = mem_strdup (glob);
   *VEC_PUSH (&f->patterns) = p;
   return NULL;

@@ -70,8 +70,8 @@ struct err *
 index_create (const char *path, struct index_writer **out)
 {
   *out = NULL;
-  CLEANUP_FREE char *dir = mem_strndup (path, tree_path_leaf (path,
-                                                              strlen (path)));
+  CLEANUP_FREE char *dir
+      = mem_strndup (path, tree_path_leaf (path, strlen (path)));
   TRY (durable_mkdirs (dir, 0700));
   CLEANUP_INDEX_WRITER struct index_writer *w = mem_alloc (sizeof *w);
   w->sum = XXH3_createState ();
@@ -169,9 +169,9 @@ index_open (const char *path, struct index **out)
   *out = NULL;
   CLEANUP_FD int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0)
-    return errno == ENOENT ? NULL
-                           : err_sys (errno, "RH-TREE-INDEX",
-                                      "cannot open %s", path);
+    return errno == ENOENT
+               ? NULL
+               : err_sys (errno, "RH-TREE-INDEX", "cannot open %s", path);
   struct stat st;
   if (fstat (fd, &st) < 0)
     return err_sys (errno, "RH-TREE-INDEX", "cannot look at %s", path);

@@ -11,7 +11,7 @@ struct link_first {
   uint64_t dev, ino;
   char *path; /* NULL: a free slot */
   size_t len;
-  bool sent; /* its content was sent in this stream */
+  bool sent;     /* its content was sent in this stream */
   uint8_t marks; /* TREE_HAS_XXH, TREE_HAS_SHA: the digests below are known */
   unsigned char xxh[16], sha[32];
 };

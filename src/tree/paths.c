@@ -46,10 +46,9 @@ paths_read (const json_t *a, const char *root, struct paths *out)
     const char *text = json_string_value (json_array_get (a, i));
     CLEANUP_FREE char *full = NULL;
     size_t len;
-    struct err *e = text == NULL
-                        ? err_new (ERR_CORRECT, "RH-WIRE-FIELD",
-                                   "a path is not a string")
-                        : text_decode (text, &full, &len);
+    struct err *e = text == NULL ? err_new (ERR_CORRECT, "RH-WIRE-FIELD",
+                                            "a path is not a string")
+                                 : text_decode (text, &full, &len);
     if (e != NULL) {
       paths_free (out);
       return e;

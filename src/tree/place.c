@@ -115,8 +115,8 @@ push (struct place *p, const char *name, size_t len)
   CLEANUP_FREE char *leaf = mem_strndup (name, len);
   bool root = p->frames.n == 0;
   int above = root ? p->parent : p->frames.v[p->frames.n - 1].fd;
-  CLEANUP_FD int fd = tree_open (above, root ? p->leaf : leaf,
-                                 O_RDONLY | O_DIRECTORY);
+  CLEANUP_FD int fd
+      = tree_open (above, root ? p->leaf : leaf, O_RDONLY | O_DIRECTORY);
   struct tree_entry before = { 0 };
   int bad = fd < 0 ? errno : tree_stat_fd (fd, &before);
   if (bad == ENOENT || bad == ENOTDIR || bad == ELOOP)
@@ -235,8 +235,7 @@ place_finish (struct place *p)
   TRY (place_leave (p));
   if (p->flags.n == 0)
     return NULL;
-  CLEANUP_FD int root = tree_open (p->parent, p->leaf,
-                                   O_RDONLY | O_DIRECTORY);
+  CLEANUP_FD int root = tree_open (p->parent, p->leaf, O_RDONLY | O_DIRECTORY);
   for (size_t i = 0; i < p->flags.n; i++) {
     struct late_flags *f = &p->flags.v[i];
     CLEANUP_FD int fd = open_for_flags (p, root, f->path);

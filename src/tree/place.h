@@ -22,8 +22,8 @@ struct place *place_new (int parent, const char *leaf);
 /* The directory in which `path` is a name, and that name (borrowed from
  * `path`, or the root's).  Its times are kept.  "RH-TREE-MISSING" where a
  * directory on the way is absent. */
-struct err *place_at (struct place *p, const char *path, size_t len,
-                      int *dirfd, const char **name);
+struct err *place_at (struct place *p, const char *path, size_t len, int *dirfd,
+                      const char **name);
 /* Goes into the directory at the entry's path, which exists, and keeps the
  * entry's metadata for when it is left. */
 struct err *place_enter (struct place *p, const struct tree_entry *e);

@@ -56,8 +56,8 @@ receiver_clear (struct receiver *r)
 static struct err *
 check_order (struct receiver *r, const char *path, size_t len)
 {
-  int order = tree_path_cmp (path, len, (const char *)r->last.data,
-                             r->last.len);
+  int order
+      = tree_path_cmp (path, len, (const char *)r->last.data, r->last.len);
   if (r->any_entry && (r->deleting ? order >= 0 : order <= 0))
     return record_bad ("order");
   static const char tmp[] = TREE_TMP;

@@ -38,8 +38,8 @@ put_header (struct record_writer *w, enum tree_record type, size_t len)
 }
 
 struct err *
-record_put (struct record_writer *w, enum tree_record type,
-            const void *payload, size_t len)
+record_put (struct record_writer *w, enum tree_record type, const void *payload,
+            size_t len)
 {
   TRY (put_header (w, type, len));
   TRY (buf_put (&w->buf, payload, len));

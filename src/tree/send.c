@@ -128,8 +128,7 @@ send_parents (struct sender *s)
 }
 
 static struct err *
-send_entry (struct sender *s, enum tree_record type,
-            const struct tree_entry *e)
+send_entry (struct sender *s, enum tree_record type, const struct tree_entry *e)
 {
   TRY (send_parents (s));
   s->entries++;
@@ -148,10 +147,9 @@ keep (struct sender *s, const struct tree_entry *e)
 static struct err *
 finish (struct sender *s, const struct tree_entry *e, bool sent)
 {
-  struct link_first *first
-      = e->nlink > 1 && e->type != TREE_DIR && !e->is_link
-            ? links_find (&s->links, e->dev, e->ino)
-            : NULL;
+  struct link_first *first = e->nlink > 1 && e->type != TREE_DIR && !e->is_link
+                                 ? links_find (&s->links, e->dev, e->ino)
+                                 : NULL;
   if (first != NULL) {
     first->sent = sent;
     first->marks = e->marks & (TREE_HAS_XXH | TREE_HAS_SHA);
@@ -182,7 +180,8 @@ mark_dirty (struct sender *s, struct tree_entry *e)
   return NULL;
 }
 
-/* Gone or unreadable: what the index knew of it stays, to be looked at again. */
+/* Gone or unreadable: what the index knew of it stays, to be looked at again.
+ */
 static struct err *
 stays_as_known (struct sender *s, const struct tree_entry *known)
 {
@@ -201,8 +200,8 @@ failed (struct sender *s, const struct tree_entry *e,
         const struct tree_entry *known, struct err *why)
 {
   int n = err_errno (why);
-  bool gone = strcmp (err_code (why), "RH-TREE-VANISHED") == 0
-              || n == ENOENT || n == ENOTDIR || n == ELOOP;
+  bool gone = strcmp (err_code (why), "RH-TREE-VANISHED") == 0 || n == ENOENT
+              || n == ENOTDIR || n == ELOOP;
   if (gone) {
     s->vanished++;
     err_free (why);
@@ -217,8 +216,8 @@ take_data (void *ctx, const void *bytes, size_t len)
   struct sender *s = ctx;
   s->bytes += len;
   s->watch->bytes += len;
-  TRY (watch_step (s->watch, walk_name (s->walk),
-                   strlen (walk_name (s->walk))));
+  TRY (
+      watch_step (s->watch, walk_name (s->walk), strlen (walk_name (s->walk))));
   return record_put (&s->rec, REC_DATA, bytes, len);
 }
 
@@ -245,8 +244,8 @@ send_content (struct sender *s, int fd, struct tree_entry *e, uint64_t *got)
   struct content_taker taker = { take_data, take_hole, s };
   TRY (send_entry (s, REC_CONTENT, e));
   digest_start (s->digest, true);
-  struct err *bad = content_read (fd, e->size, e->blocks, s->chunk, s->digest,
-                                  &taker, got);
+  struct err *bad
+      = content_read (fd, e->size, e->blocks, s->chunk, s->digest, &taker, got);
   if (bad != NULL) /* the stream stands in the middle of a file */
     return err_wrap (bad, "%s/%s", s->a->root, e->path);
   digest_end (s->digest, e);
@@ -276,12 +275,18 @@ same_state (const struct tree_entry *a, const struct tree_entry *b)
          && tree_time_equal (a->ctime, b->ctime);
 }
 
+static bool
+listed (const struct paths *p, const struct tree_entry *e)
+{
+  return p != NULL && paths_have (p, e->path);
+}
+
 static struct err *
 send_or_not (struct sender *s, int fd, struct tree_entry *e,
              const struct tree_entry *known, uint64_t *got, bool *sent)
 {
   *sent = false;
-  if (maybe_same (e, known)) {
+  if (maybe_same (e, known) && !listed (s->a->force, e)) {
     TRY (hash_only (s, fd, e, got));
     if (*got == e->size && memcmp (e->xxh, known->xxh, 16) == 0) {
       if (entry_same_meta (e, known))
@@ -297,8 +302,8 @@ static struct err *
 changed_file (struct sender *s, struct tree_entry *e,
               const struct tree_entry *known)
 {
-  CLEANUP_FD int fd = tree_open (walk_dirfd (s->walk), walk_name (s->walk),
-                                 O_RDONLY);
+  CLEANUP_FD int fd
+      = tree_open (walk_dirfd (s->walk), walk_name (s->walk), O_RDONLY);
   if (fd < 0)
     return failed (s, e, known,
                    err_sys (errno, "RH-TREE-READ", "cannot open it"));
@@ -354,7 +359,8 @@ changed_other (struct sender *s, struct tree_entry *e,
     return failed (s, e, known, bad);
   if (detail_doubtful (e, at))
     e->marks |= TREE_DOUBTFUL;
-  bool same = known != NULL && !known->is_link && entry_same_meta (e, known);
+  bool same = known != NULL && !known->is_link && entry_same_meta (e, known)
+              && !listed (s->a->force, e);
   if (same && e->type == TREE_DIR)
     return unchanged (s, e);
   TRY (same ? keep (s, e) : send_entry (s, REC_CONTENT, e));
@@ -364,8 +370,7 @@ changed_other (struct sender *s, struct tree_entry *e,
 static bool
 same_link (const struct tree_entry *e, const struct tree_entry *known)
 {
-  return known != NULL && known->type == e->type
-         && known->is_link == e->is_link
+  return known != NULL && known->type == e->type && known->is_link == e->is_link
          && (!e->is_link
              || (known->link_len == e->link_len
                  && memcmp (known->link, e->link, e->link_len) == 0));
@@ -386,7 +391,7 @@ further_name (struct sender *s, struct tree_entry *e,
   memcpy (e->sha, first->sha, sizeof e->sha);
   if (detail_doubtful (e, at))
     e->marks |= TREE_DOUBTFUL;
-  bool same = same_link (e, known) && !first->sent;
+  bool same = same_link (e, known) && !first->sent && !listed (s->a->force, e);
   TRY (same ? keep (s, e) : send_entry (s, REC_CONTENT, e));
   return finish (s, e, !same);
 }
@@ -408,9 +413,10 @@ each_entry (struct sender *s, struct tree_entry *e)
     e->link = first->path;
     e->link_len = first->len;
   }
-  bool forced = s->a->force != NULL && paths_have (s->a->force, e->path);
+  bool forced = listed (s->a->force, e) || listed (s->a->reread, e);
   if (known != NULL && !forced && entry_same_inode (e, known)
-      && same_link (e, known) && (first == NULL || !first->sent)) {
+      && same_link (e, known) && (first == NULL || !first->sent))
+  {
     detail_reuse (e, known);
     return unchanged (s, e);
   }
@@ -454,8 +460,7 @@ send_result (const struct sender *s, int64_t ms)
   json_object_set_new (j, "entries", json_integer ((json_int_t)s->entries));
   json_object_set_new (j, "files", json_integer ((json_int_t)s->files));
   json_object_set_new (j, "bytes", json_u64 (s->bytes));
-  json_object_set_new (j, "deleted",
-                       json_integer ((json_int_t)s->gone_at.n));
+  json_object_set_new (j, "deleted", json_integer ((json_int_t)s->gone_at.n));
   json_object_set_new (j, "dirty", json_integer ((json_int_t)s->dirty));
   json_object_set (j, "dirty_paths", s->dirty_paths);
   json_object_set_new (j, "vanished", json_integer ((json_int_t)s->vanished));
@@ -470,8 +475,7 @@ static struct err *
 open_index (struct sender *s)
 {
   CLEANUP_FREE char *acked = NULL;
-  CLEANUP_FREE char *suffix = mem_printf ("new-%lld",
-                                          (long long)s->a->round);
+  CLEANUP_FREE char *suffix = mem_printf ("new-%lld", (long long)s->a->round);
   CLEANUP_FREE char *fresh = NULL;
   TRY (index_path (s->a->index_dir, s->a->index, "acked", &acked));
   TRY (index_path (s->a->index_dir, s->a->index, suffix, &fresh));
@@ -479,10 +483,10 @@ open_index (struct sender *s)
     struct err *e = index_open (acked, &s->base);
     if (e != NULL || s->base == NULL) {
       err_free (e);
-      return err_advise (
-          err_new (ERR_REFUSED, "RH-TREE-NOBASE",
-                   "there is no acknowledged index of %s", s->a->root),
-          "nothing was changed", "run a full copy");
+      return err_advise (err_new (ERR_REFUSED, "RH-TREE-NOBASE",
+                                  "there is no acknowledged index of %s",
+                                  s->a->root),
+                         "nothing was changed", "run a full copy");
     }
   }
   return index_create (fresh, &s->index);
@@ -497,8 +501,7 @@ run (struct sender *s)
     flags |= STREAM_LISTING;
   TRY (open_index (s));
   TRY (walk_open (s->a->root, s->a->filter, &s->walk));
-  TRY (record_begin (&s->rec, flags, s->watch->of_files,
-                     s->watch->of_bytes));
+  TRY (record_begin (&s->rec, flags, s->watch->of_files, s->watch->of_bytes));
   for (;;) {
     TRY (walk_next (s->walk, &e));
     if (e == NULL)
@@ -554,9 +557,9 @@ tree_drop (const char *index_dir, const char *index)
   size_t n = strlen (prefix) - 1; /* without the leading "/" */
   DIR *d = opendir (index_dir);
   if (d == NULL)
-    return errno == ENOENT ? NULL
-                           : err_sys (errno, "RH-TREE-INDEX",
-                                      "cannot open %s", index_dir);
+    return errno == ENOENT
+               ? NULL
+               : err_sys (errno, "RH-TREE-INDEX", "cannot open %s", index_dir);
   struct err *e = NULL;
   for (struct dirent *f; e == NULL && (f = readdir (d)) != NULL;)
     if (strncmp (f->d_name, prefix + 1, n) == 0

@@ -17,6 +17,7 @@ struct tree_send {
   const char *root;            /* absolute */
   const struct filter *filter; /* or NULL */
   const struct paths *force;   /* sent in any case; or NULL */
+  const struct paths *reread;  /* read in any case (mapped files); or NULL */
   const char *index_dir;
   const char *index; /* name in index_dir */
   int64_t round;

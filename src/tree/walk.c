@@ -129,8 +129,7 @@ tree_stat (int dirfd, const char *name, struct tree_entry *out, bool *mount)
     return errno;
   from_statx (&s, out);
   if (mount != NULL)
-    *mount = (s.stx_attributes & s.stx_attributes_mask
-              & STATX_ATTR_MOUNT_ROOT)
+    *mount = (s.stx_attributes & s.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)
              != 0;
   return 0;
 }
@@ -183,8 +182,8 @@ note_path (struct walk *w, json_t *list, const char *path, size_t len)
 }
 
 struct err *
-walk_unreadable (struct walk *w, const char *path, size_t len,
-                 struct err *why, bool fatal)
+walk_unreadable (struct walk *w, const char *path, size_t len, struct err *why,
+                 bool fatal)
 {
   w->notes.unreadable++;
   note_path (w, w->notes.unreadable_paths, path, len);
@@ -246,9 +245,9 @@ static struct err *
 enter (struct walk *w)
 {
   if (w->stack.n >= DEPTH_MAX)
-    return walk_unreadable (
-        w, w->entry.path, w->entry.path_len,
-        err_new (ERR_REFUSED, "RH-TREE-DEEP", "too deep"), false);
+    return walk_unreadable (w, w->entry.path, w->entry.path_len,
+                            err_new (ERR_REFUSED, "RH-TREE-DEEP", "too deep"),
+                            false);
   CLEANUP_FD int fd = tree_open (w->dirfd, w->name, O_RDONLY | O_DIRECTORY);
   if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
     return NULL; /* gone or replaced since it was looked at */
@@ -326,8 +325,7 @@ look (struct walk *w, const struct frame *f, const char *name, bool *taken)
                             err_sys (bad, "RH-TREE-READ", "cannot look at it"),
                             false);
   bool dir = w->entry.type == TREE_DIR;
-  if (filter_excludes (w->filter, path, w->path.len, dir)
-      || is_own (w, name))
+  if (filter_excludes (w->filter, path, w->path.len, dir) || is_own (w, name))
     return NULL;
   w->entry.path = path;
   w->entry.path_len = w->path.len;

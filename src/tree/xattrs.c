@@ -65,13 +65,14 @@ by_name (const void *a, const void *b)
 
 /* The names, NUL-terminated one after the other; "" where none. */
 static struct err *
-list_names (const struct handle *h, char *small, size_t small_cap,
-            char **large, char **names, size_t *len)
+list_names (const struct handle *h, char *small, size_t small_cap, char **large,
+            char **names, size_t *len)
 {
   ssize_t n = do_list (h, small, small_cap);
   *names = small;
   for (size_t cap = 65536; n < 0 && errno == ERANGE && cap <= TREE_XATTRS_MAX;
-       cap *= 4) {
+       cap *= 4)
+  {
     free (*large);
     *names = *large = mem_alloc (cap);
     n = do_list (h, *large, cap);
@@ -120,8 +121,8 @@ read_set (const struct handle *h, struct buf *out)
   for (size_t i = 0; i < len; i += strlen (names + i) + 1)
     if (carried (names + i, strlen (names + i))) {
       if (n == COUNT_MAX)
-        return err_new (ERR_REFUSED, "RH-TREE-XATTR",
-                        "more than %d attributes", COUNT_MAX);
+        return err_new (ERR_REFUSED, "RH-TREE-XATTR", "more than %d attributes",
+                        COUNT_MAX);
       v[n++] = names + i;
     }
   qsort (v, n, sizeof *v, by_name);
@@ -181,8 +182,7 @@ xattrs_check (const unsigned char *set, size_t len)
       return bad ("count");
     if (!xattrs_next (&c, &v))
       return bad ("length");
-    if (!carried (v.name, v.name_len)
-        || memchr (v.name, 0, v.name_len) != NULL)
+    if (!carried (v.name, v.name_len) || memchr (v.name, 0, v.name_len) != NULL)
       return bad ("name");
     size_t m = v.name_len < before.name_len ? v.name_len : before.name_len;
     int order = n == 0 ? 1 : memcmp (v.name, before.name, m);

@@ -38,7 +38,6 @@ struct err *xattrs_map (const unsigned char *set, size_t len,
 struct err *xattrs_apply_fd (int fd, const unsigned char *set, size_t len,
                              char **lost);
 struct err *xattrs_apply_at (int dirfd, const char *name,
-                             const unsigned char *set, size_t len,
-                             char **lost);
+                             const unsigned char *set, size_t len, char **lost);
 
 #endif

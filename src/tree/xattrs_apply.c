@@ -31,8 +31,8 @@ do_remove (const struct handle *h, const char *name)
 static void
 note_lost (char **lost, const char *name)
 {
-  char *both = *lost == NULL ? mem_strdup (name)
-                             : mem_printf ("%s,%s", *lost, name);
+  char *both
+      = *lost == NULL ? mem_strdup (name) : mem_printf ("%s,%s", *lost, name);
   free (*lost);
   *lost = both;
 }
@@ -57,8 +57,8 @@ remove_others (const struct handle *h, const struct buf *have,
       continue;
     CLEANUP_FREE char *name = mem_strndup (v.name, v.name_len);
     if (do_remove (h, name) < 0 && errno != ENODATA)
-      return err_sys (errno, "RH-TREE-XATTR",
-                      "cannot remove the attribute %s", name);
+      return err_sys (errno, "RH-TREE-XATTR", "cannot remove the attribute %s",
+                      name);
   }
   return NULL;
 }
@@ -77,8 +77,8 @@ holds (const struct buf *have, const struct xattr_view *v)
 }
 
 static struct err *
-apply (const struct handle *h, const struct buf *have,
-       const unsigned char *set, size_t len, char **lost)
+apply (const struct handle *h, const struct buf *have, const unsigned char *set,
+       size_t len, char **lost)
 {
   if (have->len == len && (len == 0 || memcmp (have->data, set, len) == 0))
     return NULL;
@@ -92,10 +92,9 @@ apply (const struct handle *h, const struct buf *have,
     if (do_set (h, name, v.value, v.value_len) == 0)
       continue;
     if (errno == ENOSPC || errno == EDQUOT)
-      return err_sys (errno, "RH-TREE-NOSPACE",
-                      "no room for the attribute %s", name);
-    if (errno != ENOTSUP && errno != EPERM && errno != E2BIG
-        && errno != EINVAL)
+      return err_sys (errno, "RH-TREE-NOSPACE", "no room for the attribute %s",
+                      name);
+    if (errno != ENOTSUP && errno != EPERM && errno != E2BIG && errno != EINVAL)
       return err_sys (errno, "RH-TREE-XATTR", "cannot set the attribute %s",
                       name);
     note_lost (lost, name);

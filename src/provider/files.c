@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The files provider: a tree, or a single file.  Copied while the source
+ * lives, kept in step by rounds, read back and compared before the freeze,
+ * and once more, quickly, inside it.
+ *
+ * What it leaves on the target before the pivot is a copy that nothing uses;
+ * it is kept on an abort, so no step has an undo.
+ */
+#include "provider/files.h"
+
+#include "base/mem.h"
+#include "provider/steps.h"
+#include "tree/filter.h"
+
+#include <string.h>
+
+#define INDEX_TEXT 100
+
+static char *
+without_slash (const char *path)
+{
+  size_t n = strlen (path);
+  while (n > 1 && path[n - 1] == '/')
+    n--;
+  return mem_strndup (path, n);
+}
+
+char *
+files_from (const json_t *spec)
+{
+  return without_slash (json_string_value (json_at (spec, "files")));
+}
+
+char *
+files_to (const json_t *spec)
+{
+  const char *to = json_string_value (json_at (spec, "to"));
+  return to != NULL ? without_slash (to) : files_from (spec);
+}
+
+char *
+files_index (const json_t *spec)
+{
+  CLEANUP_FREE char *path = files_from (spec);
+  uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+  char text[INDEX_TEXT + 1];
+  size_t n = 0;
+  for (const char *p = path; *p != 0; p++) {
+    h = (h ^ (unsigned char)*p) * 0x100000001b3u;
+    bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
+                 || (*p >= '0' && *p <= '9');
+    if (n < INDEX_TEXT)
+      text[n++] = plain ? *p : '-';
+  }
+  text[n] = 0;
+  return mem_printf ("files%s-%08x", text, (unsigned)(h ^ h >> 32));
+}
+
+json_t *
+files_exclude (const json_t *spec)
+{
+  json_t *out = json_array ();
+  size_t i;
+  json_t *one;
+  json_array_foreach (json_at (spec, "exclude"), i, one) json_array_append_new (
+      out, json_bytes (json_string_value (one), json_string_length (one)));
+  return out;
+}
+
+bool
+files_overwrite (const json_t *spec)
+{
+  return json_is_true (json_at (spec, "overwrite"));
+}
+
+json_t *
+files_args (const struct step_call *call, bool target)
+{
+  const json_t *spec = call->item->spec;
+  CLEANUP_FREE char *root = target ? files_to (spec) : files_from (spec);
+  CLEANUP_FREE char *index = files_index (spec);
+  json_t *args = json_object ();
+  json_object_set_new (args, "root", json_bytes (root, strlen (root)));
+  json_object_set_new (args, "exclude", files_exclude (spec));
+  json_object_set_new (args, "migration", json_string (call->migration));
+  json_object_set_new (args, "index", json_string (index));
+  return args;
+}
+
+char *
+files_repair_path (const struct step_call *call)
+{
+  CLEANUP_FREE char *index = files_index (call->item->spec);
+  return steps_path (call, "index/%s.repair", index);
+}
+
+static bool
+is_below (const char *path, const char *dir)
+{
+  size_t n = strlen (dir);
+  return strncmp (path, dir, n) == 0 && path[n] == '/';
+}
+
+/* The kernel's own trees, and ours. */
+static bool
+is_system (const char *path)
+{
+  static const char *const dirs[]
+      = { "/proc", "/sys", "/dev", "/run", "/var/lib/rehome", NULL };
+  for (size_t i = 0; dirs[i] != NULL; i++)
+    if (strcmp (path, dirs[i]) == 0 || is_below (path, dirs[i]))
+      return true;
+  return strcmp (path, "/") == 0;
+}
+
+static struct err *
+check_path (const json_t *spec, const char *key, bool required)
+{
+  const json_t *value = json_at (spec, key);
+  if (value == NULL && !required)
+    return NULL;
+  const char *text = json_string_value (value);
+  if (text == NULL)
+    return err_new (ERR_CORRECT, "RH-PLAN-TYPE",
+                    "'%s' must be an absolute path", key);
+  CLEANUP_FREE char *path = without_slash (text);
+  bool plain
+      = path[0] == '/' && strlen (path) < 4096 && strstr (path, "//") == NULL;
+  for (const char *p = path; plain && (p = strchr (p, '/')) != NULL; p++) {
+    size_t n = strcspn (p + 1, "/");
+    plain = !(n == 1 && p[1] == '.') && !(n == 2 && p[1] == '.' && p[2] == '.');
+  }
+  if (!plain)
+    return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
+                    "'%s' has '%s', expected an absolute path without '.' "
+                    "and '..'",
+                    key, text);
+  if (is_system (path))
+    return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
+                    "'%s' has '%s', which is the system's own", key, text);
+  return NULL;
+}
+
+static bool
+is_pattern (const char *s)
+{
+  return *s != 0;
+}
+
+static struct err *
+check (const json_t *spec)
+{
+  static const char *const keys[]
+      = { "files", "exclude", "overwrite", "to", "delete-limit", NULL };
+  CLEANUP_FILTER struct filter *filter = NULL;
+  int64_t limit;
+  TRY (spec_keys (spec, keys));
+  TRY (check_path (spec, "files", true));
+  TRY (check_path (spec, "to", false));
+  TRY (spec_words (spec, "exclude", false, is_pattern, "patterns"));
+  CLEANUP_JSON json_t *patterns = files_exclude (spec);
+  TRY (filter_read (patterns, &filter));
+  TRY (json_opt_int (spec, "delete-limit", 0, INT64_MAX, 0, &limit));
+  return spec_flag (spec, "overwrite");
+}
+
+static char *
+name (const json_t *spec)
+{
+  return files_from (spec);
+}
+
+static const struct step_row rows[] = {
+  { "usage", "%s is there and fits", STAGE_PREFLIGHT, STEP_PURE, SIDE_BOTH,
+    3600000 },
+  { "inway", "nothing is in the way of %s", STAGE_PREFLIGHT, STEP_PURE,
+    SIDE_BOTH, 60000 },
+  { "seed", "first copy of %s", STAGE_PREPARE, STEP_IDEMPOTENT, SIDE_BOTH, 0 },
+  { "round", "%s brought up to date", STAGE_ROUND, STEP_IDEMPOTENT, SIDE_BOTH,
+    0 },
+  { "prove", "%s read back from the disks and compared", STAGE_PROVE, STEP_PURE,
+    SIDE_BOTH, 0 },
+  { "final", "last round of %s", STAGE_FINAL, STEP_IDEMPOTENT, SIDE_BOTH, 0 },
+  { "verify", "%s is equal on both", STAGE_VERIFY, STEP_PURE, SIDE_BOTH, 0 },
+};
+
+/* Whether the patterns of an item leave out `path`, or a parent of it. */
+static struct err *
+leaves_out (const struct plan_item *item, const char *root, const char *path,
+            bool *out)
+{
+  CLEANUP_FILTER struct filter *filter = NULL;
+  CLEANUP_JSON json_t *patterns = files_exclude (item->spec);
+  TRY (filter_read (patterns, &filter));
+  const char *rel = path + strlen (root) + 1;
+  *out = false;
+  for (size_t n = 1; !*out && n <= strlen (rel); n++)
+    if (rel[n] == '/' || rel[n] == 0)
+      *out = filter_excludes (filter, rel, n, true);
+  return NULL;
+}
+
+/* Two items must not carry the same files. */
+static struct err *
+check_nested (const struct plan *plan, const struct plan_item *item)
+{
+  CLEANUP_FREE char *own = files_from (item->spec);
+  for (size_t i = 0; i < plan_item_count (plan); i++) {
+    const struct plan_item *other = plan_item (plan, i);
+    if (other == item || strcmp (other->kind, "files") != 0)
+      continue;
+    CLEANUP_FREE char *path = files_from (other->spec);
+    bool out = false;
+    if (is_below (path, own))
+      TRY (leaves_out (item, own, path, &out));
+    else
+      continue;
+    if (!out)
+      return err_todo (
+          err_new (ERR_CORRECT, "RH-FILES-NESTED",
+                   "%s lies below %s, and both are items", path, own),
+          "drop one of them, or leave it out with exclude: at %s", own);
+  }
+  return NULL;
+}
+
+static struct err *
+needs_of (const char *op, const struct plan *plan, const struct plan_item *item,
+          struct needs *needs)
+{
+  if (strcmp (op, "seed") != 0)
+    return NULL;
+  if (steps_first (plan, "accounts") != NULL) {
+    needs_add (needs, "accounts#map");
+    needs_add (needs, "accounts#create");
+  }
+  CLEANUP_FREE char *own = files_from (item->spec);
+  for (size_t i = 0; i < plan_item_count (plan); i++) {
+    const struct plan_item *other = plan_item (plan, i);
+    if (strcmp (other->kind, "files") != 0)
+      continue;
+    CLEANUP_FREE char *path = files_from (other->spec);
+    if (is_below (own, path)) /* the outer one first */
+      needs_add (needs, "%s#seed", other->name);
+  }
+  return NULL;
+}
+
+static struct err *
+describe (const struct plan *plan, const struct plan_item *item,
+          struct graph *g)
+{
+  long at = steps_item_index (plan, item);
+  CLEANUP_FREE char *path = files_from (item->spec);
+  TRY (check_nested (plan, item));
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct needs needs CLEANUP_NEEDS = { 0 };
+    TRY (needs_of (rows[i].op, plan, item, &needs));
+    TRY (steps_add (g, &rows[i], "files", item->name, path, at, NULL, &needs));
+  }
+  return NULL;
+}
+
+static const struct step_op ops[] = {
+  { "usage", files_usage, NULL, NULL },   { "inway", files_inway, NULL, NULL },
+  { "seed", files_seed, NULL, NULL },     { "round", files_round, NULL, NULL },
+  { "prove", files_prove, NULL, NULL },   { "final", files_final, NULL, NULL },
+  { "verify", files_verify, NULL, NULL }, { NULL, NULL, NULL, NULL },
+};
+
+static struct err *
+run (const struct step_call *call, json_t **result)
+{
+  return steps_run (ops, call, result);
+}
+
+/* Every step may be run again in whatever state it was left. */
+static struct err *
+probe (const struct step_call *call, enum probe_state *out)
+{
+  return steps_probe (ops, call, out);
+}
+
+static struct err *
+undo (const struct step_call *call, json_t **result)
+{
+  return steps_undo (ops, call, result);
+}
+
+const struct provider provider_files = {
+  .kind = { "files", check, name },
+  .about = "a directory tree or a file: content, owners, modes, times, links, "
+           "ACLs, attributes, capabilities, holes",
+  .describe = describe,
+  .run = run,
+  .probe = probe,
+  .undo = undo,
+  .discover = NULL,
+};

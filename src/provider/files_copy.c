@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * First copy and rounds: a stream from tree.send on the source into
+ * tree.receive on the target, then the acknowledgement.
+ *
+ * What an interrupted round left is mended by the next one: the target asks
+ * for a listing ("RH-TREE-RESUME"), or the whole is sent again where the
+ * source has lost what it knew.
+ */
+#include "provider/files.h"
+
+#include "base/mem.h"
+#include "provider/remote.h"
+#include "provider/steps.h"
+
+#include <string.h>
+
+enum how { HOW_FULL, HOW_DELTA, HOW_LISTING };
+
+struct copy {
+  const struct step_call *call;
+  bool seed, final;
+  const json_t *repair; /* paths to send in any case, or NULL */
+  int round; /* tells apart the indexes of seed, rounds and final round */
+};
+
+static void
+set_expected (const struct step_call *call, json_t *args)
+{
+  const json_t *usage = steps_input (call, "%s#usage", call->item->name);
+  const json_t *files = json_at (usage, "files");
+  if (usage == NULL || files == NULL)
+    return;
+  json_int_t all = json_integer_value (files)
+                   + json_integer_value (json_at (usage, "dirs"))
+                   + json_integer_value (json_at (usage, "links"))
+                   + json_integer_value (json_at (usage, "others"));
+  json_object_set_new (args, "of_files", json_integer (all));
+  json_object_set (args, "of_bytes", json_at (usage, "bytes"));
+}
+
+static json_t *
+send_args (const struct copy *c, enum how how)
+{
+  json_t *args = files_args (c->call, false);
+  json_object_set_new (args, "round", json_integer (c->round));
+  json_object_set_new (args, "base", json_boolean (how != HOW_FULL));
+  json_object_set_new (args, "listing", json_boolean (how == HOW_LISTING));
+  json_object_set_new (args, "final", json_boolean (c->final));
+  const json_t *mapped
+      = json_at (steps_input (c->call, "move#mapped"), "paths");
+  if (c->final && json_is_array (mapped))
+    json_object_set (args, "reread", (json_t *)(uintptr_t)mapped);
+  if (c->repair != NULL)
+    json_object_set (args, "force", (json_t *)(uintptr_t)c->repair);
+  if (how == HOW_FULL)
+    set_expected (c->call, args);
+  return args;
+}
+
+/* Above this many deletions a round stops and asks. */
+static json_int_t
+delete_limit (const struct step_call *call)
+{
+  const json_t *own = json_at (call->item->spec, "delete-limit");
+  if (json_is_integer (own))
+    return json_integer_value (own);
+  const json_t *seed = steps_input (call, "%s#seed", call->item->name);
+  json_int_t half = json_integer_value (json_at (seed, "walked")) / 2;
+  return half > 1000 ? half : 1000;
+}
+
+static json_t *
+receive_args (const struct copy *c)
+{
+  const struct step_call *call = c->call;
+  json_t *args = files_args (call, true);
+  const json_t *map = steps_input (call, "accounts#map");
+  const json_t *inway = steps_input (call, "%s#inway", call->item->name);
+  bool same = json_is_true (json_at (inway, "same"));
+  CLEANUP_FREE char *aside = steps_path (call, "aside");
+  json_object_set_new (args, "seed", json_boolean (c->seed));
+  json_object_set_new (
+      args, "overwrite",
+      json_boolean (c->seed && (same || files_overwrite (call->item->spec))));
+  json_object_set_new (args, "aside", json_bytes (aside, strlen (aside)));
+  json_object_set_new (args, "delete_limit",
+                       json_integer (delete_limit (call)));
+  if (map != NULL) {
+    json_object_set (args, "uids", json_at (map, "uids"));
+    json_object_set (args, "gids", json_at (map, "gids"));
+  }
+  return args;
+}
+
+static json_t *
+both_results (const json_t *sent, const json_t *got)
+{
+  json_t *out = json_deep_copy (sent);
+  json_object_set (out, "findings", json_at (got, "findings"));
+  json_object_set (out, "kept_aside", json_at (got, "kept_aside"));
+  json_object_set (out, "target_ms", json_at (got, "ms"));
+  json_object_set (out, "deleted", json_at (got, "deleted"));
+  return out;
+}
+
+static struct err *
+stream (const struct copy *c, enum how how, json_t **result)
+{
+  const struct step_call *call = c->call;
+  CLEANUP_JSON json_t *out = send_args (c, how);
+  CLEANUP_JSON json_t *in = receive_args (c);
+  CLEANUP_JSON json_t *sent = NULL;
+  CLEANUP_JSON json_t *got = NULL;
+  TRY (call->source->ops->pipe (call->source, "tree.send", out, call->target,
+                                "tree.receive", in, call->tick, call->ctx,
+                                &sent, &got));
+  CLEANUP_FREE char *index = files_index (call->item->spec);
+  TRY (port_call (call->source, "tree.commit",
+                  json_pack ("{s:s, s:s, s:i}", "migration", call->migration,
+                             "index", index, "round", c->round),
+                  NULL));
+  *result = both_results (sent, got);
+  return NULL;
+}
+
+static bool
+is_code (const struct err *e, const char *code)
+{
+  return e != NULL && strcmp (err_code (e), code) == 0;
+}
+
+/* A round, or more where what an interruption left asks for it. */
+static struct err *
+send_again (const struct copy *c, enum how how, json_t **result)
+{
+  struct err *e = stream (c, how, result);
+  if (is_code (e, "RH-TREE-RESUME")) {
+    err_free (e);
+    e = stream (c, HOW_LISTING, result);
+  }
+  if (is_code (e, "RH-TREE-NOBASE") || is_code (e, "RH-TREE-MISSING")
+      || is_code (e, "RH-TREE-INDEX"))
+  {
+    err_free (e);
+    e = stream (c, HOW_FULL, result);
+  }
+  return e;
+}
+
+/* A round, which also repairs what a proof found to differ. */
+static struct err *
+delta (struct copy *c, json_t **result)
+{
+  CLEANUP_FREE char *path = files_repair_path (c->call);
+  CLEANUP_JSON json_t *repair = NULL;
+  TRY (remote_recall (c->call->target, path, &repair));
+  if (repair == NULL)
+    return send_again (c, HOW_DELTA, result);
+  c->repair = json_at (repair, "paths");
+  bool all = json_is_true (json_at (repair, "all"));
+  TRY (send_again (c, all ? HOW_FULL : HOW_LISTING, result));
+  json_object_set (*result, "repaired", json_at (repair, "paths"));
+  return remote_remove (c->call->target, path);
+}
+
+/* Whether an earlier attempt has copied the whole already. */
+static struct err *
+is_seeded (const struct step_call *call, const char *mark, bool *out)
+{
+  CLEANUP_FREE char *index = files_index (call->item->spec);
+  CLEANUP_FREE char *own = steps_path (call, "index/%s.own", index);
+  CLEANUP_JSON json_t *done = NULL;
+  TRY (remote_exists (call->target, own, out));
+  if (!*out)
+    return NULL;
+  TRY (remote_recall (call->target, mark, &done));
+  *out = done != NULL;
+  return NULL;
+}
+
+struct err *
+files_seed (const struct step_call *call, json_t **result)
+{
+  CLEANUP_FREE char *index = files_index (call->item->spec);
+  CLEANUP_FREE char *mark = steps_path (call, "index/%s.seeded", index);
+  struct copy c = { .call = call, .seed = true, .round = 0 };
+  bool seeded;
+  TRY (is_seeded (call, mark, &seeded));
+  if (seeded) {
+    c.seed = false;
+    return delta (&c, result);
+  }
+  TRY (stream (&c, HOW_FULL, result));
+  CLEANUP_JSON json_t *done = json_pack ("{s:s}", "migration", call->migration);
+  return remote_record (call->target, mark, done);
+}
+
+struct err *
+files_round (const struct step_call *call, json_t **result)
+{
+  return delta (&(struct copy){ .call = call, .round = 1 }, result);
+}
+
+struct err *
+files_final (const struct step_call *call, json_t **result)
+{
+  return delta (&(struct copy){ .call = call, .final = true, .round = 2 },
+                result);
+}
