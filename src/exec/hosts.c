@@ -236,8 +236,21 @@ steady_pipe (struct port *from, const char *verb_out, const json_t *args_out,
   return e;
 }
 
+static struct err *
+steady_read (struct port *p, const char *verb, const json_t *args,
+             const struct sink *to, json_t **result)
+{
+  struct side *s = side_of (p);
+  struct held *held = NULL;
+  TRY (acquire (s, &held));
+  struct port *inner = link_port (held->link);
+  struct err *e = inner->ops->read (inner, verb, args, to, result);
+  release (s, held);
+  return e;
+}
+
 static const struct port_ops steady_ops
-    = { .call = steady_call, .pipe = steady_pipe };
+    = { .call = steady_call, .pipe = steady_pipe, .read = steady_read };
 
 /* ---- The pair ---- */
 

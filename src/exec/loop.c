@@ -43,12 +43,12 @@ struct loop {
   uint64_t epoch;
   uint64_t seq;
   char head[65];
-  bool forecast_made; /* for the present cutover */
-  bool measured;
+  bool forecast_made;   /* for the present cutover */
   int64_t published_ms; /* to the store */
   int64_t ticked_ms;    /* to the hub */
   int64_t busy_ms;      /* when there was last something to do */
   bool over;
+  bool unpublished;    /* something happened since the hub was told */
   struct err *refused; /* why the engine refused the request at hand */
   bool pool_left;      /* a call outlived loop_run */
   atomic_bool stopping;
@@ -117,7 +117,7 @@ watch_phase (struct loop *l, const struct record *r)
   const char *to = json_string_value (json_object_get (r->data, "to"));
   if (r->type == RECORD_PHASE && to != NULL
       && strcmp (to, phase_name (PHASE_PROVING)) == 0)
-    l->forecast_made = l->measured = false;
+    l->forecast_made = false;
 }
 
 static struct err *
@@ -148,7 +148,7 @@ loop_append (struct loop *l, enum record_type type, const char *actor,
   return append (l, type, NULL, 0, actor, data);
 }
 
-/* ---- Forecast and measures, which exec alone can make ---- */
+/* ---- The forecast, which exec alone can make ---- */
 
 static bool
 phase_is_before_freeze (enum phase p)
@@ -156,7 +156,7 @@ phase_is_before_freeze (enum phase p)
   return p == PHASE_HOLDING || p == PHASE_FREEZING;
 }
 
-/* The engine journals what is measured, in its own order. */
+/* The engine journals what is measured here, in its own order. */
 static struct err *
 tick (struct loop *l, json_t *data)
 {
@@ -180,26 +180,14 @@ make_forecast (struct loop *l)
   return tick (l, data);
 }
 
-static struct err *
-make_measure (struct loop *l, bool opened, int64_t ms)
-{
-  l->measured = true;
-  return tick (l, json_pack ("{s:{s:s, s:I, s:b, s:s}}", "measure", "what",
-                             "downtime", "ms", (json_int_t)ms, "opened",
-                             (int)opened, "seen_by", "controller"));
-}
-
-/* Runs after every record: says what became measurable. */
+/* Runs after every record: the forecast stands in the journal before the
+ * freeze begins. */
 static struct err *
 observe (struct loop *l)
 {
-  bool opened;
-  int64_t ms;
-  if (!l->forecast_made && phase_is_before_freeze (engine_phase (l->engine)))
-    TRY (make_forecast (l));
-  if (!l->measured && measure_downtime (l->measure, &opened, &ms))
-    TRY (make_measure (l, opened, ms));
-  return NULL;
+  if (l->forecast_made || !phase_is_before_freeze (engine_phase (l->engine)))
+    return NULL;
+  return make_forecast (l);
 }
 
 /* ---- Effects ---- */
@@ -336,8 +324,6 @@ replay_one (void *ctx, const struct record *r, const char *line)
   measure_record (l->measure, r);
   if (r->type == RECORD_FORECAST)
     l->forecast_made = true;
-  if (r->type == RECORD_MEASURE)
-    l->measured = true;
   watch_phase (l, r);
   return NULL;
 }
@@ -483,7 +469,8 @@ static void
 publish (struct loop *l)
 {
   int64_t now = clock_boot_ms ();
-  if (now - l->ticked_ms < 100)
+  l->unpublished = now - l->ticked_ms < 100;
+  if (l->unpublished)
     return;
   l->ticked_ms = now;
   CLEANUP_JSON json_t *p = progress_now (l);
@@ -520,7 +507,7 @@ turn (struct loop *l, bool *stop)
 {
   bool timed_out = false;
   int64_t wait = timers_wait (l->timers, clock_boot_ms ());
-  long most = pool_busy (l->pool) > 0 ? 100 : 1000;
+  long most = pool_busy (l->pool) > 0 || l->unpublished ? 100 : 1000;
   struct note *n
       = queue_take_for (l->notes, wait >= 0 && wait < most ? (long)wait : most,
                         &timed_out);

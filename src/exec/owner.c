@@ -50,7 +50,7 @@ static bool
 plan_may_change (const char *phase)
 {
   static const enum phase open_phases[]
-      = { PHASE_PLANNED, PHASE_SEEDING, PHASE_SYNCING, PHASE_ABORTED };
+      = { PHASE_PLANNED, PHASE_SYNCING, PHASE_ABORTED };
   if (phase[0] == '\0')
     return true;
   for (size_t i = 0; i < sizeof open_phases / sizeof *open_phases; i++)
@@ -88,13 +88,9 @@ has_journal (const struct place *p)
 }
 
 static struct err *
-replace_plan (struct place *p, const struct plan *plan)
+check_replan (struct store *s)
 {
-  CLEANUP_STORE struct store *s = NULL;
   struct glance g = { .phase = "" };
-  size_t len = 0;
-  const char *text = plan_text (plan, &len);
-  TRY (store_open_writer (p->dir, NULL, NULL, 0, &s));
   struct err *e = store_each (s, 0, glance_record, &g);
   if (e == NULL && !plan_may_change (g.phase))
     e = err_advise (err_new (ERR_REFUSED, "RH-EXEC-FROZEN",
@@ -102,10 +98,27 @@ replace_plan (struct place *p, const struct plan *plan)
                              g.phase),
                     "the migration follows the plan that it began with",
                     "go on with the old plan, or abort first");
-  if (e == NULL)
-    e = store_replace_plan (s, text, len);
   free (g.migration);
   return e;
+}
+
+struct err *
+owner_may_replan (const struct place *p)
+{
+  CLEANUP_STORE struct store *s = NULL;
+  TRY (store_open_reader (p->dir, &s));
+  return check_replan (s);
+}
+
+static struct err *
+replace_plan (struct place *p, const struct plan *plan)
+{
+  CLEANUP_STORE struct store *s = NULL;
+  size_t len = 0;
+  const char *text = plan_text (plan, &len);
+  TRY (store_open_writer (p->dir, NULL, NULL, 0, &s));
+  TRY (check_replan (s));
+  return store_replace_plan (s, text, len);
 }
 
 struct err *

@@ -22,6 +22,10 @@ struct err *owner_prepare (struct place *p, const struct plan *plan,
 /* The plan's hash that the journal follows now: 64 hex digits. */
 struct err *owner_plan_hash (const struct place *p, char out[65]);
 
+/* "RH-EXEC-FROZEN" when the plan cannot be replaced now; asks the journal
+ * only, also while an owner runs. */
+struct err *owner_may_replan (const struct place *p);
+
 struct owner_options {
   const char *state; /* NULL: default */
   const char *name;

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rehome accept PLAN: ends the guard. */
+#include "cli/command.h"
+
+#include "base/mem.h"
+#include "cli/follow.h"
+#include "cli/load.h"
+#include "cli/say.h"
+#include "report/facts.h"
+
+static struct err *
+confirm (const struct invocation *in, const struct loaded *l)
+{
+  CLEANUP_JSON json_t *facts = NULL;
+  TRY (load_must_have_journal (l));
+  TRY (load_facts (l, &facts));
+  const char *source = json_string_value (
+      json_object_get (json_object_get (facts, "source"), "name"));
+  CLEANUP_FREE char *also = facts_host_name (plan_source (l->plan), NULL);
+  CLEANUP_FREE char *text = mem_printf (
+      "This gives up the way back and removes what rehome keeps on both "
+      "hosts.\nType the name of the source (%s) to go on: ",
+      source);
+  return say_confirm (in, text, source, also);
+}
+
+int
+cmd_accept (const struct invocation *in)
+{
+  CLEANUP_LOADED struct loaded l;
+  struct err *e = load_plan (in, in->args[0], &l);
+  if (e == NULL)
+    e = confirm (in, &l);
+  return e != NULL ? say_err (in, e) : follow_request (in, &l, REQUEST_ACCEPT);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rehome check PLAN: preflight, looking only. */
+#include "cli/command.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "cli/hosts.h"
+#include "cli/load.h"
+#include "cli/say.h"
+#include "exec/look.h"
+#include "provider/provider.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct tally {
+  const struct invocation *in;
+  json_t *list; /* of findings, for --json */
+  size_t blockers, warnings, checks;
+};
+
+static void
+begins (void *ctx, const struct step *s)
+{
+  (void)ctx;
+  (void)s;
+}
+
+static void
+print (const struct tally *t, const char *kind, const struct step *s,
+       const json_t *f)
+{
+  const char *code = json_string_value (json_object_get (f, "code"));
+  const char *message = json_string_value (json_object_get (f, "message"));
+  const char *todo = json_string_value (json_object_get (f, "todo"));
+  CLEANUP_FREE char *m
+      = text_escape (message ? message : "", message ? strlen (message) : 0);
+  CLEANUP_FREE char *d
+      = text_escape (todo ? todo : "", todo ? strlen (todo) : 0);
+  if (has (t->in, OPT_JSON))
+    return;
+  printf ("%s %s: %s\n", kind, code != NULL ? code : s->id, m);
+  if (d[0] != '\0')
+    printf ("    to do: %s\n", d);
+  printf ("    found by: %s\n", s->title != NULL ? s->title : s->id);
+}
+
+static void
+take (struct tally *t, const char *kind, const struct step *s, json_t *f)
+{
+  print (t, kind, s, f);
+  json_object_set_new (f, "severity", json_string (kind));
+  json_object_set_new (f, "step", json_string (s->id));
+  json_array_append_new (t->list, f);
+}
+
+static void
+take_warnings (struct tally *t, const struct step *s, const json_t *result)
+{
+  size_t i;
+  json_t *f;
+  json_array_foreach (json_object_get (result, "findings"), i, f)
+  {
+    json_t *o = json_is_object (f) ? json_deep_copy (f)
+                                   : json_pack ("{s:O}", "message", f);
+    take (t, "warning", s, o);
+    t->warnings++;
+  }
+}
+
+static void
+ended (void *ctx, const struct step *s, const struct err *error,
+       const json_t *result, bool skipped)
+{
+  struct tally *t = ctx;
+  t->checks++;
+  if (error != NULL) {
+    take (t, "blocker", s, json_from_err (error));
+    t->blockers++;
+  } else if (skipped && !has (t->in, OPT_JSON))
+    printf ("not checked: %s (it rests on a check that found a blocker)\n",
+            s->title != NULL ? s->title : s->id);
+  take_warnings (t, s, result);
+}
+
+static void
+sum_up (const struct tally *t, const struct loaded *l)
+{
+  if (has (t->in, OPT_JSON)) {
+    CLEANUP_JSON json_t *o
+        = json_pack ("{s:I, s:I, s:I, s:O}", "checks", (json_int_t)t->checks,
+                     "blockers", (json_int_t)t->blockers, "warnings",
+                     (json_int_t)t->warnings, "findings", t->list);
+    say_json (o);
+    return;
+  }
+  printf ("%zu checks, %zu blockers, %zu warnings\n", t->checks, t->blockers,
+          t->warnings);
+  if (t->blockers == 0)
+    printf ("next: rehome sync %s\n", l->path);
+  else
+    printf ("next: mend the blockers, then rehome check %s\n", l->path);
+}
+
+static struct err *
+check (const struct invocation *in, struct tally *t)
+{
+  CLEANUP_LOADED struct loaded l;
+  CLEANUP_OPENED struct opened o = { 0 };
+  TRY (load_plan (in, in->args[0], &l));
+  TRY (open_hosts (l.plan, &o));
+  struct look look = { .plan = l.plan,
+                       .graph = l.graph,
+                       .migration = o.migration,
+                       .source = hosts_source (o.hosts),
+                       .target = hosts_target (o.hosts),
+                       .find = provider_find,
+                       .begins = begins,
+                       .ended = ended,
+                       .ctx = t };
+  TRY (look_run (&look, STAGE_PREFLIGHT));
+  sum_up (t, &l);
+  return NULL;
+}
+
+int
+cmd_check (const struct invocation *in)
+{
+  struct tally t = { .in = in, .list = json_array () };
+  struct err *e = check (in, &t);
+  json_decref (t.list);
+  if (e != NULL)
+    return say_err (in, e);
+  return t.blockers > 0   ? EXIT_BLOCKED
+         : t.warnings > 0 ? EXIT_WARNINGS
+                          : EXIT_OK;
+}

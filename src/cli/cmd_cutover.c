@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rehome cutover PLAN: the moment itself. */
+#include "cli/command.h"
+
+#include "base/mem.h"
+#include "cli/follow.h"
+#include "cli/load.h"
+#include "cli/say.h"
+#include "cli/steps.h"
+#include "report/facts.h"
+#include "report/standing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static char *
+question (const struct loaded *l, const json_t *facts, const char *source,
+          const char *target)
+{
+  const json_t *f = json_object_get (facts, "forecast_now");
+  CLEANUP_FREE char *low = standing_duration (
+      json_integer_value (json_object_get (f, "lower_ms")));
+  CLEANUP_FREE char *high = standing_duration (
+      json_integer_value (json_object_get (f, "upper_ms")));
+  CLEANUP_FREE char *limit
+      = standing_duration (plan_limits (l->plan)->downtime_ms);
+  CLEANUP_FREE char *forecast
+      = f != NULL ? mem_printf ("Downtime forecast: %s to %s. ", low, high)
+                  : mem_strdup ("");
+  return mem_printf (
+      "%s stops serving, and %s takes its place.\n%sAfter %s, or when "
+      "anything fails before the target takes writes, it goes back by "
+      "itself.\nA way back after that is not yet there in this version: the "
+      "source stays as it was at the freeze.\nType the name of the host that "
+      "loses service (%s) to go on; anything else keeps all as it is: ",
+      source, target, forecast, limit, source);
+}
+
+/* The name by which people know a host, and that by which the plan calls
+ * it. */
+static struct err *
+confirm (const struct invocation *in, const struct loaded *l)
+{
+  CLEANUP_JSON json_t *facts = NULL;
+  TRY (load_facts (l, &facts));
+  const char *source = json_string_value (
+      json_object_get (json_object_get (facts, "source"), "name"));
+  const char *target = json_string_value (
+      json_object_get (json_object_get (facts, "target"), "name"));
+  CLEANUP_FREE char *also = facts_host_name (plan_source (l->plan), NULL);
+  CLEANUP_FREE char *text = question (l, facts, source, target);
+  return say_confirm (in, text, source, also);
+}
+
+int
+cmd_cutover (const struct invocation *in)
+{
+  CLEANUP_LOADED struct loaded l;
+  struct err *e = load_plan (in, in->args[0], &l);
+  if (e == NULL && has (in, OPT_DRY_RUN))
+    return steps_print (in, l.graph, STAGE_ROUND, STAGE_OPEN);
+  if (e == NULL)
+    e = confirm (in, &l);
+  if (e != NULL)
+    return say_err (in, e);
+  return follow_request (in, &l, REQUEST_CUTOVER);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rehome status [PLAN]: where it stands, and the next thing to do. */
+#include "cli/command.h"
+
+#include "base/mem.h"
+#include "cli/load.h"
+#include "cli/say.h"
+#include "exec/ask.h"
+#include "report/standing.h"
+#include "report/words.h"
+
+#include <stdio.h>
+
+static void
+put_owner (const struct loaded *l, json_t *facts)
+{
+  CLEANUP_ASK struct ask *a = NULL;
+  CLEANUP_ERR struct err *none = ask_open (l->place.socket, &a);
+  json_object_set_new (facts, "owner_pid",
+                       none == NULL ? json_integer (ask_pid (a))
+                                    : json_null ());
+}
+
+static void
+print_attention (const json_t *facts)
+{
+  const json_t *a = json_object_get (facts, "attention");
+  if (!json_is_object (a))
+    return;
+  CLEANUP_FREE char *code = words_of (a, "code");
+  CLEANUP_FREE char *message = words_of (a, "message");
+  CLEANUP_FREE char *todo = words_of (a, "todo");
+  printf ("attention: %s: %s\n", code, message);
+  if (todo[0] != '\0')
+    printf ("to do: %s\n", todo);
+}
+
+static void
+print (const json_t *facts)
+{
+  CLEANUP_FREE char *line = standing_line (facts);
+  CLEANUP_FREE char *downtime = words_downtime (facts);
+  CLEANUP_FREE char *phase = words_of (facts, "phase");
+  CLEANUP_FREE char *why = words_of (facts, "why");
+  const json_t *pid = json_object_get (facts, "owner_pid");
+  puts (line);
+  printf ("phase: %s%s%s%s\n", phase, why[0] != '\0' ? ", because: " : "", why,
+          json_is_true (json_object_get (facts, "paused")) ? ", paused" : "");
+  if (downtime != NULL)
+    puts (downtime);
+  print_attention (facts);
+  if (json_is_integer (pid))
+    printf ("owner: process %lld\n", (long long)json_integer_value (pid));
+  else
+    puts ("owner: none runs; the journal keeps all, rehome resume goes on");
+}
+
+static struct err *
+one (const struct invocation *in, const char *arg)
+{
+  CLEANUP_LOADED struct loaded l;
+  CLEANUP_JSON json_t *facts = NULL;
+  TRY (load_plan (in, arg, &l));
+  TRY (load_facts (&l, &facts));
+  put_owner (&l, facts);
+  if (has (in, OPT_JSON))
+    say_json (facts);
+  else
+    print (facts);
+  return NULL;
+}
+
+static struct err *
+all (const struct invocation *in)
+{
+  char **names = NULL;
+  struct err *e = place_names (in->value[OPT_STATE], &names);
+  for (size_t i = 0; e == NULL && names[i] != NULL; i++) {
+    CLEANUP_LOADED struct loaded l;
+    CLEANUP_JSON json_t *facts = NULL;
+    e = load_plan (in, names[i], &l);
+    if (e == NULL)
+      e = load_facts (&l, &facts);
+    if (e != NULL)
+      break;
+    CLEANUP_FREE char *line = standing_line (facts);
+    if (has (in, OPT_JSON))
+      say_json (facts);
+    else
+      printf ("%s: %s\n", names[i], line);
+  }
+  if (e == NULL && names[0] == NULL && !has (in, OPT_JSON))
+    puts ("no migration is known here; next: rehome plan SOURCE");
+  for (size_t i = 0; names != NULL && names[i] != NULL; i++)
+    free (names[i]);
+  free (names);
+  return e;
+}
+
+int
+cmd_status (const struct invocation *in)
+{
+  return say_err (in, in->arg_count > 0 ? one (in, in->args[0]) : all (in));
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tables of commands and options, and what is parsed by them. */
+#include "cli/command.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+#define BIT(o) (1u << (o))
+
+const struct option_row option_table[OPT_COUNT] = {
+  { OPT_JSON, "json", NULL, "JSON on stdout; for events one object a line" },
+  { OPT_DRY_RUN, "dry-run", NULL, "say what would be done, and do nothing" },
+  { OPT_NO_INPUT, "no-input", NULL, "never ask; what needs an answer fails" },
+  { OPT_CONFIRM, "confirm", "NAME",
+    "the name of the host that loses service, instead of typing it" },
+  { OPT_STATE, "state", "DIR",
+    "where the journal lies (default /var/lib/rehome for root, else "
+    "$XDG_STATE_HOME/rehome)" },
+  { OPT_OUTPUT, "output", "FILE", "where the draft is written" },
+  { OPT_NAME, "name", "NAME", "the plan's name (default: from the source)" },
+  { OPT_VIA, "via", "ADDRESS", "management address of the source" },
+  { OPT_TARGET_VIA, "target-via", "ADDRESS",
+    "management address of the target" },
+  { OPT_GRAPH, "graph", NULL, "print the steps of a plan, one a line" },
+  { OPT_DOT, "dot", NULL, "print the steps of a plan as a Graphviz graph" },
+  { OPT_SINCE, "since", "SEQ", "only records after this number" },
+  { OPT_HTML, "html", "FILE", "write the report as one HTML page" },
+  { OPT_PLAN_HASH, "plan-hash", "SHA256",
+    "what the first record has to rest on" },
+  { OPT_EXCLUDE, "exclude", "PATTERN", "leave out what matches" },
+  { OPT_MAN, "man", NULL, "the man page in scdoc's form" },
+  { OPT_MARKDOWN, "markdown", NULL, "every code, as docs/ERRORS.md has it" },
+  { OPT_HELP, "help", NULL, "this text" },
+  { OPT_VERSION, "version", NULL, "the version" },
+};
+
+/* Every command takes these. */
+#define COMMON \
+  (BIT (OPT_HELP) | BIT (OPT_STATE) | BIT (OPT_JSON) | BIT (OPT_NO_INPUT))
+
+const struct command command_table[] = {
+  { "plan", "SOURCE [TARGET]", 1, 2, "look at both hosts and write a plan",
+    "Looks at both hosts and changes nothing.  The draft says what it found, "
+    "what a person has to decide, and what was not looked at; a file that "
+    "exists is never overwritten.  With --graph or --dot the argument is a "
+    "plan, and its steps are printed.",
+    BIT (OPT_OUTPUT) | BIT (OPT_NAME) | BIT (OPT_VIA) | BIT (OPT_TARGET_VIA)
+        | BIT (OPT_GRAPH) | BIT (OPT_DOT),
+    false, cmd_plan },
+  { "check", "PLAN", 1, 1, "preflight: every finding, and what to do",
+    "Looks only.  Exit status 0: nothing found, 3: warnings, 4: blockers.", 0,
+    false, cmd_check },
+  { "sync", "PLAN", 1, 1, "copy and keep in step; never stops a service",
+    "Ends when the target is in step; the owner process keeps it so.  Can be "
+    "left with Ctrl-C and taken up again at any time.",
+    BIT (OPT_DRY_RUN), false, cmd_sync },
+  { "cutover", "PLAN", 1, 1, "freeze, prove, start behind the gate, open",
+    "Asks for the source's name.  Anything that fails before the target "
+    "takes writes brings the source back by itself (exit status 6).",
+    BIT (OPT_CONFIRM) | BIT (OPT_DRY_RUN), false, cmd_cutover },
+  { "abort", "PLAN", 1, 1, "before the pivot: the source serves again",
+    "The copy on the target is kept.", 0, false, cmd_abort },
+  { "accept", "PLAN", 1, 1, "end the guard and give up the way back",
+    "Removes what rehome left on both hosts except what the report names.",
+    BIT (OPT_CONFIRM), false, cmd_accept },
+  { "pause", "PLAN", 1, 1, "stop at the next step's boundary", NULL, 0, false,
+    cmd_pause },
+  { "resume", "PLAN", 1, 1,
+    "go on after a pause, a crash or a finding that was seen to", NULL, 0,
+    false, cmd_resume },
+  { "status", "[PLAN]", 0, 1, "where it stands, and the next thing to do", NULL,
+    0, false, cmd_status },
+  { "watch", "PLAN", 1, 1, "show what happens until it rests", NULL,
+    BIT (OPT_SINCE), false, cmd_watch },
+  { "events", "PLAN", 1, 1, "the journal's records",
+    "With --json each line is the stored record itself, and the lines "
+    "together are what `rehome verify` checks.",
+    BIT (OPT_SINCE), false, cmd_events },
+  { "report", "PLAN", 1, 1, "what was moved, how long it took, what proves it",
+    NULL, BIT (OPT_HTML), false, cmd_report },
+  { "verify", "JOURNAL", 1, 1, "check a journal's chain, offline",
+    "JOURNAL is a database, exported lines, or a directory with either.",
+    BIT (OPT_PLAN_HASH), false, cmd_verify },
+  { "copy", "ITEM ITEM", 2, 2, "one item, once or again as a delta",
+    "An item is [HOST:]/PATH.  The copy has a journal of its own.",
+    BIT (OPT_EXCLUDE), false, cmd_copy },
+  { "compare", "ITEM ITEM", 2, 2, "are they the same? exit status 0 or 5", NULL,
+    BIT (OPT_EXCLUDE), false, cmd_compare },
+  { "thaw", "[MIGRATION]", 0, 1,
+    "break-glass, on the source itself, when all else is gone",
+    "Undoes the freeze that lies on this machine, by what its own record "
+    "says.  Asks whether the target is off: two servers that both take writes "
+    "are worse than none.",
+    BIT (OPT_CONFIRM) | BIT (OPT_DRY_RUN), false, cmd_thaw },
+  { "explain", "[CODE]", 0, 1, "what an error means and what to do", NULL,
+    BIT (OPT_MARKDOWN), false, cmd_explain },
+  { "demo", "", 0, 0, "a real move between two servers on this machine", NULL,
+    0, false, cmd_demo },
+  { "owner", "NAME", 1, 1, "the process that owns a migration", NULL, 0, true,
+    cmd_owner },
+  { "help", "[COMMAND]", 0, 1, "this text", NULL, BIT (OPT_MAN), true,
+    cmd_help },
+  { NULL, NULL, 0, 0, NULL, NULL, 0, true, NULL },
+};
+
+const struct command *
+command_find (const char *name)
+{
+  for (const struct command *c = command_table; c->name != NULL; c++)
+    if (strcmp (c->name, name) == 0)
+      return c;
+  return NULL;
+}
+
+bool
+has (const struct invocation *in, enum option_id id)
+{
+  return in->value[id] != NULL;
+}
+
+static const struct option_row *
+option_find (const struct command *c, const char *name, size_t len)
+{
+  for (size_t i = 0; i < OPT_COUNT; i++) {
+    const struct option_row *o = &option_table[i];
+    if (strlen (o->name) == len && strncmp (o->name, name, len) == 0
+        && ((c->options | COMMON) & BIT (o->id)))
+      return o;
+  }
+  return NULL;
+}
+
+static struct err *
+usage (const struct command *c, const char *fmt, const char *word)
+{
+  CLEANUP_FREE char *what = mem_printf ("%s", word);
+  return err_todo (err_new (ERR_CORRECT, "RH-CLI-USAGE", "%s%s", fmt, what),
+                   "rehome %s --help", c->name);
+}
+
+static struct err *
+take_option (const struct command *c, const char *const *argv, int argc,
+             int *at, struct invocation *out)
+{
+  const char *word = argv[*at] + 2;
+  const char *equals = strchr (word, '=');
+  size_t len = equals != NULL ? (size_t)(equals - word) : strlen (word);
+  const struct option_row *o = option_find (c, word, len);
+  if (o == NULL)
+    return usage (c, "no such option here: ", argv[*at]);
+  if (o->value == NULL && equals != NULL)
+    return usage (c, "takes no value: ", argv[*at]);
+  if (o->value == NULL)
+    out->value[o->id] = "";
+  else if (equals != NULL)
+    out->value[o->id] = equals + 1;
+  else if (*at + 1 < argc)
+    out->value[o->id] = argv[++*at];
+  else
+    return usage (c, "needs a value: ", argv[*at]);
+  return NULL;
+}
+
+struct err *
+command_parse (const struct command *c, int argc, const char *const *argv,
+               struct invocation *out)
+{
+  memset (out, 0, sizeof *out);
+  const char **args = mem_alloc (((size_t)argc + 1) * sizeof *args);
+  bool only_args = false;
+  out->command = c;
+  out->args = args;
+  for (int i = 0; i < argc; i++) {
+    if (!only_args && strcmp (argv[i], "--") == 0)
+      only_args = true;
+    else if (!only_args && strncmp (argv[i], "--", 2) == 0)
+      TRY (take_option (c, argv, argc, &i, out));
+    else if (!only_args && argv[i][0] == '-' && argv[i][1] != '\0')
+      return usage (c, "options are written out: ", argv[i]);
+    else
+      args[out->arg_count++] = argv[i];
+  }
+  if (has (out, OPT_HELP))
+    return NULL;
+  if (out->arg_count < c->least)
+    return usage (c, "missing: ", c->args);
+  if (out->arg_count > c->most)
+    return usage (c, "one argument too many: ", args[c->most]);
+  return NULL;
+}
+
+void
+invocation_clear (struct invocation *in)
+{
+  free ((void *)in->args);
+  in->args = NULL;
+}

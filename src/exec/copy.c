@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One item copied, in this process, with a journal of its own. */
+#include "exec/copy.h"
+
+#include "base/mem.h"
+#include "base/vec.h"
+#include "exec/clock.h"
+#include "exec/hosts.h"
+#include "exec/loop.h"
+#include "exec/owner.h"
+#include "journal/store.h"
+#include "provider/provider.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+static bool
+is_wanted (const struct step *s)
+{
+  return s->item == 0 && s->stage <= STAGE_ROUND;
+}
+
+static struct err *
+add_step (const struct graph *all, const struct step *s, struct graph *g)
+{
+  VEC (const char *) needs = { 0 };
+  for (size_t i = 0; s->needs != NULL && s->needs[i] != NULL; i++)
+    if (is_wanted (graph_find (all, s->needs[i])))
+      *VEC_PUSH (&needs) = s->needs[i];
+  *VEC_PUSH (&needs) = NULL;
+  struct step copy = *s;
+  copy.needs = needs.v;
+  struct err *e = graph_add (g, &copy);
+  VEC_FREE (&needs);
+  return e;
+}
+
+struct err *
+copy_graph (const struct graph *all, struct graph **out)
+{
+  CLEANUP_GRAPH struct graph *g = graph_new ();
+  for (size_t i = 0; i < graph_len (all); i++)
+    if (is_wanted (graph_at (all, i)))
+      TRY (add_step (all, graph_at (all, i), g));
+  TRY (graph_seal (g));
+  *out = STEAL (g);
+  return NULL;
+}
+
+struct copying {
+  const struct copy *c;
+  struct store *store;
+  struct graph *graph;
+  struct hub *hub;
+  struct hosts *hosts;
+  struct loop *loop;
+  char *migration;
+  struct err *loop_error;
+  json_t *last; /* progress */
+};
+
+static void
+on_head (void *ctx, uint64_t seq, const char *hash)
+{
+  hosts_head (ctx, seq, hash);
+}
+
+static struct err *
+open_all (struct copying *w)
+{
+  CLEANUP_GRAPH struct graph *all = NULL;
+  const struct copy *c = w->c;
+  bool changed = false;
+  TRY (owner_prepare (c->place, c->plan, &changed));
+  TRY (store_open_writer (c->place->dir, NULL, NULL, 0, &w->store));
+  TRY (provider_compile (c->plan, &all));
+  TRY (copy_graph (all, &w->graph));
+  w->migration = place_migration (plan_name (c->plan), plan_hash (c->plan));
+  w->hub = hub_new ();
+  struct hosts_where where = { .plan = c->plan,
+                               .migration = w->migration,
+                               .controller = c->place->controller,
+                               .agent_path = c->agent_path };
+  w->hosts = hosts_new (&where);
+  struct loop_parts parts = { .store = w->store,
+                              .plan = c->plan,
+                              .graph = w->graph,
+                              .limits = plan_limits (c->plan),
+                              .migration = w->migration,
+                              .source = hosts_source (w->hosts),
+                              .target = hosts_target (w->hosts),
+                              .find = provider_find,
+                              .hub = w->hub,
+                              .on_head = on_head,
+                              .ctx = w->hosts };
+  w->loop = loop_new (&parts);
+  TRY (loop_replay (w->loop));
+  hosts_epoch (w->hosts, loop_epoch (w->loop));
+  TRY (loop_append (w->loop, RECORD_CLAIMED, "controller",
+                    json_pack ("{s:s}", "controller", c->place->controller)));
+  return loop_append (w->loop, RECORD_PLANNED, "controller",
+                      json_pack ("{s:s, s:s, s:i, s:I}", "plan",
+                                 plan_hash (c->plan), "name",
+                                 plan_name (c->plan), "items", 1, "steps",
+                                 (json_int_t)graph_len (w->graph)));
+}
+
+static void *
+loop_thread (void *arg)
+{
+  struct copying *w = arg;
+  w->loop_error = loop_run (w->loop);
+  return NULL;
+}
+
+static bool
+is_over (const json_t *p, int64_t since_ms)
+{
+  if (json_integer_value (json_object_get (p, "time_ms")) <= since_ms)
+    return false;
+  return json_is_true (json_object_get (p, "in_step"))
+         || (json_is_true (json_object_get (p, "idle"))
+             && !json_is_string (json_object_get (p, "goal")));
+}
+
+static void
+watch (struct copying *w, int64_t since_ms)
+{
+  struct hub_seen seen = { .seq = UINT64_MAX };
+  for (bool over = false; !over;) {
+    struct hub_news news;
+    hub_wait (w->hub, &seen, 500, &news);
+    json_decref (news.notices);
+    over = news.closed;
+    if (news.progress == NULL)
+      continue;
+    json_decref (w->last);
+    w->last = news.progress;
+    if (w->c->progress != NULL)
+      w->c->progress (w->c->ctx, news.progress);
+    over = over || is_over (news.progress, since_ms);
+  }
+}
+
+static struct err *
+drive (struct copying *w)
+{
+  pthread_t t;
+  int rc = pthread_create (&t, NULL, loop_thread, w);
+  if (rc != 0)
+    return err_sys (rc, "RH-EXEC-THREAD", "cannot make a thread");
+  struct err *e = loop_request (w->loop, REQUEST_SYNC, "operator");
+  if (e == NULL)
+    watch (w, clock_wall_ms ());
+  loop_stop (w->loop);
+  pthread_join (t, NULL);
+  if (e == NULL)
+    e = STEAL (w->loop_error);
+  json_t *attention = json_object_get (w->last, "attention");
+  json_t *findings = json_object_get (attention, "findings");
+  if (e == NULL && json_array_size (findings) > 0)
+    e = json_to_err (json_array_get (findings, 0));
+  if (e == NULL && attention != NULL)
+    e = json_to_err (attention);
+  return e;
+}
+
+/* What the last transfer recorded. */
+static struct err *
+take_result (void *ctx, const struct record *r, const char *line)
+{
+  json_t **out = ctx;
+  json_t *result = json_object_get (r->data, "result");
+  (void)line;
+  if (r->type == RECORD_OUTCOME && json_object_get (result, "bytes") != NULL) {
+    json_decref (*out);
+    *out = json_deep_copy (result);
+  }
+  return NULL;
+}
+
+static void
+close_all (struct copying *w)
+{
+  if (w->hosts != NULL)
+    hosts_stop (w->hosts);
+  store_close (w->store);
+  json_decref (w->last);
+  err_free (w->loop_error);
+  if (!loop_free (w->loop))
+    return; /* a call is still under way: the process ends with it */
+  hosts_free (w->hosts);
+  hub_free (w->hub);
+  graph_free (w->graph);
+  free (w->migration);
+}
+
+struct err *
+copy_run (const struct copy *c, json_t **result)
+{
+  struct copying w = { .c = c };
+  struct err *e = open_all (&w);
+  if (e == NULL)
+    e = drive (&w);
+  if (e == NULL)
+    e = store_each (w.store, 0, take_result, result);
+  close_all (&w);
+  return e;
+}
