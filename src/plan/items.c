@@ -244,7 +244,7 @@ walk (struct node list, const struct items *items, size_t i, char *state)
     if (state[next] == 1)
       return node_fault (
           node_element (node_member (node_element (list, i), "after"), k),
-          "RH-PLAN-CYCLE",
+          "RH-GRAPH-CYCLE",
           "%.200s comes after %.200s, which comes after it; expected an "
           "order without a cycle",
           items->list.v[i].name, word);

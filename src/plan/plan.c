@@ -135,28 +135,6 @@ read_approach (struct node root, struct plan *p)
   return read_word (node_member (root, "fence"), fences, fences_later, &fence);
 }
 
-/* The way to a host may not be an address that moves away. */
-static struct err *
-check_via (struct node root, const struct plan *p)
-{
-  if (p->source.via == NULL)
-    return NULL;
-  for (size_t i = 0; i < json_array_size (p->switches); i++) {
-    const json_t *a
-        = json_object_get (json_array_get (p->switches, i), "address");
-    const char *move = json_string_value (json_object_get (a, "move"));
-    size_t len = strcspn (move, "/");
-    if (strlen (p->source.via) == len
-        && strncmp (p->source.via, move, len) == 0)
-      return node_fault (
-          node_member (node_member (root, "source"), "via"), "RH-PLAN-VIA",
-          "via: found %s, which moves away; expected an address that stays "
-          "with the source",
-          p->source.via);
-  }
-  return NULL;
-}
-
 static struct err *
 read_cutover (struct node root, struct plan *p)
 {
@@ -170,8 +148,7 @@ read_cutover (struct node root, struct plan *p)
                     keys));
   TRY (section_limits (n, node_member (root, "guard"), &p->limits));
   TRY (section_window (node_member (n, "window"), &p->window));
-  TRY (section_switch (node_member (n, "switch"), &p->switches));
-  return check_via (root, p);
+  return section_switch (node_member (n, "switch"), &p->switches);
 }
 
 static struct err *

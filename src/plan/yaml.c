@@ -203,7 +203,7 @@ take_key (struct load *l, const yaml_event_t *ev)
         = mem_printf ("the key \"%s\" again, after line %d; expected each "
                       "key once",
                       shown, m->key_at.line);
-    return fault (l, at, "RH-PLAN-DUPLICATE", text);
+    return fault (l, at, "RH-PLAN-TWICE", text);
   }
   in->key = mem_strdup (s);
   in->key_at = at;

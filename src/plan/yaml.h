@@ -41,7 +41,7 @@ struct yaml_doc {
 
 /* `bytes` need not end with NUL.  Errors: "RH-PLAN-SIZE", "RH-PLAN-UTF8",
  * "RH-PLAN-SYNTAX", "RH-PLAN-ALIAS", "RH-PLAN-DOCUMENTS", "RH-PLAN-DEPTH",
- * "RH-PLAN-DUPLICATE". */
+ * "RH-PLAN-TWICE". */
 struct err *yaml_load (const char *bytes, size_t len, const char *label,
                        struct yaml_doc *out);
 void yaml_clear (struct yaml_doc *doc);

@@ -22,6 +22,8 @@ struct draft {
   json_t *there;     /* names of accounts on the target -> uid; or empty */
   json_t *units;     /* array: properties of the units that move */
   json_t *uses;      /* path -> reason */
+  json_t *moving;    /* names of the accounts that move */
+  char *reached;     /* the address on which ssh reaches the source, or NULL */
   json_t *listeners, *writers; /* rows of process.listeners, process.open */
 };
 

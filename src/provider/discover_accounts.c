@@ -182,6 +182,7 @@ discover_accounts (struct draft *d)
     if (reason (d, user) == NULL)
       continue;
     json_array_append (names, json_object_get (user, "name"));
+    json_object_set_new (d->moving, look_text (user, "name"), json_true ());
     note_taken (d, user);
     TRY (uses_home (d, user));
   }

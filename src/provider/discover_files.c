@@ -181,22 +181,37 @@ is_below (const json_t *tops, const char *path)
   return false;
 }
 
+static struct err *
+on_target (struct draft *d, const char *path, bool *out)
+{
+  *out = false;
+  return d->target != NULL ? remote_exists (d->target, path, out) : NULL;
+}
+
 /* An item for one path, as it is on the source. */
 static struct err *
 add_path (struct draft *d, const char *path, const char *why)
 {
   CLEANUP_REMOTE struct remote_file f = { 0 };
+  bool there;
   TRY (remote_stat (d->source, path, &f));
   if (!f.exists)
     return NULL;
-  if (strcmp (f.type, "link") == 0)
+  if (strcmp (f.type, "link") == 0) {
     draft_note (d,
-                "%s (%s): a symbolic link to %s; what it leads to needs a "
-                "look",
+                "%s (%s): a symbolic link to %s; what it leads to needs "
+                "a look",
                 path, why, f.link != NULL ? f.link : "?");
-  else if (strcmp (f.type, "file") == 0 || strcmp (f.type, "dir") == 0)
-    draft_item (d, "files", json_pack ("{s:s}", "files", path), false, "%s",
-                why);
+    return NULL;
+  }
+  if (strcmp (f.type, "file") != 0 && strcmp (f.type, "dir") != 0)
+    return NULL;
+  TRY (on_target (d, path, &there));
+  draft_item (d, "files", json_pack ("{s:s}", "files", path), false, "%s%s",
+              why,
+              there ? "; the target has it, too: with overwrite: true it "
+                      "would be kept aside"
+                    : "");
   return NULL;
 }
 
@@ -234,30 +249,43 @@ find_tops (struct draft *d, json_t **out)
   return NULL;
 }
 
-/* Directories in the usual places that nothing named, as comments. */
+/* Paths of the directories in a place, and of its files unless it is /etc. */
+static struct err *
+list_place (struct draft *d, const char *parent, json_t **out)
+{
+  CLEANUP_JSON json_t *result = NULL, *paths = json_array ();
+  bool etc = strcmp (parent, "/etc") == 0;
+  *out = NULL;
+  TRY (port_call (d->source, "file.list", json_pack ("{s:s}", "path", parent),
+                  &result));
+  const json_t *entries = json_object_get (result, "entries");
+  for (size_t i = 0; i < json_array_size (entries) && i < 2000; i++) {
+    const json_t *entry = json_array_get (entries, i);
+    CLEANUP_FREE char *name = NULL;
+    size_t len;
+    TRY (json_get_bytes (entry, "name", &name, &len));
+    const char *type = look_text (entry, "type");
+    bool taken
+        = strcmp (type, "dir") == 0 || (!etc && strcmp (type, "file") == 0);
+    if (taken && text_is_utf8 (name, len) && strchr (name, '/') == NULL
+        && !(etc && look_matches (name, base_etc)))
+      json_array_append_new (paths, json_sprintf ("%s/%s", parent, name));
+  }
+  *out = STEAL (paths);
+  return NULL;
+}
+
+/* What lies in the usual places and nothing named, as comments. */
 static struct err *
 add_unnamed (struct draft *d, const char *parent, const json_t *tops)
 {
-  CLEANUP_JSON json_t *names = NULL, *paths = json_array (), *packages = NULL;
-  TRY (remote_names (d->source, parent, &names));
-  for (size_t i = 0; i < json_array_size (names) && i < 1000; i++) {
-    json_t *path = json_sprintf ("%s/%s", parent,
-                                 json_string_value (json_array_get (names, i)));
-    if (path != NULL)
-      json_array_append_new (paths, path);
-  }
+  CLEANUP_JSON json_t *paths = NULL, *packages = NULL;
+  TRY (list_place (d, parent, &paths));
   TRY (look_packages (d, paths, &packages));
   for (size_t i = 0; i < json_array_size (paths); i++) {
     const char *path = json_string_value (json_array_get (paths, i));
-    CLEANUP_REMOTE struct remote_file f = { 0 };
-    bool etc = strcmp (parent, "/etc") == 0;
-    if (json_object_get (tops, path) != NULL
-        || json_object_get (packages, path) != NULL || is_below (tops, path)
-        || (etc && look_matches (path + 5, base_etc)))
-      continue;
-    TRY (remote_stat (d->source, path, &f));
-    bool dir = f.exists && strcmp (f.type, "dir") == 0;
-    if (dir || (f.exists && !etc && strcmp (f.type, "file") == 0))
+    if (json_object_get (tops, path) == NULL && !is_below (tops, path)
+        && json_object_get (packages, path) == NULL)
       draft_item (d, "files", json_pack ("{s:s}", "files", path), true,
                   "decide: nothing that was found names it.");
   }
@@ -359,12 +387,16 @@ look_config_dir (struct draft *d, const char *dir, const char *unit,
   TRY (list_below (d, dir, &paths));
   TRY (changed_files (d, paths, conffiles, &changed));
   size_t n = json_array_size (changed);
+  bool there;
   if (n == 0)
     return NULL;
-  draft_item (d, "files", json_pack ("{s:s}", "files", dir), false,
-              "configuration of %s: %zu of its files are changed or added "
-              "here; take overwrite: true in where the target's own may go",
-              unit, n);
+  TRY (on_target (d, dir, &there));
+  json_t *spec = json_pack ("{s:s}", "files", dir);
+  if (there)
+    json_object_set_new (spec, "overwrite", json_true ());
+  draft_item (d, "files", spec, false,
+              "configuration of %s; changed or added here: %zu%s", unit, n,
+              there ? "; the target has its own, which is kept aside" : "");
   for (size_t i = 0; i < n && i < CONFIG_FILES_MAX; i++) {
     const char *path = json_string_value (json_array_get (changed, i));
     CLEANUP_FREE char *text = NULL;

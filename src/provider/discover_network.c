@@ -92,12 +92,16 @@ take_address (struct draft *d, const json_t *link, const json_t *address,
       || strcmp (interface, "lo") == 0)
     return;
   const char *off = why_not (link, address, reached);
+  bool second = json_is_true (json_object_get (address, "secondary"));
+  const char *why = second ? "a second address of this interface: does it "
+                             "move, or stay with the server?"
+                           : "";
   CLEANUP_FREE char *move
       = mem_printf ("%s/%" JSON_INTEGER_FORMAT, local, prefix);
   json_array_append_new (
       d->addresses,
       json_pack ("{s:s, s:s, s:b, s:s}", "move", move, "interface", interface,
-                 "off", (int)(off != NULL), "why", off != NULL ? off : ""));
+                 "off", (int)(off != NULL), "why", off != NULL ? off : why));
 }
 
 /* Statuses that a path answers with, 0 where it does not. */
@@ -193,6 +197,8 @@ discover_network (struct draft *d)
   static const char *const words[] = { "ip", "-j", "address", "show", NULL };
   CLEANUP_JSON json_t *links = NULL, *reached = NULL;
   TRY (reached_on (d, &reached));
+  if (json_object_size (reached) == 1)
+    d->reached = mem_strdup (json_object_iter_key (json_object_iter (reached)));
   TRY (remote_json (d->source, remote_argv (words), &links));
   for (size_t i = 0; i < json_array_size (links); i++) {
     const json_t *link = json_array_get (links, i);

@@ -120,9 +120,33 @@ is_session (const char *unit)
   return look_matches (unit, sessions);
 }
 
-/* Puts who listens or writes where it belongs; `what` says what it does. */
+/* What people run by themselves stands still in the freeze, with their
+ * account; it is not started on the target. */
 static void
-take_row (struct draft *d, const json_t *row, const char *what)
+note_person (struct draft *d, const char *user, const char *said)
+{
+  CLEANUP_FREE char *note
+      = mem_printf ("%s runs by hand: %s; it stands still from the freeze on "
+                    "and is not started on the target",
+                    user, said);
+  for (size_t i = 0; i < json_array_size (d->notes); i++)
+    if (strcmp (json_string_value (json_array_get (d->notes, i)), note) == 0)
+      return;
+  draft_note (d, "%s", note);
+}
+
+static bool
+is_manager (const char *unit, const char *comm)
+{
+  static const char *const units[] = { "user@*.service", NULL };
+  return look_matches (unit, units)
+         && (strcmp (comm, "systemd") == 0 || strcmp (comm, "(sd-pam)") == 0);
+}
+
+/* Puts who listens or writes where it belongs; `what` says what it does, and
+ * `writes` that a moved account claims it. */
+static void
+take_row (struct draft *d, const json_t *row, const char *what, bool writes)
 {
   const char *unit = look_text (row, "unit"), *comm = look_text (row, "comm");
   json_int_t uid = json_integer_value (json_object_get (row, "uid"));
@@ -133,8 +157,12 @@ take_row (struct draft *d, const json_t *row, const char *what)
       = mem_printf ("%s (%s) %s", comm, *unit != '\0' ? unit : "no unit", what);
   if (stays != NULL)
     add_subject (d->leave, "unit", unit, stays);
+  else if (is_manager (unit, comm))
+    add_subject (d->leave, "process", comm, "sessions of who is logged in");
   else if (uid == 0 && is_session (unit) && strncmp (comm, "ssh", 3) == 0)
     add_subject (d->leave, "process", comm, "management");
+  else if (writes && uid != 0 && json_object_get (d->moving, user) != NULL)
+    note_person (d, user, said);
   else if (uid != 0 && is_session (unit) && *user != '\0')
     add_subject (d->decide, "user", user, said);
   else if (*unit != '\0' && !is_session (unit))
@@ -143,34 +171,57 @@ take_row (struct draft *d, const json_t *row, const char *what)
     add_subject (d->decide, "process", comm, said);
 }
 
+/* Sockets of the network; those of unix are reached on this host alone. */
 static void
 take_listener (struct draft *d, const json_t *row)
 {
   CLEANUP_FREE char *address = NULL;
   size_t len;
-  struct err *e = json_get_bytes (row, "address", &address, &len);
-  err_free (e);
   const char *proto = look_text (row, "proto");
-  bool local = strcmp (proto, "unix") == 0;
   json_int_t port = json_integer_value (json_object_get (row, "port"));
-  CLEANUP_FREE char *safe
-      = text_escape (address != NULL ? address : "?",
-                     address != NULL ? strlen (address) : 1);
+  if (strncmp (proto, "unix", 4) == 0)
+    return;
+  err_free (json_get_bytes (row, "address", &address, &len));
+  const char *where = address != NULL ? address : "?";
+  CLEANUP_FREE char *safe = text_escape (where, strlen (where));
   CLEANUP_FREE char *what
-      = local ? mem_printf ("listens on unix:%.100s", safe)
-              : mem_printf ("listens on %s:%" JSON_INTEGER_FORMAT " (%s)",
-                            proto, port, safe);
-  take_row (d, row, what);
+      = mem_printf ("listens on %s:%" JSON_INTEGER_FORMAT " (%s)", proto, port,
+                    safe);
+  take_row (d, row, what, false);
+}
+
+/* A path of the row below one that an item moves, or NULL. */
+static const char *
+path_within (const struct draft *d, const json_t *row)
+{
+  const json_t *paths = json_object_get (row, "paths");
+  for (size_t i = 0; i < json_array_size (paths); i++)
+    for (size_t k = 0; k < json_array_size (d->items); k++) {
+      const json_t *item = json_array_get (d->items, k);
+      const char *path = json_string_value (json_array_get (paths, i));
+      const char *top = look_text (json_object_get (item, "spec"), "files");
+      size_t len = strlen (top);
+      if (path != NULL && len > 0
+          && !json_is_true (json_object_get (item, "off"))
+          && strncmp (path, top, len) == 0
+          && (path[len] == '/' || path[len] == '\0'))
+        return path;
+    }
+  return NULL;
 }
 
 static void
 take_writer (struct draft *d, const json_t *row)
 {
-  const char *path
-      = json_string_value (json_array_get (json_object_get (row, "paths"), 0));
-  CLEANUP_FREE char *what = mem_printf ("holds %.200s open for writing",
-                                        path != NULL ? path : "a file");
-  take_row (d, row, what);
+  const char *within = path_within (d, row);
+  const char *path = within != NULL ? within
+                                    : json_string_value (json_array_get (
+                                          json_object_get (row, "paths"), 0));
+  CLEANUP_FREE char *what = mem_printf (
+      "holds %s open for writing%s", path != NULL ? path : "a file",
+      within != NULL ? ", which moves: it has to be an item, or be stopped"
+                     : "");
+  take_row (d, row, what, true);
 }
 
 struct err *

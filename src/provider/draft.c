@@ -212,7 +212,8 @@ put_host (struct buf *b, const char *key, const char *host, const char *via,
   TRY (put_pair (b, "", "host", host));
   if (via != NULL)
     TRY (put_pair (b, ", ", "via", via));
-  if (strlen (machine_id) == 32)
+  if (strlen (machine_id) == 32
+      && strspn (machine_id, "0123456789abcdef") == 32)
     TRY (put_pair (b, ", ", "machine-id", machine_id));
   if (host_key != NULL)
     TRY (put_pair (b, ", ", "host-key", host_key));
@@ -267,11 +268,13 @@ put_hosts (struct buf *b, const struct draft *d)
   TRY (comment (b, "", seen));
   TRY (put_host (b, "source", n->source, n->source_via,
                  look_text (d->facts, "machine_id"), n->source_key));
-  if (n->source_via == NULL && n->source_reached != NULL) {
+  if (n->source_via == NULL && d->reached != NULL
+      && strstr (n->source, d->reached) == NULL)
+  {
     CLEANUP_FREE char *via = mem_printf (
         "It was reached on %s. If the name moves with the work, add via: "
         "%s to its line.",
-        n->source_reached, n->source_reached);
+        d->reached, d->reached);
     TRY (comment (b, "", via));
   }
   if (d->target != NULL) {
@@ -401,11 +404,12 @@ static void
 draft_clear (struct draft *d)
 {
   json_t *parts[]
-      = { d->facts, d->target_facts, d->items,     d->addresses, d->smoke,
-          d->leave, d->decide,       d->notes,     d->users,     d->there,
-          d->units, d->uses,         d->listeners, d->writers };
+      = { d->facts, d->target_facts, d->items,  d->addresses, d->smoke,
+          d->leave, d->decide,       d->notes,  d->users,     d->there,
+          d->units, d->uses,         d->moving, d->listeners, d->writers };
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
     json_decref (parts[i]);
+  free (d->reached);
 }
 
 struct err *
@@ -428,6 +432,7 @@ draft_write (struct port *source, struct port *target,
                      .there = json_object (),
                      .units = json_array (),
                      .uses = json_object (),
+                     .moving = json_object (),
                      .listeners = json_array (),
                      .writers = json_array () };
   CLEANUP_BUF struct buf b = BUF_INIT_MAX (1 << 20);
