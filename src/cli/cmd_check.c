@@ -7,7 +7,7 @@
 #include "cli/hosts.h"
 #include "cli/load.h"
 #include "cli/say.h"
-#include "exec/look.h"
+#include "exec/checks.h"
 #include "provider/provider.h"
 
 #include <stdio.h>
@@ -109,7 +109,7 @@ check (const struct invocation *in, struct tally *t)
   CLEANUP_OPENED struct opened o = { 0 };
   TRY (load_plan (in, in->args[0], &l));
   TRY (open_hosts (l.plan, &o));
-  struct look look = { .plan = l.plan,
+  struct checks look = { .plan = l.plan,
                        .graph = l.graph,
                        .migration = o.migration,
                        .source = hosts_source (o.hosts),
@@ -118,7 +118,7 @@ check (const struct invocation *in, struct tally *t)
                        .begins = begins,
                        .ended = ended,
                        .ctx = t };
-  TRY (look_run (&look, STAGE_PREFLIGHT));
+  TRY (checks_run (&look, STAGE_PREFLIGHT));
   sum_up (t, &l);
   return NULL;
 }

@@ -3,7 +3,7 @@
 #include "cli/command.h"
 
 #include "base/mem.h"
-#include "cli/items.h"
+#include "cli/both.h"
 #include "cli/say.h"
 #include "report/moved.h"
 #include "report/standing.h"
@@ -55,10 +55,10 @@ print (const json_t *r, bool equal)
 static struct err *
 compare (const struct invocation *in, bool *equal)
 {
-  CLEANUP_ITEMS struct items i = { 0 };
+  CLEANUP_BOTH struct both i = { 0 };
   CLEANUP_JSON json_t *out = NULL, *r = NULL;
-  TRY (items_parse (in, &i));
-  TRY (items_open (&i));
+  TRY (both_parse (in, &i));
+  TRY (both_open (&i));
   CLEANUP_JSON json_t *list = arguments (in, &i.from);
   CLEANUP_JSON json_t *with = arguments (in, &i.to);
   json_object_set_new (with, "limit", json_integer (100));

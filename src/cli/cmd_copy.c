@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "cli/items.h"
+#include "cli/both.h"
 #include "cli/say.h"
 #include "cli/view.h"
 #include "exec/copy.h"
@@ -28,7 +28,7 @@ host_of (const struct address *a)
 
 /* JSON is YAML: the plan of one item. */
 static char *
-plan_of (const struct invocation *in, const struct items *i)
+plan_of (const struct invocation *in, const struct both *i)
 {
   char name[65];
   CLEANUP_FREE char *both = mem_printf ("%s %s", in->args[0], in->args[1]);
@@ -74,10 +74,10 @@ run (const struct invocation *in, const struct plan *plan, const char *agent,
 static struct err *
 copy (const struct invocation *in)
 {
-  CLEANUP_ITEMS struct items i = { 0 };
+  CLEANUP_BOTH struct both i = { 0 };
   CLEANUP_PLAN struct plan *plan = NULL;
   CLEANUP_JSON json_t *result = NULL;
-  TRY (items_parse (in, &i));
+  TRY (both_parse (in, &i));
   if (strcmp (i.from.name, i.to.name) != 0)
     return err_advise (err_new (ERR_CORRECT, "RH-CLI-COPYPATH",
                                 "this version copies %s to the same path "

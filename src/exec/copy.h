@@ -5,6 +5,7 @@
 #define REHOME_EXEC_COPY_H
 
 #include "exec/place.h"
+#include "plan/graph.h"
 #include "wire/json.h"
 
 struct copy {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Steps run directly, without engine or journal. */
-#include "exec/look.h"
+#include "exec/checks.h"
 
 #include <string.h>
 
@@ -19,7 +19,7 @@ never (void *ctx)
 }
 
 static bool
-needs_met (const struct look *l, const struct step *s, enum stage stage,
+needs_met (const struct checks *l, const struct step *s, enum stage stage,
            const json_t *results)
 {
   for (size_t i = 0; s->needs != NULL && s->needs[i] != NULL; i++) {
@@ -32,7 +32,7 @@ needs_met (const struct look *l, const struct step *s, enum stage stage,
 }
 
 static struct err *
-run_step (const struct look *l, const struct step *s, json_t *results)
+run_step (const struct checks *l, const struct step *s, json_t *results)
 {
   const struct provider *p = l->find (s->provider);
   json_t *result = NULL;
@@ -64,7 +64,7 @@ is_fatal (const struct err *e)
 }
 
 struct err *
-look_run (const struct look *l, enum stage stage)
+checks_run (const struct checks *l, enum stage stage)
 {
   CLEANUP_JSON json_t *results = json_object ();
   for (size_t i = 0; i < graph_len (l->graph); i++) {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Steps run directly, one after the other, without engine or journal: the
  * checks of `rehome check`. */
-#ifndef REHOME_EXEC_LOOK_H
-#define REHOME_EXEC_LOOK_H
+#ifndef REHOME_EXEC_CHECKS_H
+#define REHOME_EXEC_CHECKS_H
 
 #include "plan/graph.h"
 #include "plan/plan.h"
 #include "provider/provider.h"
 
-struct look {
+struct checks {
   const struct plan *plan;
   const struct graph *graph;
   const char *migration;
@@ -24,6 +24,6 @@ struct look {
 
 /* Runs every step of the stage in the graph's order; goes on after a finding.
  * An error is a lost host or a bug, not a finding. */
-struct err *look_run (const struct look *l, enum stage stage);
+struct err *checks_run (const struct checks *l, enum stage stage);
 
 #endif

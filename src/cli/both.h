@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two item addresses as given to `copy` and `compare`, and links to where
  * they are. */
-#ifndef REHOME_CLI_ITEMS_H
-#define REHOME_CLI_ITEMS_H
+#ifndef REHOME_CLI_BOTH_H
+#define REHOME_CLI_BOTH_H
 
 #include "cli/command.h"
 #include "link/link.h"
 #include "plan/address.h"
 
-struct items {
+struct both {
   struct address from, to;
   char *agent;
   struct link *source;
@@ -17,9 +17,9 @@ struct items {
 
 /* Parses both; only trees of files, and an absolute path after a host:
  * "RH-CLI-ITEM". */
-struct err *items_parse (const struct invocation *in, struct items *out);
-struct err *items_open (struct items *i);
-void items_clear (struct items *i);
-#define CLEANUP_ITEMS CLEANUP (items_clear)
+struct err *both_parse (const struct invocation *in, struct both *out);
+struct err *both_open (struct both *i);
+void both_clear (struct both *i);
+#define CLEANUP_BOTH CLEANUP (both_clear)
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two item addresses, and links to where they are. */
-#include "cli/items.h"
+#include "cli/both.h"
 
 #include "base/mem.h"
 #include "exec/place.h"
@@ -41,7 +41,7 @@ one (const char *text, struct address *out)
 }
 
 struct err *
-items_parse (const struct invocation *in, struct items *out)
+both_parse (const struct invocation *in, struct both *out)
 {
   memset (out, 0, sizeof *out);
   TRY (one (in->args[0], &out->from));
@@ -49,7 +49,7 @@ items_parse (const struct invocation *in, struct items *out)
 }
 
 static struct err *
-open_one (const struct items *i, const char *name, const struct address *a,
+open_one (const struct both *i, const char *name, const struct address *a,
           struct link **out)
 {
   struct link_where where = { .name = name,
@@ -60,7 +60,7 @@ open_one (const struct items *i, const char *name, const struct address *a,
 }
 
 struct err *
-items_open (struct items *i)
+both_open (struct both *i)
 {
   TRY (place_agent (&i->agent));
   TRY (open_one (i, "source", &i->from, &i->source));
@@ -68,7 +68,7 @@ items_open (struct items *i)
 }
 
 void
-items_clear (struct items *i)
+both_clear (struct both *i)
 {
   link_close (i->source);
   link_close (i->target);
