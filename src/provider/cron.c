@@ -174,8 +174,7 @@ move_file (struct port *p, const char *from, const char *to)
 static char *
 hold_record (const struct step_call *call)
 {
-  char *slug CLEANUP_FREE = cron_slug (call->item->name);
-  return steps_path (call, "freeze/%s.json", slug);
+  return steps_path (call, "freeze/cron-%ld.json", call->step->item);
 }
 
 static struct err *

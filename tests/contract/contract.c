@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The contract suite: takes a plan and its two hosts through every step of
+ * every provider, in order, on real servers.  At each step the connection is
+ * lost after the first call to a host, after the second, and so on; then the
+ * step is probed (which must not say "unknown"), run to its end, and, where
+ * it is reversible, undone, with the undo interrupted as well: the servers
+ * must then be what they were before the step.
+ *
+ * usage: contract PLAN AGENT [--walk] [--until STEP]
+ *   --walk   runs each step once, without interruption
+ * The hosts are those of the plan.  Prints TAP; exit status 0 if all passed.
+ */
+#include "base/mem.h"
+#include "base/text.h"
+#include "link/link.h"
+#include "provider/provider.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define MIGRATION "contract"
+#define TRIES_MAX 60
+
+/* A port that loses its connection with the reply of call `left`. */
+struct breaking {
+  struct port port;
+  struct port *real;
+  int *left; /* shared by both hosts; negative: never */
+};
+
+static struct err *
+lost (const char *name)
+{
+  return err_new (ERR_TRANSIENT, "RH-LINK-LOST",
+                  "the connection to the %s was lost (by the suite)", name);
+}
+
+/* True once the connection is gone; counts down otherwise. */
+static bool
+is_gone (const struct breaking *b)
+{
+  return *b->left == 0;
+}
+
+static bool
+loses_reply (const struct breaking *b)
+{
+  return *b->left > 0 && --*b->left == 0;
+}
+
+static struct err *
+break_call (struct port *p, const char *verb, const json_t *args,
+            void (*tick) (void *ctx, const json_t *progress), void *ctx,
+            json_t **result)
+{
+  struct breaking *b = (struct breaking *)p;
+  if (is_gone (b))
+    return lost (p->name);
+  json_t *said CLEANUP_JSON = NULL;
+  TRY (b->real->ops->call (b->real, verb, args, tick, ctx, &said));
+  if (loses_reply (b))
+    return lost (p->name);
+  *result = STEAL (said);
+  return NULL;
+}
+
+static struct err *
+break_pipe (struct port *from, const char *verb_out, const json_t *args_out,
+            struct port *to, const char *verb_in, const json_t *args_in,
+            void (*tick) (void *ctx, const json_t *progress), void *ctx,
+            json_t **result_out, json_t **result_in)
+{
+  struct breaking *a = (struct breaking *)from;
+  struct breaking *b = (struct breaking *)to;
+  if (is_gone (a))
+    return lost (from->name);
+  json_t *out CLEANUP_JSON = NULL;
+  json_t *in CLEANUP_JSON = NULL;
+  TRY (a->real->ops->pipe (a->real, verb_out, args_out, b->real, verb_in,
+                           args_in, tick, ctx, &out, &in));
+  if (loses_reply (a))
+    return lost (from->name);
+  *result_out = STEAL (out);
+  *result_in = STEAL (in);
+  return NULL;
+}
+
+static struct err *
+break_read (struct port *p, const char *verb, const json_t *args,
+            const struct sink *to, json_t **result)
+{
+  struct breaking *b = (struct breaking *)p;
+  if (is_gone (b))
+    return lost (p->name);
+  json_t *said CLEANUP_JSON = NULL;
+  TRY (b->real->ops->read (b->real, verb, args, to, &said));
+  if (loses_reply (b))
+    return lost (p->name);
+  *result = STEAL (said);
+  return NULL;
+}
+
+static const struct port_ops break_ops = { break_call, break_pipe, break_read };
+
+/* What one run of the suite holds. */
+struct suite {
+  struct plan *plan;
+  struct graph *graph;
+  struct link *links[2];
+  struct breaking ports[2];
+  int left;
+  json_t *inputs;
+  int checks, failed;
+};
+
+static void
+check (struct suite *s, bool passed, const char *step, const char *what,
+       const char *detail)
+{
+  s->checks++;
+  s->failed += !passed;
+  printf ("%s %d - %s: %s\n", passed ? "ok" : "not ok", s->checks, step, what);
+  if (!passed && detail != NULL)
+    printf ("# %s\n", detail);
+  fflush (stdout);
+}
+
+static void
+check_err (struct suite *s, struct err *e, const char *step, const char *what)
+{
+  char *text CLEANUP_FREE
+      = e == NULL ? NULL : mem_printf ("%s: %s", err_code (e), err_message (e));
+  check (s, e == NULL, step, what, text);
+  err_free (e);
+}
+
+/* What a step may have changed on a host, as text. */
+static const char shape_script[]
+    = "systemctl list-units --all --plain --no-legend --type=service,timer,"
+      "socket 'shop-*' 'nginx*' 'cron*' | awk '{print $1,$3}' | "
+      "grep -v shop-report.service | grep -v not-found | sort\n"
+      "systemctl list-unit-files --no-legend | awk '{print $1,$2}'\n"
+      "cd /etc/systemd/system && find . -type f -o -type l | sort | "
+      "xargs -r sha256sum 2>/dev/null\n"
+      "ip -o addr show | sed 's/valid_lft.*//;s/^[0-9]*: //'\n"
+      "ip route show; ip -6 route show | grep -v fe80 | sed 's/expires.*//'\n"
+      "find /etc/network /etc/systemd/network -type f -printf "
+      "'%p %m %u %g %T@\\n' | sort\n"
+      "find /etc/network /etc/systemd/network -type f -exec sha256sum {} + | "
+      "sort\n"
+      "find /var/spool/cron /etc/cron.d -printf '%p %m %u %g %y\\n' | sort\n"
+      "find /var/spool/cron /etc/cron.d -type f -printf '%p %T@\\n' | sort\n"
+      "sha256sum /etc/passwd /etc/shadow /etc/group /etc/gshadow\n"
+      "grep -E ' /(srv|etc|home|opt|usr)' /proc/mounts\n"
+      "ps -eo pid=,stat=,comm= | awk '$2 ~ /^T/ {print $3}' | sort\n"
+      "ls /root/REHOME-FROZEN.txt /var/lib/rehome/*/freeze/flag 2>/dev/null\n"
+      "true\n";
+
+static char *
+shape_of (struct suite *s, int side)
+{
+  struct port *p = link_port (s->links[side]);
+  json_t *result CLEANUP_JSON = NULL;
+  char *coded CLEANUP_FREE
+      = text_base64 (shape_script, sizeof shape_script - 1);
+  struct err *e
+      = port_call (p, "run",
+                   json_pack ("{s:[s],s:s}", "argv", "sh", "input", coded),
+                   &result);
+  unsigned char *out = NULL;
+  size_t len = 0;
+  const char *text = NULL;
+  if (e == NULL)
+    e = json_get_str (result, "out", &text);
+  if (e == NULL)
+    e = text_unbase64 (text, &out, &len);
+  char *shape = e == NULL ? mem_strndup ((char *)out, len)
+                          : mem_strdup (err_message (e));
+  err_free (e);
+  free (out);
+  return shape;
+}
+
+/* The first line in which two shapes differ. */
+static char *
+first_difference (const char *a, const char *b)
+{
+  while (*a != '\0' && *b != '\0') {
+    size_t n = strcspn (a, "\n");
+    size_t m = strcspn (b, "\n");
+    if (n != m || strncmp (a, b, n) != 0)
+      return mem_printf ("before: %.*s | after: %.*s", (int)n, a, (int)m, b);
+    a += n + (a[n] == '\n');
+    b += m + (b[m] == '\n');
+  }
+  if (*a != *b)
+    return mem_printf ("before: %.*s | after: %.*s", (int)strcspn (a, "\n"), a,
+                       (int)strcspn (b, "\n"), b);
+  return NULL;
+}
+
+static struct step_call
+call_of (struct suite *s, const struct step *step)
+{
+  return (struct step_call){
+    .plan = s->plan,
+    .item = step->item < 0 ? NULL : plan_item (s->plan, (size_t)step->item),
+    .step = step,
+    .attempt = 1,
+    .source = &s->ports[0].port,
+    .target = &s->ports[1].port,
+    .inputs = s->inputs,
+    .migration = MIGRATION,
+  };
+}
+
+static struct err *
+run_step (struct suite *s, const struct step *step, int left, json_t **result)
+{
+  struct step_call call = call_of (s, step);
+  s->left = left;
+  struct err *e = provider_find (step->provider)->run (&call, result);
+  s->left = -1;
+  return e;
+}
+
+static struct err *
+undo_step (struct suite *s, const struct step *step, int left)
+{
+  struct step_call call = call_of (s, step);
+  json_t *result CLEANUP_JSON = NULL;
+  s->left = left;
+  struct err *e = provider_find (step->provider)->undo (&call, &result);
+  s->left = -1;
+  return e;
+}
+
+static void
+probe_step (struct suite *s, const struct step *step)
+{
+  struct step_call call = call_of (s, step);
+  enum probe_state state = PROBED_UNKNOWN;
+  struct err *e = provider_find (step->provider)->probe (&call, &state);
+  if (e != NULL)
+    check_err (s, e, step->id, "can be probed");
+  else if (state == PROBED_UNKNOWN)
+    check (s, false, step->id, "a probe knows", NULL);
+}
+
+static void
+undo_whole (struct suite *s, const struct step *step, int left, char *before[2])
+{
+  char what[80];
+  err_free (undo_step (s, step, left)); /* interrupted */
+  snprintf (what, sizeof what, "undone (lost after %d)", left);
+  check_err (s, undo_step (s, step, -1), step->id, what);
+  for (int side = 0; side < 2; side++) {
+    char *now CLEANUP_FREE = shape_of (s, side);
+    char *diff CLEANUP_FREE = first_difference (before[side], now);
+    snprintf (what, sizeof what, "the %s is as it was (lost after %d)",
+              side == 0 ? "source" : "target", left);
+    check (s, diff == NULL, step->id, what, diff);
+  }
+}
+
+/* Interrupted after 0, 1, 2... replies until the run gets through. */
+static void
+torture (struct suite *s, const struct step *step)
+{
+  bool reversible = step->cls == STEP_REVERSIBLE;
+  char *before[2] = { NULL, NULL };
+  for (int side = 0; reversible && side < 2; side++)
+    before[side] = shape_of (s, side);
+  for (int left = 0; left < TRIES_MAX; left++) {
+    json_t *result CLEANUP_JSON = NULL;
+    CLEANUP_ERR struct err *e = run_step (s, step, left, &result);
+    bool through = e == NULL;
+    if (e != NULL && strcmp (err_code (e), "RH-LINK-LOST") != 0) {
+      check (s, false, step->id, "reports the loss of a connection as that",
+             err_message (e));
+      break;
+    }
+    probe_step (s, step);
+    if (reversible && left % 2 == 0) /* undone from the middle */
+      undo_whole (s, step, left, before);
+    json_t *whole CLEANUP_JSON = NULL;
+    char what[80];
+    snprintf (what, sizeof what, "runs to its end (lost after %d)", left);
+    check_err (s, run_step (s, step, -1, &whole), step->id, what);
+    if (reversible)
+      undo_whole (s, step, left, before);
+    if (through)
+      break;
+  }
+  free (before[0]);
+  free (before[1]);
+}
+
+static bool
+one_step (struct suite *s, const struct step *step, bool walk)
+{
+  if (!walk)
+    torture (s, step);
+  json_t *result = NULL;
+  struct timespec a;
+  struct timespec b;
+  clock_gettime (CLOCK_MONOTONIC, &a);
+  struct err *e = run_step (s, step, -1, &result);
+  clock_gettime (CLOCK_MONOTONIC, &b);
+  bool passed = e == NULL;
+  check_err (s, e, step->id, step->title);
+  printf ("# %s %s: %lld ms\n", stage_name (step->stage), step->id,
+          (long long)(b.tv_sec - a.tv_sec) * 1000
+              + (b.tv_nsec - a.tv_nsec) / 1000000);
+  if (passed) {
+    char *line CLEANUP_FREE = json_line (result);
+    printf ("#   %.300s\n", line);
+    json_object_set_new (s->inputs, step->id, result);
+  }
+  return passed;
+}
+
+static struct err *
+claim (struct suite *s)
+{
+  for (int side = 0; side < 2; side++) {
+    json_t *said CLEANUP_JSON = NULL;
+    TRY (
+        port_call (link_port (s->links[side]), "fence.claim",
+                   json_pack ("{s:s,s:s,s:s,s:[],s:s,s:s}", "migration",
+                              MIGRATION, "epoch", "1", "controller", "suite",
+                              "items", "seq", "0", "hash", plan_hash (s->plan)),
+                   &said));
+  }
+  return NULL;
+}
+
+static struct err *
+open_hosts (struct suite *s, const char *agent)
+{
+  const struct plan_host *hosts[2]
+      = { plan_source (s->plan), plan_target (s->plan) };
+  static const char *const names[2] = { "source", "target" };
+  for (int side = 0; side < 2; side++) {
+    struct link_where where = { .name = names[side],
+                                .host = hosts[side]->host,
+                                .via = hosts[side]->via,
+                                .machine_id = hosts[side]->machine_id,
+                                .host_key = hosts[side]->host_key,
+                                .agent_path = agent,
+                                .batch = true };
+    TRY (link_open (&where, &s->links[side]));
+    s->ports[side] = (struct breaking){ { &break_ops, names[side] },
+                                        link_port (s->links[side]),
+                                        &s->left };
+  }
+  return claim (s);
+}
+
+static struct err *
+whole_suite (struct suite *s, bool walk, const char *until)
+{
+  for (size_t i = 0; i < graph_len (s->graph); i++) {
+    const struct step *step = graph_at (s->graph, i);
+    if (!one_step (s, step, walk))
+      return err_new (ERR_REFUSED, "RH-CONTRACT-STOPPED",
+                      "%s does not run: the steps behind it were not tried",
+                      step->id);
+    if (until != NULL && strcmp (until, step->id) == 0)
+      break;
+  }
+  return NULL;
+}
+
+static struct err *
+run_suite (struct suite *s, int argc, char **argv)
+{
+  bool walk = false;
+  const char *until = NULL;
+  for (int i = 3; i < argc; i++) {
+    walk |= strcmp (argv[i], "--walk") == 0;
+    if (strcmp (argv[i], "--until") == 0 && i + 1 < argc)
+      until = argv[i + 1];
+  }
+  TRY (plan_read (argv[1], provider_kinds (), &s->plan));
+  TRY (provider_compile (s->plan, &s->graph));
+  TRY (open_hosts (s, argv[2]));
+  return whole_suite (s, walk, until);
+}
+
+int
+main (int argc, char **argv)
+{
+  if (argc < 3) {
+    fprintf (stderr, "usage: contract PLAN AGENT [--walk] [--until STEP]\n");
+    return 64;
+  }
+  struct suite s = { .left = -1, .inputs = json_object () };
+  struct err *e = run_suite (&s, argc, argv);
+  if (e != NULL)
+    check_err (&s, e, "suite", "gets to its end");
+  printf ("1..%d\n", s.checks);
+  for (int side = 0; side < 2; side++)
+    link_close (s.links[side]);
+  json_decref (s.inputs);
+  graph_free (s.graph);
+  plan_free (s.plan);
+  return s.failed > 0 ? 1 : 0;
+}
