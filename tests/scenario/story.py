@@ -3,6 +3,8 @@
 import json
 import pathlib
 import re
+import subprocess
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 PLAN = "/root/shop.yaml"
@@ -93,3 +95,30 @@ def leftovers(host):
                    "find /var/lib/rehome -mindepth 1 2>/dev/null; "
                    "find /etc/systemd /run/systemd -iname '*rehome*' 2>/dev/null; ls /root/REHOME* 2>/dev/null; "
                    "pgrep -a rehome-agent; grep rehome /proc/mounts; true").split("\n")
+
+
+def wait_for(what, seconds=60, every=0.05):
+    """Calls `what` until it gives something true; that is returned."""
+    end = time.monotonic() + seconds
+    while True:
+        found = what()
+        if found:
+            return found
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(every)
+
+
+def start_cutover(move, *more):
+    """Begins a cutover that goes on by itself; a Popen of the command that watches it."""
+    return move.at.popen(["rehome", "cutover", PLAN, "--no-input", "--confirm=shop-old", *more],
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def phase_of(move):
+    done = move.at.run(["rehome", "status", PLAN, "--json"], check=False)
+    return json.loads(done.stdout)["phase"] if done.returncode == 0 and done.stdout else None
+
+
+def wait_phase(move, *phases, seconds=60):
+    """Until the move is in one of these phases; which."""
+    return wait_for(lambda: (lambda p: p if p in phases else None)(phase_of(move)), seconds)

@@ -43,7 +43,7 @@ def test_a_port_that_is_taken_on_the_target_is_named(move):
         move.at.sh("for i in $(seq 50); do ss -Hltn sport = 8080 | grep -q . && exit 0; sleep 0.1; done; exit 1")
         blocked(move, "RH-SERVICE-PORT", "8080", "python3")
     finally:
-        server.terminate()
+        move.at.signal(server)
         server.wait()
 
 
@@ -74,7 +74,7 @@ def test_an_unclaimed_writer_is_named(move):
         old.sh("for i in $(seq 50); do [ -s /opt/ledger ] && exit 0; sleep 0.1; done; exit 1")
         blocked(move, "RH-MOVE-UNCLAIMED", "/opt/ledger", "python3")
     finally:
-        writer.terminate()
+        old.signal(writer)
         writer.wait()
         old.sh("rm /opt/ledger")
 
@@ -86,7 +86,7 @@ def test_an_unclaimed_listener_is_named(move):
         old.sh("for i in $(seq 50); do ss -Hltn sport = 9099 | grep -q . && exit 0; sleep 0.1; done; exit 1")
         blocked(move, "RH-MOVE-UNCLAIMED", "9099")
     finally:
-        server.terminate()
+        old.signal(server)
         server.wait()
 
 

@@ -128,7 +128,7 @@ def test_a_second_writer_stops_the_cutover_and_is_named(move, synced):
         assert "second-writer" in said, said
         assert move.status().startswith("SERVING shop-old"), move.status()
     finally:
-        writer.terminate()
+        old.signal(writer)
         writer.wait()
         old.sh("rm /srv/shop/files/second-writer")
 

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One whole move under load, judged from outside: nothing lost, nothing doubled, equal trees, then accepted.
+
+S0.32 partly, S2.36-39, S4.5-7 and S4.9; S1.4 by an independent second method.
+"""
+import time
+
+import pytest
+
+import independent
+from story import PLAN, codes, leftovers
+
+TREES = ["/srv/shop", "/etc/shop", "/home/deploy", "/home/anna"]
+
+
+@pytest.fixture(scope="module")
+def moved(lab, move):
+    """The move, with everything that may come in its way and must not matter."""
+    old, new = lab.old, lab.new
+    story = {"move": move}
+    with lab.client(rate=50) as load:
+        load.wait_acks(50)
+        story["sync"] = move.sync()
+        story["check"] = move.rehome("check", PLAN, expect=None)
+        # A restarter, as monit or a configuration manager is one: it starts the service every 0.3 s, all the time.
+        restarter = old.popen(["/bin/sh", "-c", "while :; do systemctl start shop-orders nginx shop-report.timer; "
+                                                "nft -f /etc/nftables.conf; sleep 0.3; done"])
+        story["cutover"] = move.cutover()
+        story["served"] = time.time()
+        time.sleep(3)
+        story["frozen while restarted"] = old.sh("systemctl is-active shop-orders nginx shop-report.timer; true")
+        old.signal(restarter)
+        restarter.wait()
+        load.stop()
+    story["seen"] = lab.observe(load, "new")
+    story["pivot"] = next(r["time"] for r in move.records()
+                          if r["type"] == "outcome" and r.get("step") == "move#pivot") / 1000
+    return story
+
+
+def test_no_acknowledged_order_is_lost(moved):
+    assert moved["seen"].acked > 200
+    assert moved["seen"].lost == []
+
+
+def test_no_order_is_doubled_and_never_two_servers_answer(lab, moved):
+    assert moved["seen"].doubled == []
+    assert not moved["seen"].interleaved
+    frozen = next(r["time"] for r in moved["move"].records() if r["type"] == "phase"
+                  and r["data"]["to"] == "final") / 1000
+    from lab import accepted_after
+    assert accepted_after(lab.old, frozen) == []
+
+
+def test_a_restarter_and_a_firewall_reload_do_not_thaw_the_source(moved):
+    assert moved["frozen while restarted"].split() == ["inactive"] * 3
+
+
+def test_trees_are_equal_by_an_independent_look(lab, moved):
+    """find, stat, getfacl, getcap, getfattr, sha256sum; owners by name."""
+    for tree in TREES:
+        source, target = independent.look(lab.old, tree), independent.look(lab.new, tree)
+        assert len(source["entry"]) > 0
+        assert independent.differences(source, target, written_after=moved["pivot"] - 1) == [], tree
+
+
+def test_services_timers_and_jobs_run_on_the_target(lab, moved):
+    new = lab.new
+    assert new.sh("systemctl is-active shop-orders nginx shop-report.timer").split() == ["active"] * 3
+    assert new.sh("systemctl is-enabled shop-orders nginx shop-report.timer").split() == ["enabled"] * 3
+    assert "cron-user.log" in new.sh("cat /var/spool/cron/crontabs/deploy")
+    assert new.sh("stat -c '%U %G %a' /var/spool/cron/crontabs/deploy") == "deploy crontab 600"
+    assert new.run(["test", "-f", "/etc/cron.d/shop"], check=False).returncode == 0
+
+
+def test_accounts_work_on_the_target(lab, moved):
+    new, old = lab.new, lab.old
+    for name in ("shop", "deploy", "anna"):
+        assert new.sh(f"id -nG {name} | tr ' ' '\\n' | sort") == old.sh(f"id -nG {name} | tr ' ' '\\n' | sort")
+        assert new.sh(f"getent shadow {name} | cut -d: -f2") == old.sh(f"getent shadow {name} | cut -d: -f2")
+    assert new.sh("getent passwd 1001 | cut -d: -f1") == "monitor"
+    assert new.sh("visudo -cf /etc/sudoers.d/deploy >/dev/null && cat /etc/sudoers.d/deploy") == \
+        old.sh("cat /etc/sudoers.d/deploy")
+
+
+def test_the_address_is_on_the_target_only_and_returns_nowhere_by_itself(lab, moved):
+    assert "10.77.0.10/24" in lab.network.addresses("new")
+    assert lab.network.addresses("old") == ["10.77.0.11/24"] or "10.77.0.10/24" not in lab.network.addresses("old")
+    assert lab.old.run(["ip", "route", "show", "default"]).stdout.startswith("default via 10.77.0.1")
+
+
+def test_the_report_says_what_it_covers(moved):
+    move = moved["move"]
+    text = move.rehome("report", PLAN)
+    assert "0 lost" in text.splitlines()[0] or "0 lost" in "\n".join(text.splitlines()[:6])
+    facts = move.facts()
+    assert facts["phase"] == "guarded"
+    assert facts["forecast"]["lower_ms"] <= facts["forecast"]["upper_ms"] <= 3 * facts["forecast"]["lower_ms"]
+    assert 0 < facts["downtime_ms"] < 60000
+    html = move.at.sh(f"rehome report {PLAN} --html /root/report.html >/dev/null; cat /root/report.html")
+    assert "<html" in html and "shop-old" in html and "<script" not in html
+
+
+def test_the_journal_verifies_and_a_changed_byte_does_not(moved):
+    move = moved["move"]
+    move.rehome("verify", PLAN)
+    move.at.sh(f"rehome events {PLAN} --json > /root/journal.jsonl")
+    move.rehome("verify", "/root/journal.jsonl")
+    move.at.sh("sed '5s/outcome/outcomf/;5s/intent/intenu/;5s/phase/phasf/' /root/journal.jsonl > /root/bent.jsonl; "
+               "! cmp -s /root/journal.jsonl /root/bent.jsonl")
+    said = move.rehome("verify", "/root/bent.jsonl", expect=5)
+    assert "RH-JOURNAL" in said
+
+
+def test_no_secret_is_in_the_journal(lab, moved):
+    text = "\n".join(map(str, moved["move"].records()))
+    secret = lab.old.sh("getent shadow deploy | cut -d: -f2")
+    assert secret.startswith("$6$") and secret not in text
+
+
+def test_abort_is_refused_after_the_pivot(moved):
+    said = moved["move"].rehome("abort", PLAN, "--no-input", "--confirm=shop-old", expect=None)
+    assert "RH-ENGINE-PASTPIVOT" in codes(said), said
+
+
+def test_what_is_left_after_acceptance_is_what_the_report_names(lab, moved):
+    move = moved["move"]
+    move.rehome("accept", PLAN, "--no-input", "--confirm=shop-old")
+    assert move.facts()["phase"] == "accepted"
+    named = move.rehome("report", PLAN)
+    for host in (lab.old, lab.new):
+        for line in leftovers(host):
+            if line and "/var/lib/rehome/controller" not in line and not line.endswith("/var/lib/rehome"):
+                assert any(line.startswith(part) or part.startswith(line) for part in named.split()
+                           if part.startswith("/")), f"{host.name}: {line} is not named by the report"
+
+
+def test_the_source_stays_closed_when_it_reboots_after_acceptance(lab, moved):
+    lab.old.reboot()
+    assert lab.old.sh("systemctl is-active shop-orders nginx shop-report.timer; true").split() == ["inactive"] * 3
+    assert "10.77.0.10/24" not in lab.network.addresses("old")
+    assert lab.old.sh("ls /var/spool/cron/crontabs /etc/cron.d | grep -E 'deploy|^shop$'; true") == ""
