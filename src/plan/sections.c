@@ -124,12 +124,10 @@ is_unit (const char *s)
   return false;
 }
 
-/* "tcp:22", "udp:53", "unix:/run/x". */
+/* "tcp:22", "udp:53". */
 static bool
 is_listener (const char *s)
 {
-  if (strncmp (s, "unix:", 5) == 0)
-    return s[5] == '/' || s[5] == '@';
   if (strncmp (s, "tcp:", 4) != 0 && strncmp (s, "udp:", 4) != 0)
     return false;
   size_t digits = strlen (s + 4);
@@ -158,8 +156,7 @@ leave_subject (struct node entry, const char **key)
     { "process", "the name of a process, such as sshd", is_word },
     { "unit", "the name of a unit, such as rsyslog.service", is_unit },
     { "user", "the name of a user", is_word },
-    { "listener", "a listener such as tcp:22, udp:53 or unix:/run/x",
-      is_listener },
+    { "listener", "a listener such as tcp:22 or udp:53", is_listener },
   };
   *key = NULL;
   for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) {

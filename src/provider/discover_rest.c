@@ -217,10 +217,9 @@ take_writer (struct draft *d, const json_t *row)
   const char *path = within != NULL ? within
                                     : json_string_value (json_array_get (
                                           json_object_get (row, "paths"), 0));
-  CLEANUP_FREE char *what = mem_printf (
-      "holds %s open for writing%s", path != NULL ? path : "a file",
-      within != NULL ? ", which moves: it has to be an item, or be stopped"
-                     : "");
+  CLEANUP_FREE char *what = mem_printf ("holds %s open for writing%s",
+                                        path != NULL ? path : "a file",
+                                        within != NULL ? ", which moves" : "");
   take_row (d, row, what, true);
 }
 
@@ -301,7 +300,8 @@ note_mounts (struct draft *d)
   TRY (look_lines (d, words, &lines));
   for (size_t i = 0; i < json_array_size (lines) && i < 50; i++) {
     const char *line = json_string_value (json_array_get (lines, i));
-    if (strncmp (line, "/ ", 2) != 0 && strncmp (line, "/boot", 5) != 0)
+    if (strncmp (line, "/ ", 2) != 0 && strncmp (line, "/boot", 5) != 0
+        && strncmp (line, "/proc/", 6) != 0)
       draft_note (d, "a file system of its own: %s", line);
   }
   return NULL;

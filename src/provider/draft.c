@@ -215,7 +215,8 @@ put_host (struct buf *b, const char *key, const char *host, const char *via,
   if (strlen (machine_id) == 32
       && strspn (machine_id, "0123456789abcdef") == 32)
     TRY (put_pair (b, ", ", "machine-id", machine_id));
-  if (host_key != NULL)
+  if (host_key != NULL && strncmp (host_key, "SHA256:", 7) == 0
+      && strlen (host_key) == 50)
     TRY (put_pair (b, ", ", "host-key", host_key));
   return buf_put_str (b, "}\n");
 }
@@ -321,7 +322,9 @@ put_leave (struct buf *b, const struct draft *d)
   if (json_array_size (d->decide) > 0)
     TRY (comment (b, "  ",
                   "Each \"decide:\" above blocks rehome check until an item "
-                  "covers it or its line is taken in with a reason."));
+                  "covers it or its line is taken in with a reason; what "
+                  "writes into files that move has to be an item, or be "
+                  "stopped."));
   return NULL;
 }
 
@@ -359,8 +362,8 @@ put_smoke (struct buf *b, const struct draft *d)
 {
   TRY (buf_put_str (b, "\n"));
   TRY (comment (b, "",
-                "Checks before the target opens; loopback runs on the target, "
-                "others from here, as a client."));
+                "Checks before the target opens; those of loopback run on the "
+                "target, the others as a client."));
   bool none = json_array_size (d->smoke) == 0;
   TRY (buf_put_str (b, none ? "smoke: []\n" : "smoke:\n"));
   for (size_t i = 0; i < json_array_size (d->smoke); i++) {
