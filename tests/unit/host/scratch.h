@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A directory for one test, files in it, and what tests say of errors. */
+/* A directory for one test, and files in it. */
 #ifndef REHOME_TEST_HOST_SCRATCH_H
 #define REHOME_TEST_HOST_SCRATCH_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "../cmocka_api.h"
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -72,22 +67,5 @@ get_file (const char *path)
   assert_true (n >= 0);
   return text;
 }
-
-/* No error: else the test fails with its message. */
-#define assert_ok(expr)                                           \
-  do {                                                            \
-    CLEANUP_ERR struct err *ok_e_ = (expr);                       \
-    if (ok_e_ != NULL)                                            \
-      fail_msg ("%s: %s", err_code (ok_e_), err_message (ok_e_)); \
-  } while (0)
-
-/* An error of this code. */
-#define assert_code(expr, code)                            \
-  do {                                                     \
-    CLEANUP_ERR struct err *code_e_ = (expr);              \
-    if (code_e_ == NULL)                                   \
-      fail_msg ("no error where %s was expected", (code)); \
-    assert_string_equal (err_code (code_e_), (code));      \
-  } while (0)
 
 #endif

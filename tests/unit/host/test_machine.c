@@ -6,6 +6,7 @@
 #include "host/facts.h"
 #include "host/listeners.h"
 #include "host/space.h"
+#include "host/spawn.h"
 
 #include <arpa/inet.h>
 #include <net/ethernet.h>
@@ -198,6 +199,98 @@ what_cannot_be_announced_is_an_error (void **state)
   assert_code (announce_address ("lo", "127.0.0.1", &sent), "RH-NET-ANNOUNCE");
 }
 
+static int
+run (const char *const *argv)
+{
+  struct spawn_job job
+      = { .argv = argv, .timeout_ms = 10000, .max_output = 4096 };
+  CLEANUP (spawn_end_free) struct spawn_end end;
+  CLEANUP_ERR struct err *e = spawn_run (&job, &end);
+  return e == NULL && end.status == 0 ? 0 : -1;
+}
+#define RUN(...) run ((const char *const[]){ __VA_ARGS__, NULL })
+
+/* Everything that arrives at the other end of the cable. */
+static int
+listen_on_cable (void)
+{
+  int fd = socket (AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons (ETH_P_ALL));
+  struct sockaddr_ll at = { .sll_family = AF_PACKET,
+                            .sll_protocol = htons (ETH_P_ALL),
+                            .sll_ifindex = (int)if_nametoindex ("vb") };
+  struct timeval limit = { .tv_sec = 5 };
+  setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  return bind (fd, (struct sockaddr *)&at, sizeof at) == 0 ? fd : -1;
+}
+
+/* The next packet of this type: 0 good. */
+static int
+next_packet (int fd, unsigned type, unsigned char *packet, size_t size)
+{
+  for (int i = 0; i < 50; i++) {
+    ssize_t n = recv (fd, packet, size, 0);
+    if (n < 42)
+      return -1;
+    if (packet[12] == type >> 8 && packet[13] == (type & 0xff)
+        && (type != ETH_P_IPV6 || packet[54] == 136))
+      return 0;
+  }
+  return -1;
+}
+
+/* In a network of its own, with a cable of two ends: va and vb. */
+static int
+announce_on_a_cable (void)
+{
+  static const unsigned char all[6] = { 255, 255, 255, 255, 255, 255 };
+  static const unsigned char ip[4] = { 192, 0, 2, 7 };
+  unsigned char p[2048];
+  int sent = 0;
+  if (unshare (CLONE_NEWNET) != 0
+      || RUN ("ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
+             != 0
+      || RUN ("ip", "link", "set", "va", "up") != 0
+      || RUN ("ip", "link", "set", "vb", "up") != 0
+      || RUN ("ip", "addr", "add", "2001:db8::7/64", "dev", "va", "nodad") != 0)
+    return 1;
+  int fd = listen_on_cable ();
+  if (fd < 0)
+    return 2;
+  CLEANUP_ERR struct err *e = announce_address ("va", "192.0.2.7", &sent);
+  if (e != NULL || sent != 2)
+    return 3;
+  for (unsigned operation = 1; operation <= 2; operation++)
+    if (next_packet (fd, ETH_P_ARP, p, sizeof p) != 0 || memcmp (p, all, 6) != 0
+        || p[21] != operation || memcmp (p + 6, p + 22, 6) != 0
+        || memcmp (p + 28, ip, 4) != 0 || memcmp (p + 38, ip, 4) != 0)
+      return 4;
+  CLEANUP_ERR struct err *six = announce_address ("va", "2001:db8::7", &sent);
+  if (six != NULL || sent != 1)
+    return 5;
+  if (next_packet (fd, ETH_P_IPV6, p, sizeof p) != 0)
+    return 6;
+  /* Hop limit 255, override set, solicited not; the address; its place. */
+  return p[21] == 255 && (p[58] & 0x60) == 0x20 && p[62] == 0x20 && p[77] == 7
+                 && p[78] == 2 && memcmp (p + 80, p + 6, 6) == 0
+             ? 0
+             : 7;
+}
+
+static void
+an_address_is_announced_to_the_neighbours (void **state)
+{
+  (void)state;
+  if (geteuid () != 0)
+    skip ();
+  pid_t pid = fork ();
+  if (pid == 0)
+    _exit (announce_on_a_cable ());
+  int status;
+  waitpid (pid, &status, 0);
+  assert_true (WIFEXITED (status));
+  assert_int_equal (WEXITSTATUS (status), 0);
+}
+
 int
 main (void)
 {
@@ -210,6 +303,7 @@ main (void)
     cmocka_unit_test (an_ipv6_listener_is_written_as_such),
     in_scratch (a_unix_listener_has_its_path),
     cmocka_unit_test (what_cannot_be_announced_is_an_error),
+    cmocka_unit_test (an_address_is_announced_to_the_neighbours),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
