@@ -143,7 +143,7 @@ next (struct record_reader *r, enum tree_record *type, struct cursor *payload)
 struct err *
 record_read_head (struct record_reader *r, struct tree_head *out)
 {
-  enum tree_record type;
+  enum tree_record type = (enum tree_record)0;
   struct cursor c;
   TRY (fill (r, MAGIC_LEN));
   if (memcmp (r->buf.data + r->used, MAGIC, MAGIC_LEN) != 0)
@@ -179,7 +179,7 @@ record_next (struct record_reader *r, enum tree_record *type,
   *type = (enum tree_record)0;
   if (r->ended)
     return NULL;
-  enum tree_record t;
+  enum tree_record t = (enum tree_record)0;
   TRY (next (r, &t, payload));
   if (t == REC_END) {
     r->ended = true;
