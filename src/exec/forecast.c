@@ -17,15 +17,12 @@ struct known {
 };
 
 static const struct known known_costs[] = {
-  { "service", STAGE_FREEZE, 500 }, { "service", STAGE_START, 900 },
-  { "service", STAGE_INSIDE, 300 }, { "service", STAGE_PIVOT, 150 },
-  { "address", STAGE_SWITCH, 300 }, { "files", STAGE_FINAL, 400 },
-  { "files", STAGE_VERIFY, 400 },   { "move", STAGE_FREEZE, 250 },
-  { "cron", STAGE_FREEZE, 150 },    { NULL, STAGE_FREEZE, 150 },
-  { NULL, STAGE_FINAL, 200 },       { NULL, STAGE_VERIFY, 200 },
-  { NULL, STAGE_START, 300 },       { NULL, STAGE_INSIDE, 150 },
-  { NULL, STAGE_SWITCH, 200 },      { NULL, STAGE_OUTSIDE, 150 },
-  { NULL, STAGE_PIVOT, 150 },
+  { "move", STAGE_FREEZE, 55 },    { NULL, STAGE_FREEZE, 60 },
+  { "files", STAGE_FINAL, 50 },    { NULL, STAGE_FINAL, 50 },
+  { "files", STAGE_VERIFY, 60 },   { NULL, STAGE_VERIFY, 50 },
+  { "service", STAGE_START, 130 }, { NULL, STAGE_START, 60 },
+  { NULL, STAGE_INSIDE, 20 },      { NULL, STAGE_SWITCH, 40 },
+  { NULL, STAGE_OUTSIDE, 25 },     { NULL, STAGE_PIVOT, 75 },
 };
 
 static int64_t
@@ -40,15 +37,13 @@ known_cost (const struct step *s)
   return 100;
 }
 
-/* The step of the same item that shows what `s` will take; NULL: none. */
+/* The step of the same item in another stage; NULL: none. */
 static const struct step *
-model_of (const struct graph *g, const struct step *s)
+sister (const struct graph *g, const struct step *s, enum stage stage)
 {
-  if (s->item < 0 || (s->stage != STAGE_FINAL && s->stage != STAGE_VERIFY))
-    return NULL;
   for (size_t i = 0; i < graph_len (g); i++) {
     const struct step *o = graph_at (g, i);
-    if (o->stage == STAGE_ROUND && o->item == s->item
+    if (o->stage == stage && o->item == s->item
         && strcmp (o->provider, s->provider) == 0)
       return o;
   }
@@ -59,6 +54,28 @@ enum basis { BASIS_MEASURED, BASIS_ROUND, BASIS_KNOWN };
 static const char *const basis_names[] = { "measured", "last-round", "known" };
 
 static int64_t
+sister_ms (const struct graph *g, const struct measure *m, const struct step *s,
+           enum stage stage)
+{
+  const struct step *o = s->item >= 0 ? sister (g, s, stage) : NULL;
+  return o != NULL ? measure_step_ms (m, o->id) : -1;
+}
+
+/* The final round is a round; the last proof of a tree walks both sides,
+ * which a round does on one; other proofs are made as before the freeze. */
+static int64_t
+modelled_ms (const struct graph *g, const struct measure *m,
+             const struct step *s)
+{
+  int64_t round = sister_ms (g, m, s, STAGE_ROUND);
+  if (s->stage == STAGE_FINAL && round >= 0)
+    return round * 6 / 5;
+  if (s->stage == STAGE_VERIFY && round >= 0)
+    return round * 2;
+  return s->stage == STAGE_VERIFY ? sister_ms (g, m, s, STAGE_PROVE) : -1;
+}
+
+static int64_t
 cost_of (const struct graph *g, const struct measure *m, const struct step *s,
          enum basis *basis)
 {
@@ -66,8 +83,7 @@ cost_of (const struct graph *g, const struct measure *m, const struct step *s,
   *basis = BASIS_MEASURED;
   if (ms >= 0)
     return ms;
-  const struct step *model = model_of (g, s);
-  ms = model != NULL ? measure_step_ms (m, model->id) : -1;
+  ms = modelled_ms (g, m, s);
   *basis = BASIS_ROUND;
   if (ms >= 0)
     return ms;
@@ -113,18 +129,28 @@ add_step (const struct graph *g, const struct measure *m, size_t i,
     sc->basis = basis;
 }
 
+/* Steps of a stage run beside each other, but share two machines: no more
+ * than four of them gain by it. */
+static int64_t
+stage_ms (const struct stage_cost *sc)
+{
+  int64_t shared = sc->sum / 4;
+  return sc->chain > shared ? sc->chain : shared;
+}
+
 static void
 add_cause (json_t *causes, enum stage st, const struct stage_cost *sc)
 {
   size_t at = 0;
+  int64_t ms = stage_ms (sc);
   while (at < json_array_size (causes)
          && json_integer_value (
                 json_object_get (json_array_get (causes, at), "ms"))
-                >= sc->chain)
+                >= ms)
     at++;
   json_array_insert_new (causes, at,
                          json_pack ("{s:s, s:I, s:s}", "stage", stage_name (st),
-                                    "ms", (json_int_t)sc->chain, "basis",
+                                    "ms", (json_int_t)ms, "basis",
                                     basis_names[sc->basis]));
 }
 
@@ -134,7 +160,7 @@ forecast_make (const struct graph *g, const struct measure *m,
 {
   CLEANUP_FREE int64_t *ends = mem_alloc ((graph_len (g) + 1) * sizeof *ends);
   struct stage_cost all[STAGE_COUNT] = { 0 };
-  int64_t chain = 0, sum = 0;
+  int64_t sum = 0;
   out->causes = json_array ();
   for (size_t i = 0; i < graph_len (g); i++) {
     enum stage st = graph_at (g, i)->stage;
@@ -143,20 +169,13 @@ forecast_make (const struct graph *g, const struct measure *m,
   }
   for (enum stage st = STAGE_FREEZE; st <= STAGE_PIVOT; st++)
     if (all[st].sum > 0) {
-      chain += all[st].chain;
-      sum += all[st].sum;
+      sum += stage_ms (&all[st]);
       add_cause (out->causes, st, &all[st]);
     }
-  /* A quiet machine beats what was measured by a fifth; a busy one takes
-   * half as long again as everything in a row. */
-  out->lower_ms = chain * 4 / 5;
-  if (out->lower_ms < 1)
-    out->lower_ms = 1;
-  out->upper_ms = sum * 3 / 2;
-  if (out->upper_ms < chain * 3 / 2)
-    out->upper_ms = chain * 3 / 2;
-  if (out->upper_ms > out->lower_ms * 3)
-    out->upper_ms = out->lower_ms * 3;
+  /* A quiet machine is faster than what was measured while it worked, a busy
+   * one slower: three to one from end to end. */
+  out->lower_ms = sum * 3 / 5 > 0 ? sum * 3 / 5 : 1;
+  out->upper_ms = out->lower_ms * 3;
 }
 
 void

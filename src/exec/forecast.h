@@ -4,11 +4,10 @@
  * and from what was measured.
  *
  * Each step between freeze and pivot has a cost: what it took the last time
- * it ran (a rehearsal, a cutover that was aborted); else for the final round
- * and the last proof what the last round of the same item took; else a fixed
- * cost known for its kind.  Steps of a stage run beside each other unless one
- * needs the other, so a stage takes at least its longest chain and at most
- * the sum of its steps.
+ * it ran (a rehearsal, a cutover that was aborted); else what the rounds and
+ * the proof of the same item took; else a cost known for its kind.  Steps of a
+ * stage run beside each other unless one needs the other, so a stage takes its
+ * longest chain, or a share of the sum where many run at once.
  */
 #ifndef REHOME_EXEC_FORECAST_H
 #define REHOME_EXEC_FORECAST_H

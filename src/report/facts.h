@@ -19,7 +19,7 @@
  *   forecast              {"lower_ms", "upper_ms", "causes", "at_ms"}
  *   downtime_ms, downtime_opened
  *   findings              [{"step", "text"} or as the provider gave it]
- *   left                  [{"host", "what", "why"}]
+ *   left                  [{"host", "what"}]
  *   chain                 {"first", "head", "seq"}
  *   began_ms, last_ms
  */

@@ -315,8 +315,7 @@ put_left (const json_t *facts, struct buf *out)
   json_array_foreach (json_object_get (facts, "left"), i, l)
   {
     TRY (put_in (out, "<li>", words_of (l, "host"), ": <code>"));
-    TRY (put_in (out, "", words_of (l, "what"), "</code> ("));
-    TRY (put_in (out, "", words_of (l, "why"), ")</li>\n"));
+    TRY (put_in (out, "", words_of (l, "what"), "</code></li>\n"));
   }
   TRY (buf_put_str (out, "</ul>\n"));
   return end (out);

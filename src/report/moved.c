@@ -131,18 +131,28 @@ covers (const struct plan *plan, const json_t *items)
   return list;
 }
 
-/* What steps said they leave on a host: {"left": [{"host","what","why"}]}. */
+static void
+add_left (json_t *all, const json_t *paths, const char *side)
+{
+  size_t i;
+  json_t *p;
+  json_array_foreach (paths, i, p)
+      json_array_append_new (all,
+                             json_pack ("{s:s, s:O}", "host", side, "what", p));
+}
+
+/* What the clean-up said it leaves: {"left": {"source": [], "target": []}}. */
 static json_t *
 left (const struct graph *g, const struct engine *e)
 {
   json_t *all = json_array ();
   for (size_t i = 0; i < graph_len (g); i++) {
-    const json_t *r = engine_result (e, graph_at (g, i)->id);
-    const json_t *list = json_object_get (r, "left");
-    size_t k;
-    json_t *one;
-    json_array_foreach (list, k, one)
-        json_array_append_new (all, json_deep_copy (one));
+    const struct step *s = graph_at (g, i);
+    const json_t *l = json_object_get (engine_result (e, s->id), "left");
+    if (s->stage != STAGE_ACCEPT || !json_is_object (l))
+      continue;
+    add_left (all, json_object_get (l, "source"), "source");
+    add_left (all, json_object_get (l, "target"), "target");
   }
   return all;
 }

@@ -159,8 +159,7 @@ put_left (const json_t *facts, struct buf *out)
   {
     CLEANUP_FREE char *host = words_of (l, "host");
     CLEANUP_FREE char *what = words_of (l, "what");
-    CLEANUP_FREE char *why = words_of (l, "why");
-    TRY (buf_printf (out, "  %s: %s (%s)\n", host, what, why));
+    TRY (buf_printf (out, "  %s: %s\n", host, what));
   }
   return NULL;
 }
