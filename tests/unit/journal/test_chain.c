@@ -115,6 +115,19 @@ a_record_left_out_or_moved_is_found (void **state)
 }
 
 static void
+a_record_with_a_wrong_number_is_found (void **state)
+{
+  (void)state;
+  char *lines[LINES], head[65];
+  make_chain (lines);
+  char *at = strstr (lines[LINES - 1], "\"seq\":4");
+  assert_non_null (at);
+  at[strlen ("\"seq\":")] = '5'; /* what it names before it is right */
+  assert_code (verify (lines, head), "RH-JOURNAL-CHAIN");
+  free_chain (lines);
+}
+
+static void
 a_chain_of_another_plan_is_refused (void **state)
 {
   (void)state;
@@ -176,6 +189,7 @@ main (void)
     cmocka_unit_test (a_chain_that_nobody_touched_verifies),
     cmocka_unit_test (any_changed_bit_of_any_record_is_found),
     cmocka_unit_test (a_record_left_out_or_moved_is_found),
+    cmocka_unit_test (a_record_with_a_wrong_number_is_found),
     cmocka_unit_test (a_chain_of_another_plan_is_refused),
     cmocka_unit_test (a_salted_value_is_the_hash_of_salt_and_value),
     cmocka_unit_test (equal_values_with_other_salts_look_different),

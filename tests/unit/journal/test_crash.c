@@ -4,6 +4,7 @@
 #include "desk.h"
 
 #include "base/mem.h"
+#include "journal/db.h"
 
 #include "../cmocka_api.h"
 
@@ -128,8 +129,35 @@ disk_teardown (void **state)
   return desk_teardown (state);
 }
 
+/* SQLite calls it after the commit, and passes its error on. */
+static int
+report_failure (void *ctx, sqlite3 *db, const char *name, int pages)
+{
+  (void)db;
+  (void)name;
+  (void)pages;
+  ++*(int *)ctx;
+  return SQLITE_IOERR;
+}
+
 static void
 a_commit_that_is_reported_failed_but_stored_is_not_doubled (void **state)
+{
+  struct store *s CLEANUP_STORE = NULL;
+  uint64_t n;
+  int reported = 0;
+  assert_ok (desk_open (*state, &s));
+  assert_ok (desk_append (s, 1));
+  sqlite3_wal_hook (s->db, report_failure, &reported);
+  assert_ok (desk_append (s, 2));
+  assert_int_equal (reported, 1);
+  assert_ok (desk_append (s, 3));
+  assert_ok (desk_count (*state, &n));
+  assert_int_equal (n, 3);
+}
+
+static void
+a_commit_that_cannot_be_synced_is_made_again (void **state)
 {
   struct store *s CLEANUP_STORE = NULL;
   uint64_t n;
@@ -183,7 +211,10 @@ main (void)
         a_killed_writer_loses_nothing_that_it_acknowledged, desk_setup,
         desk_teardown),
     cmocka_unit_test_setup_teardown (
-        a_commit_that_is_reported_failed_but_stored_is_not_doubled, disk_setup,
+        a_commit_that_is_reported_failed_but_stored_is_not_doubled, desk_setup,
+        desk_teardown),
+    cmocka_unit_test_setup_teardown (
+        a_commit_that_cannot_be_synced_is_made_again, disk_setup,
         disk_teardown),
     cmocka_unit_test_setup_teardown (a_write_that_fails_once_is_made_again,
                                      disk_setup, disk_teardown),
