@@ -14,7 +14,7 @@ struct draft {
   json_t *facts, *target_facts; /* objects, may be empty */
   json_t *items;                /* array of {"kind", "spec", "off", "why"} */
   json_t *addresses; /* array of {"move", "interface", "off", "why"} */
-  json_t *smoke;     /* array of {"http", "status", "why"} */
+  json_t *smoke;     /* array of {"http", "status", "why", "off"} */
   json_t *leave;     /* array of {"key", "name", "why"}: known, stays */
   json_t *decide;    /* array of {"key", "name", "why"}: for a person */
   json_t *notes;     /* array of strings */

@@ -123,10 +123,52 @@ ask_http (struct draft *d, const char *url, json_int_t *status)
 }
 
 static void
-add_smoke (struct draft *d, const char *url, json_int_t status, const char *why)
+add_smoke (struct draft *d, const char *url, json_int_t status, const char *why,
+           bool off)
 {
-  json_array_append_new (d->smoke, json_pack ("{s:s, s:I, s:s}", "http", url,
-                                              "status", status, "why", why));
+  json_array_append_new (d->smoke, json_pack ("{s:s, s:I, s:s, s:b}", "http",
+                                              url, "status", status, "why", why,
+                                              "off", (int)off));
+}
+
+static bool
+is_v6 (const json_t *address)
+{
+  return strchr (look_text (address, "move"), ':') != NULL;
+}
+
+/* Outside checks are asked from the source: does it keep an address of the
+ * same kind on the same interface once this one has moved? */
+static bool
+can_be_asked (const struct draft *d, const json_t *address)
+{
+  for (size_t i = 0; i < json_array_size (d->addresses); i++) {
+    const json_t *a = json_array_get (d->addresses, i);
+    if (json_is_true (json_object_get (a, "off"))
+        && is_v6 (a) == is_v6 (address)
+        && strcmp (look_text (a, "interface"), look_text (address, "interface"))
+               == 0)
+      return true;
+  }
+  return false;
+}
+
+static void
+add_outside (struct draft *d, const json_t *address, const char *page,
+             json_int_t status)
+{
+  const char *move = look_text (address, "move");
+  bool v6 = is_v6 (address), can = can_be_asked (d, address);
+  CLEANUP_FREE char *url
+      = mem_printf ("http://%s%.*s%s%s", v6 ? "[" : "",
+                    (int)strcspn (move, "/"), move, v6 ? "]" : "", page);
+  CLEANUP_FREE char *why
+      = mem_printf ("off: a client's check is asked from the source, and no "
+                    "other address stays with its %s; take it in where the "
+                    "source reaches %.*s another way",
+                    look_text (address, "interface"), (int)strcspn (move, "/"),
+                    move);
+  add_smoke (d, url, status, can ? "" : why, !can);
 }
 
 /* The path to ask for: the first that answers 200, else "/". */
@@ -176,17 +218,11 @@ guess_smoke (struct draft *d)
   CLEANUP_FREE char *inside = mem_printf ("http://127.0.0.1%s", page);
   CLEANUP_FREE char *why = mem_printf (
       "A guess: the source answered %" JSON_INTEGER_FORMAT " to this.", status);
-  add_smoke (d, inside, status, why);
+  add_smoke (d, inside, status, why, false);
   for (size_t i = 0; i < json_array_size (d->addresses); i++) {
     const json_t *a = json_array_get (d->addresses, i);
-    const char *move = look_text (a, "move");
-    bool v6 = strchr (move, ':') != NULL;
-    if (json_is_true (json_object_get (a, "off")))
-      continue;
-    CLEANUP_FREE char *url
-        = mem_printf ("http://%s%.*s%s%s", v6 ? "[" : "",
-                      (int)strcspn (move, "/"), move, v6 ? "]" : "", page);
-    add_smoke (d, url, status, "");
+    if (!json_is_true (json_object_get (a, "off")))
+      add_outside (d, a, page, status);
   }
   return NULL;
 }

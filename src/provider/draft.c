@@ -369,7 +369,9 @@ put_smoke (struct buf *b, const struct draft *d)
   for (size_t i = 0; i < json_array_size (d->smoke); i++) {
     const json_t *row = json_array_get (d->smoke, i);
     TRY (comment (b, "  ", look_text (row, "why")));
-    TRY (put_pair (b, "  - {", "http", look_text (row, "http")));
+    bool off = json_is_true (json_object_get (row, "off"));
+    TRY (put_pair (b, off ? "  # - {" : "  - {", "http",
+                   look_text (row, "http")));
     TRY (buf_printf (b, ", status: %" JSON_INTEGER_FORMAT "}\n",
                      json_integer_value (json_object_get (row, "status"))));
   }

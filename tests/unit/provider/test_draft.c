@@ -259,14 +259,33 @@ static void
 smoke_checks_are_guessed_from_what_the_source_answers (void **state)
 {
   CLEANUP_PLAN struct plan *p = read_draft (*state);
-  const json_t *smoke = plan_smoke (p);
-  assert_int_equal (json_array_size (smoke), 4);
-  assert_string_equal (json_string_value (
-                           json_object_get (json_array_get (smoke, 1), "http")),
-                       "http://10.77.0.10/health");
-  assert_string_equal (json_string_value (
-                           json_object_get (json_array_get (smoke, 0), "from")),
+  const json_t *inside = json_array_get (plan_smoke (p), 0);
+  assert_string_equal (json_string_value (json_object_get (inside, "http")),
+                       "http://127.0.0.1/health");
+  assert_string_equal (json_string_value (json_object_get (inside, "from")),
                        "target");
+}
+
+/* The outside checks are asked from the source. */
+static void
+a_check_that_the_source_could_not_ask_is_left_out (void **state)
+{
+  struct hosts *h = *state;
+  json_object_set_new (of_source (h, "programs"), "ip -j address",
+                       json_string (
+                           "[{\"ifname\":\"eth0\",\"addr_info\":["
+                           "{\"local\":\"10.0.0.7\",\"prefixlen\":24,\"scope\":"
+                           "\"global\"},"
+                           "{\"local\":\"10.0.0.8\",\"prefixlen\":24,\"scope\":"
+                           "\"global\",\"dynamic\":true},"
+                           "{\"local\":\"fd00::7\",\"prefixlen\":64,\"scope\":"
+                           "\"global\"}]}]"));
+  CLEANUP_PLAN struct plan *p = read_draft (h);
+  assert_int_equal (json_array_size (plan_switch (p)), 2);
+  assert_int_equal (json_array_size (plan_smoke (p)), 2);
+  ASSERT_LINE (h->yaml, "  - {http: \"http://10.0.0.7/health\", status: 200}");
+  ASSERT_LINE (h->yaml,
+               "  # - {http: \"http://[fd00::7]/health\", status: 200}");
 }
 
 static void
@@ -458,6 +477,7 @@ main (void)
     TEST (every_address_but_the_one_in_use_is_switched),
     TEST (the_only_address_is_left_out_with_the_reason),
     TEST (smoke_checks_are_guessed_from_what_the_source_answers),
+    TEST (a_check_that_the_source_could_not_ask_is_left_out),
     TEST (without_an_answer_no_smoke_check_is_made_up),
     TEST (the_base_system_stays_with_a_reason),
     TEST (an_unknown_listener_is_left_to_a_person),
