@@ -106,16 +106,20 @@ resume_limit (struct engine *e, int64_t now_ms, struct effects *out)
   e->limit_due = left <= 0;
 }
 
+/* So does the time between two rounds. */
+static void
+shorten_wait (struct engine *e, int64_t since)
+{
+  e->round_delay = since < e->round_delay ? e->round_delay - since : 0;
+}
+
 void
 recover_resume (struct engine *e, int64_t now_ms, struct effects *out)
 {
   e->live = true;
   resume_limit (e, now_ms, out);
-  int64_t since = between (e->round_at, now_ms);
-  if (since < e->round_delay)
-    e->round_delay -= since;
-  else
-    e->round_delay = 0;
+  if (e->phase == PHASE_SYNCING && leg_done (e))
+    shorten_wait (e, between (e->round_at, now_ms));
 }
 
 static void

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stories of going back before the pivot. */
+#include "play.h"
+
+#include "../cmocka_api.h"
+
+#include <string.h>
+
+static void
+cut_over_to (struct play *p, const char *step)
+{
+  play_request (p, REQUEST_CUTOVER);
+  play_to_step (p, step);
+}
+
+static void
+assert_undone (const struct play *p, const char *const *want, unsigned n)
+{
+  assert_int_equal (p->undo_n, n);
+  for (unsigned i = 0; i < n; i++)
+    assert_string_equal (p->undone[i], want[i]);
+}
+
+static void
+a_failed_smoke_check_undoes_everything_last_first (void **state)
+{
+  struct play *p = *state;
+  static const char *const want[]
+      = { "switch#give", "switch#take", "start#unit", "start#gate",
+          "freeze#stop", "freeze#flag", "hold#cron" };
+  cut_over_to (p, "outside#smoke");
+  play_fails (p, "outside#smoke", ERR_UNEQUAL);
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTING);
+  play_out (p);
+  assert_undone (p, want, 7);
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTED);
+  assert_int_equal (engine_writer (p->engine), WRITER_SOURCE);
+  assert_string_equal (play_attention (p), "RH-TEST-FAILED");
+}
+
+static void
+only_what_was_begun_is_undone (void **state)
+{
+  struct play *p = *state;
+  static const char *const want[] = { "freeze#flag", "hold#cron" };
+  cut_over_to (p, "freeze#flag");
+  play_fails (p, "freeze#flag", ERR_REFUSED);
+  play_out (p);
+  assert_undone (p, want, 2);
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTED);
+}
+
+static void
+at_the_downtime_limit_it_goes_back_by_itself (void **state)
+{
+  struct play *p = *state;
+  cut_over_to (p, "final#copy");
+  play_timer (p, "downtime-limit");
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTING);
+  assert_true (play_call (p, "final#copy")->cancelled);
+  play_fails (p, "final#copy", ERR_TRANSIENT);
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTED);
+  assert_string_equal (play_attention (p), "RH-ENGINE-DOWNTIME-LIMIT");
+}
+
+static void
+the_limit_does_not_touch_a_pivot_that_is_begun (void **state)
+{
+  struct play *p = *state;
+  cut_over_to (p, "pivot#open");
+  struct event ev = { .kind = EVENT_TIMER, .timer = "downtime-limit" };
+  struct effects out CLEANUP (effects_clear) = { 0 };
+  assert_ok (engine_next (p->engine, &ev, &out));
+  assert_int_equal (engine_phase (p->engine), PHASE_OPENING);
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_GUARDED);
+}
+
+static void
+nothing_is_undone_while_a_step_still_runs (void **state)
+{
+  struct play *p = *state;
+  cut_over_to (p, "final#copy");
+  play_request (p, REQUEST_ABORT);
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTING);
+  assert_true (play_call (p, "final#copy")->cancelled);
+  assert_int_equal (p->undo_n, 0);
+  play_ends (p, "final#copy");
+  assert_true (play_is (p, "freeze#stop", EFFECT_UNDO));
+}
+
+static void
+an_abort_that_was_asked_for_needs_no_attention (void **state)
+{
+  struct play *p = *state;
+  cut_over_to (p, "start#unit");
+  play_request (p, REQUEST_ABORT);
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTED);
+  assert_string_equal (play_attention (p), "");
+  assert_int_equal (engine_goal (p->engine), REQUEST_COUNT);
+}
+
+static void
+a_hold_that_fails_is_undone_and_syncing_goes_on (void **state)
+{
+  struct play *p = *state;
+  static const char *const want[] = { "hold#cron" };
+  cut_over_to (p, "hold#jobs");
+  play_fails (p, "hold#jobs", ERR_BLOCKED);
+  play_out (p);
+  assert_undone (p, want, 1);
+  assert_int_equal (engine_phase (p->engine), PHASE_SYNCING);
+  assert_string_equal (play_attention (p), "RH-TEST-FAILED");
+  assert_int_equal (engine_writer (p->engine), WRITER_SOURCE);
+}
+
+static void
+an_undo_that_fails_is_tried_again_then_the_rest_is_undone (void **state)
+{
+  struct play *p = *state;
+  cut_over_to (p, "outside#smoke");
+  play_fails (p, "outside#smoke", ERR_UNEQUAL);
+  for (int i = 0; i < 3; i++) {
+    if (i > 0)
+      play_timer (p, "undo:switch#give");
+    play_fails (p, "switch#give", ERR_TRANSIENT);
+    while (p->calls.n > 0 && strcmp (p->calls.v[0].step, "switch#give") != 0)
+      play_ends (p, p->calls.v[0].step);
+  }
+  assert_int_equal (engine_phase (p->engine), PHASE_STUCK);
+  assert_string_equal (play_attention (p), "RH-ENGINE-STUCK");
+  assert_int_equal (engine_step (p->engine, "freeze#flag", NULL), STEP_UNDONE);
+  /* It was built on: the address is not taken back before it is given up. */
+  assert_int_equal (engine_step (p->engine, "switch#take", NULL), STEP_DONE);
+}
+
+static void
+a_stuck_migration_goes_on_when_asked (void **state)
+{
+  struct play *p = *state;
+  an_undo_that_fails_is_tried_again_then_the_rest_is_undone (state);
+  play_request (p, REQUEST_RESUME);
+  assert_true (play_is (p, "switch#give", EFFECT_UNDO));
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTED);
+  assert_int_equal (engine_writer (p->engine), WRITER_SOURCE);
+  assert_int_equal (engine_step (p->engine, "switch#take", NULL), STEP_UNDONE);
+}
+
+static void
+a_pivot_that_surely_did_not_happen_is_aborted (void **state)
+{
+  struct play *p = *state;
+  cut_over_to (p, "pivot#open");
+  play_fails (p, "pivot#open", ERR_REFUSED);
+  assert_true (play_is (p, "pivot#open", EFFECT_PROBE));
+  play_probed (p, "pivot#open", PROBE_NOT_DONE);
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTING);
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTED);
+  assert_int_equal (p->undo_n, 7);
+}
+
+static void
+a_pivot_that_may_have_happened_is_done_again_never_aborted (void **state)
+{
+  struct play *p = *state;
+  cut_over_to (p, "pivot#open");
+  play_fails (p, "pivot#open", ERR_TRANSIENT);
+  play_probed (p, "pivot#open", PROBE_PARTIAL);
+  assert_int_equal (engine_phase (p->engine), PHASE_OPENING);
+  assert_string_equal (play_attention (p), "RH-TEST-FAILED");
+  play_timer (p, "retry:pivot#open");
+  play_fails (p, "pivot#open", ERR_TRANSIENT);
+  for (int i = 0; i < 4; i++) {
+    play_unreachable (p, "pivot#open");
+    play_timer (p, "probe:pivot#open");
+  }
+  play_unreachable (p, "pivot#open");
+  assert_int_equal (engine_phase (p->engine), PHASE_OPENING);
+  play_timer (p, "retry:pivot#open");
+  play_ends (p, "pivot#open");
+  assert_int_equal (engine_writer (p->engine), WRITER_TARGET);
+}
+
+static void
+a_pivot_that_failed_but_happened_goes_on (void **state)
+{
+  struct play *p = *state;
+  cut_over_to (p, "pivot#open");
+  play_fails (p, "pivot#open", ERR_TRANSIENT);
+  play_probed (p, "pivot#open", PROBE_DONE);
+  assert_int_equal (engine_writer (p->engine), WRITER_TARGET);
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_GUARDED);
+  assert_string_equal (play_attention (p), "");
+}
+
+static void
+after_an_abort_a_cutover_proves_everything_anew (void **state)
+{
+  struct play *p = *state;
+  cut_over_to (p, "outside#smoke");
+  play_fails (p, "outside#smoke", ERR_UNEQUAL);
+  play_out (p);
+  play_request (p, REQUEST_CUTOVER);
+  assert_string_equal (play_attention (p), "");
+  play_to_step (p, "pivot#open");
+  uint32_t attempt;
+  engine_step (p->engine, "verify#equal", &attempt);
+  assert_int_equal (attempt, 2);
+  engine_step (p->engine, "freeze#flag", &attempt);
+  assert_int_equal (attempt, 2);
+  engine_step (p->engine, "prepare#seed", &attempt);
+  assert_int_equal (attempt, 1);
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_GUARDED);
+  assert_int_equal (engine_cutovers (p->engine), 2);
+}
+
+static void
+nothing_to_abort_is_said_so (void **state)
+{
+  struct play *p = *state;
+  play_request (p, REQUEST_ABORT);
+  assert_string_equal (play_refused (p), "RH-ENGINE-NOTHING");
+}
+
+#define STORY(f) cmocka_unit_test_setup_teardown (f, play_setup, play_teardown)
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    STORY (a_failed_smoke_check_undoes_everything_last_first),
+    STORY (only_what_was_begun_is_undone),
+    STORY (at_the_downtime_limit_it_goes_back_by_itself),
+    STORY (the_limit_does_not_touch_a_pivot_that_is_begun),
+    STORY (nothing_is_undone_while_a_step_still_runs),
+    STORY (an_abort_that_was_asked_for_needs_no_attention),
+    STORY (a_hold_that_fails_is_undone_and_syncing_goes_on),
+    STORY (an_undo_that_fails_is_tried_again_then_the_rest_is_undone),
+    STORY (a_stuck_migration_goes_on_when_asked),
+    STORY (a_pivot_that_surely_did_not_happen_is_aborted),
+    STORY (a_pivot_that_may_have_happened_is_done_again_never_aborted),
+    STORY (a_pivot_that_failed_but_happened_goes_on),
+    STORY (after_an_abort_a_cutover_proves_everything_anew),
+    STORY (nothing_to_abort_is_said_so),
+  };
+  return cmocka_run_group_tests (tests, NULL, NULL);
+}
