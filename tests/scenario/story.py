@@ -67,10 +67,10 @@ def shape(host):
     routes in their order, crontabs with times, accounts, rehome's own traces."""
     parts = {
         "units": host.sh("systemctl list-units --all --plain --no-legend --type=service,timer,socket "
-                         "'shop-*' 'nginx*' 'cron*' | awk '{print $1,$3}' | grep -v shop-report.service; true"),
+                         "'shop-*' 'nginx*' 'cron*' | awk '{print $1,$3}' | grep -v shop-report.service || true"),
         "enabled": host.sh("systemctl list-unit-files --no-legend | awk '{print $1,$2}'"),
-        "unit files": host.sh("cd /etc/systemd/system && find . -type f -o -type l | sort | xargs -r sha256sum; true"),
-        "addresses": host.sh("ip -o addr show | awk '{$1=\"\"; print}' | sed 's/valid_lft.*//'"),
+        "unit files": host.sh("cd /etc/systemd/system && find . -type f -o -type l | sort | xargs -r sha256sum || true"),
+        "addresses": host.sh("ip -o addr show | awk '{$1=\"\"; print}' | sed 's/valid_lft.*//; s/ tentative//'"),
         "routes": host.sh("ip route show; ip -6 route show | grep -v fe80 | sed 's/expires [^ ]*//'"),
         "network": host.sh("find /etc/network /etc/systemd/network -type f -printf '%p %m %u %g %T@\\n' | sort; "
                            "find /etc/network /etc/systemd/network -type f -exec sha256sum {} + | sort"),
@@ -78,8 +78,8 @@ def shape(host):
                         "find /var/spool/cron /etc/cron.d -type f -printf '%p %T@\\n' -exec sha256sum {} + | sort"),
         "accounts": host.sh("sha256sum /etc/passwd /etc/shadow /etc/group /etc/gshadow; "
                             "find /etc/sudoers.d -type f -exec sha256sum {} + | sort"),
-        "mounts": host.sh("grep -E ' /(srv|etc|home|opt|usr)' /proc/mounts; true"),
-        "frozen text": host.sh("ls /root/REHOME-FROZEN.txt 2>/dev/null; true"),
+        "mounts": host.sh("grep -E ' /(srv|etc|home|opt|usr)' /proc/mounts || true"),
+        "frozen text": host.sh("ls /root/REHOME-FROZEN.txt 2>/dev/null || true"),
     }
     return parts
 
@@ -91,10 +91,10 @@ def changed(before, after):
 
 def leftovers(host):
     """Traces of rehome on a host: state, agents, units, mounts."""
-    return host.sh("find /var/lib/rehome /run/rehome /var/tmp -maxdepth 2 -iname '*rehome*' 2>/dev/null; "
+    return host.sh("set +e; find /var/lib/rehome /run/rehome /var/tmp -maxdepth 2 -iname '*rehome*' 2>/dev/null; "
                    "find /var/lib/rehome -mindepth 1 2>/dev/null; "
                    "find /etc/systemd /run/systemd -iname '*rehome*' 2>/dev/null; ls /root/REHOME* 2>/dev/null; "
-                   "pgrep -a rehome-agent; grep rehome /proc/mounts; true").split("\n")
+                   "pgrep -a rehome-agent; grep rehome /proc/mounts || true").split("\n")
 
 
 def wait_for(what, seconds=60, every=0.05):

@@ -3,6 +3,9 @@
 
 Partly S1.14 (a preflight that names each finding), S0.31 (connectivity).
 """
+import shutil
+import subprocess
+
 import pytest
 
 from story import PLAN, changed, codes, leftovers, shape
@@ -120,16 +123,30 @@ def test_the_first_place_does_not_run_programs_and_the_next_does(move):
         old.sh("rmdir /run/rehome")
 
 
-def test_an_agent_of_another_version(move):
+OTHER_AGENT = r"""
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+int main (void)
+{
+  const char *hello = "{\"magic\":\"rehome\",\"min\":7,\"max\":9,\"features\":[]}";
+  unsigned char head[16] = { (unsigned char)strlen (hello), 0, 0, 0, 1 };
+  if (write (1, head, 16) != 16 || write (1, hello, strlen (hello)) < 0)
+    return 1;
+  sleep (3);
+  return 0;
+}
+"""
+
+
+def test_an_agent_of_another_version(move, tmp_path):
     """An agent that speaks no common version is refused with both ranges."""
+    (tmp_path / "agent.c").write_text(OTHER_AGENT)
+    subprocess.run(["gcc", "-static", "-o", tmp_path / "agent", tmp_path / "agent.c"], check=True)
     agent = "/usr/libexec/rehome/rehome-agent"
     move.at.sh(f"cp -p {agent} {agent}.kept")
-    script = ("#!/usr/bin/python3\nimport json,struct,sys,time\n"
-              "body=json.dumps({'magic':'rehome','min':7,'max':9,'features':[]}).encode()\n"
-              "sys.stdout.buffer.write(struct.pack('<IBBHII',len(body),1,0,0,0,0)+body)\n"
-              "sys.stdout.buffer.flush()\ntime.sleep(5)\n")
+    shutil.copy(tmp_path / "agent", move.at.root / agent[1:])
     try:
-        move.at.run(["tee", agent], input=script)
         said = move.rehome("check", PLAN, expect=1)
         assert "RH-LINK-VERSION" in codes(said) and "7" in said and "9" in said, said
     finally:
