@@ -298,10 +298,22 @@ apply_file_begin (struct applier *a, const struct tree_entry *e)
   return entry_box_set (&a->file, e);
 }
 
+/* A file never holds more than its entry said. */
+static struct err *
+check_room (const struct applier *a, uint64_t len)
+{
+  uint64_t size = a->file.entry.size;
+  if (a->at > size || len > size - a->at)
+    return err_new (ERR_CORRUPT, "RH-TREE-STREAM",
+                    "a file holds more than was said");
+  return NULL;
+}
+
 struct err *
 apply_file_data (struct applier *a, const void *data, size_t len)
 {
   const char *p = data;
+  TRY (check_room (a, len));
   while (len > 0) {
     ssize_t n = pwrite (a->fd, p, len, (off_t)a->at);
     if (n < 0 && errno == EINTR)
@@ -319,8 +331,7 @@ apply_file_data (struct applier *a, const void *data, size_t len)
 struct err *
 apply_file_hole (struct applier *a, uint64_t len)
 {
-  if (len > INT64_MAX - a->at)
-    return err_new (ERR_CORRUPT, "RH-TREE-STREAM", "a hole is too long");
+  TRY (check_room (a, len));
   a->at += len;
   return NULL;
 }

@@ -152,6 +152,21 @@ file_end (struct receiver *r, struct cursor *c)
   return apply_file_end (&r->applier, size);
 }
 
+/* Zeros are hashed, too: in pieces, so that it can be cancelled. */
+static struct err *
+hole (struct receiver *r, uint64_t n)
+{
+  TRY (apply_file_hole (&r->applier, n));
+  while (n > 0) {
+    uint64_t piece = n < (64 << 20) ? n : 64 << 20;
+    digest_add_zeros (r->digest, piece);
+    n -= piece;
+    TRY (watch_step (r->watch, r->applier.file.entry.path,
+                     r->applier.file.entry.path_len));
+  }
+  return NULL;
+}
+
 /* What belongs to the file that is being written. */
 static struct err *
 file_record (struct receiver *r, enum tree_record type, struct cursor *c)
@@ -168,9 +183,7 @@ file_record (struct receiver *r, enum tree_record type, struct cursor *c)
     TRY (cursor_u64 (c, &n));
     if (c->left != 0 || n == 0)
       return record_bad ("hole");
-    TRY (apply_file_hole (&r->applier, n));
-    digest_add_zeros (r->digest, n);
-    return NULL;
+    return hole (r, n);
   case REC_FILE_END:
     return file_end (r, c);
   default:
