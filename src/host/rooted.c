@@ -120,8 +120,9 @@ rooted_try (int root, const char *path, int flags, mode_t mode, int *fd)
   if (!atomic_load (&no_openat2) && strlen (path) < PATH_MAX) {
     bad = by_kernel (root, path, flags, mode, fd);
     /* EPERM is what some seccomp filters answer for what they do not know:
-     * then the walk says what is true of this path. */
-    if (bad != ENOSYS && bad != EPERM)
+     * then the walk says what is true of this path.  ENOTDIR may be a link
+     * at the end: the walk tells them apart. */
+    if (bad != ENOSYS && bad != EPERM && bad != ENOTDIR)
       return bad;
     if (bad == ENOSYS)
       atomic_store (&no_openat2, true);
