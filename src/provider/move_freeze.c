@@ -66,7 +66,8 @@ move_readonly_text (const struct step_call *call, const json_t *mounts)
                         "# Placed by rehome; " MOVE_TEXT
                         " says how to bring this server back.\n[Unit]\n"
                         "Description=What moved to another server stays "
-                        "read-only\nConditionPathExists=%s\nBefore=cron."
+                        "read-only\nConditionPathExists=%s\n"
+                        "StartLimitIntervalSec=0\nBefore=cron."
                         "service",
                         flag));
   json_array_foreach (units, i, one)

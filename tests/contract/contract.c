@@ -7,8 +7,9 @@
  * it is reversible, undone, with the undo interrupted as well: the servers
  * must then be what they were before the step.
  *
- * usage: contract PLAN AGENT [--walk] [--until STEP]
+ * usage: contract PLAN AGENT [--walk] [--from STEP] [--until STEP]
  *   --walk   runs each step once, without interruption
+ *   --from   the same for the steps before this one
  * The hosts are those of the plan.  Prints TAP; exit status 0 if all passed.
  */
 #include "base/mem.h"
@@ -380,10 +381,12 @@ open_hosts (struct suite *s, const char *agent)
 }
 
 static struct err *
-whole_suite (struct suite *s, bool walk, const char *until)
+whole_suite (struct suite *s, bool walk, const char *from, const char *until)
 {
   for (size_t i = 0; i < graph_len (s->graph); i++) {
     const struct step *step = graph_at (s->graph, i);
+    if (from != NULL && strcmp (from, step->id) == 0)
+      walk = false;
     if (!one_step (s, step, walk))
       return err_new (ERR_REFUSED, "RH-CONTRACT-STOPPED",
                       "%s does not run: the steps behind it were not tried",
@@ -398,23 +401,28 @@ static struct err *
 run_suite (struct suite *s, int argc, char **argv)
 {
   bool walk = false;
+  const char *from = NULL;
   const char *until = NULL;
   for (int i = 3; i < argc; i++) {
     walk |= strcmp (argv[i], "--walk") == 0;
     if (strcmp (argv[i], "--until") == 0 && i + 1 < argc)
       until = argv[i + 1];
+    if (strcmp (argv[i], "--from") == 0 && i + 1 < argc)
+      from = argv[i + 1];
   }
+  walk |= from != NULL;
   TRY (plan_read (argv[1], provider_kinds (), &s->plan));
   TRY (provider_compile (s->plan, &s->graph));
   TRY (open_hosts (s, argv[2]));
-  return whole_suite (s, walk, until);
+  return whole_suite (s, walk, from, until);
 }
 
 int
 main (int argc, char **argv)
 {
   if (argc < 3) {
-    fprintf (stderr, "usage: contract PLAN AGENT [--walk] [--until STEP]\n");
+    fprintf (stderr, "usage: contract PLAN AGENT [--walk] [--from STEP] "
+                     "[--until STEP]\n");
     return 64;
   }
   struct suite s = { .left = -1, .inputs = json_object () };
