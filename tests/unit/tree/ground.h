@@ -27,6 +27,8 @@ struct ground {
   bool keep_uncommitted;
 };
 
+/* Ends a test program as skipped where it does not run as root. */
+void ground_needs_root (void);
 int ground_set_up (void **state);
 int ground_tear_down (void **state);
 

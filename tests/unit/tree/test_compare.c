@@ -306,5 +306,6 @@ main (void)
     CASE (ids_are_compared_through_the_map),
     CASE (a_forced_send_repairs_what_differs),
   };
+  ground_needs_root ();
   return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -351,5 +351,6 @@ main (void)
     CASE (maps_ids_of_owners_and_acl_entries),
     CASE (what_is_excluded_is_not_copied),
   };
+  ground_needs_root ();
   return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -304,5 +304,6 @@ main (void)
     CASE (a_stream_that_ends_early_or_goes_on_is_refused),
     CASE (a_length_above_the_limit_is_refused_before_it_is_read),
   };
+  ground_needs_root ();
   return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -331,5 +331,6 @@ main (void)
     CASE (usage_counts_inodes_once_and_leaves_out_what_is_excluded),
     CASE (sha256sum_takes_the_manifest),
   };
+  ground_needs_root ();
   return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -495,5 +495,6 @@ main (void)
     CASE (an_entry_is_doubtful_within_50_ms_of_its_ctime),
     CASE (a_doubtful_entry_is_read_again_and_not_sent_again),
   };
+  ground_needs_root ();
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
