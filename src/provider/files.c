@@ -40,7 +40,7 @@ files_to (const json_t *spec)
 }
 
 char *
-files_index (const json_t *spec)
+files_index (const json_t *spec, bool target)
 {
   CLEANUP_FREE char *path = files_from (spec);
   uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
@@ -54,7 +54,8 @@ files_index (const json_t *spec)
       text[n++] = plain ? *p : '-';
   }
   text[n] = 0;
-  return mem_printf ("files%s-%08x", text, (unsigned)(h ^ h >> 32));
+  return mem_printf ("files%s-%08x%s", text, (unsigned)(h ^ h >> 32),
+                     target ? "-to" : "");
 }
 
 json_t *
@@ -79,7 +80,7 @@ files_args (const struct step_call *call, bool target)
 {
   const json_t *spec = call->item->spec;
   CLEANUP_FREE char *root = target ? files_to (spec) : files_from (spec);
-  CLEANUP_FREE char *index = files_index (spec);
+  CLEANUP_FREE char *index = files_index (spec, target);
   json_t *args = json_object ();
   json_object_set_new (args, "root", json_bytes (root, strlen (root)));
   json_object_set_new (args, "exclude", files_exclude (spec));
@@ -91,7 +92,7 @@ files_args (const struct step_call *call, bool target)
 char *
 files_repair_path (const struct step_call *call)
 {
-  CLEANUP_FREE char *index = files_index (call->item->spec);
+  CLEANUP_FREE char *index = files_index (call->item->spec, true);
   return steps_path (call, "index/%s.repair", index);
 }
 

@@ -9,8 +9,9 @@
  * slash at the end; the caller frees. */
 char *files_from (const json_t *spec);
 char *files_to (const json_t *spec);
-/* The name of its indexes: letters, digits and "-"; the caller frees. */
-char *files_index (const json_t *spec);
+/* The name of its indexes and marks: letters, digits and "-"; another one on
+ * the target, since both may be one machine.  The caller frees. */
+char *files_index (const json_t *spec, bool target);
 /* Percent-encoded patterns for the agent; new reference. */
 json_t *files_exclude (const json_t *spec);
 bool files_overwrite (const json_t *spec);

@@ -115,7 +115,7 @@ stream (const struct copy *c, enum how how, json_t **result)
   TRY (call->source->ops->pipe (call->source, "tree.send", out, call->target,
                                 "tree.receive", in, call->tick, call->ctx,
                                 &sent, &got));
-  CLEANUP_FREE char *index = files_index (call->item->spec);
+  CLEANUP_FREE char *index = files_index (call->item->spec, false);
   TRY (port_call (call->source, "tree.commit",
                   json_pack ("{s:s, s:s, s:i}", "migration", call->migration,
                              "index", index, "round", c->round),
@@ -168,7 +168,7 @@ delta (struct copy *c, json_t **result)
 static struct err *
 is_seeded (const struct step_call *call, const char *mark, bool *out)
 {
-  CLEANUP_FREE char *index = files_index (call->item->spec);
+  CLEANUP_FREE char *index = files_index (call->item->spec, true);
   CLEANUP_FREE char *own = steps_path (call, "index/%s.own", index);
   CLEANUP_JSON json_t *done = NULL;
   TRY (remote_exists (call->target, own, out));
@@ -182,7 +182,7 @@ is_seeded (const struct step_call *call, const char *mark, bool *out)
 struct err *
 files_seed (const struct step_call *call, json_t **result)
 {
-  CLEANUP_FREE char *index = files_index (call->item->spec);
+  CLEANUP_FREE char *index = files_index (call->item->spec, true);
   CLEANUP_FREE char *mark = steps_path (call, "index/%s.seeded", index);
   struct copy c = { .call = call, .seed = true, .round = 0 };
   bool seeded;

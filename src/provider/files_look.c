@@ -63,7 +63,7 @@ check_readable (const char *path, const json_t *usage)
 static struct err *
 count_copy (const struct step_call *call, uint64_t *bytes, uint64_t *inodes)
 {
-  CLEANUP_FREE char *index = files_index (call->item->spec);
+  CLEANUP_FREE char *index = files_index (call->item->spec, true);
   CLEANUP_FREE char *own = steps_path (call, "index/%s.own", index);
   CLEANUP_FREE char *to = files_to (call->item->spec);
   CLEANUP_JSON json_t *usage = NULL;
@@ -190,7 +190,7 @@ find_in_way (const struct step_call *call, const char *to, char **what,
 struct err *
 files_inway (const struct step_call *call, json_t **result)
 {
-  CLEANUP_FREE char *index = files_index (call->item->spec);
+  CLEANUP_FREE char *index = files_index (call->item->spec, true);
   CLEANUP_FREE char *own = steps_path (call, "index/%s.own", index);
   CLEANUP_FREE char *to = files_to (call->item->spec);
   CLEANUP_FREE char *what = NULL;
