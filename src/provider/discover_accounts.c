@@ -33,9 +33,11 @@ parse_user (char *line)
 {
   char *field[7], *end;
   size_t n = 0;
-  for (char *rest = line; n < 7 && rest != NULL;)
+  char *rest = line;
+  while (n < 7 && rest != NULL)
     field[n++] = strsep (&rest, ":");
-  if (n != 7 || !is_name (field[0]) || !isdigit ((unsigned char)field[2][0]))
+  if (n != 7 || rest != NULL || !is_name (field[0])
+      || !isdigit ((unsigned char)field[2][0]))
     return NULL;
   unsigned long uid = strtoul (field[2], &end, 10);
   if (*end != '\0' || uid > 0xfffffffeUL)

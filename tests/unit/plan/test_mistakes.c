@@ -222,6 +222,35 @@ static const struct row rows[] = {
     HEAD "cutover:\n  switch:\n"
          "    - address: {move: 10.0.0.1/24, interface: e}\n"
          "    - address: {move: 10.0.0.1/16, interface: e}\n" },
+  { "a target with an unknown key", "RH-PLAN-KEY", "5:21", "\"key\"",
+    HEAD "target: {host: new, key: x}\n" },
+  { "a process with a control character", "RH-PLAN-VALUE", "5:19",
+    "the name of a process",
+    HEAD "leave: [{process: \"a\\u0001\", why: x}]\n" },
+  { "port 0", "RH-PLAN-VALUE", "5:20", "tcp:0",
+    HEAD "leave: [{listener: \"tcp:0\", why: x}]\n" },
+  { "a port beyond the last", "RH-PLAN-VALUE", "5:20", "tcp:65536",
+    HEAD "leave: [{listener: \"tcp:65536\", why: x}]\n" },
+  { "24 o'clock", "RH-PLAN-VALUE", "5:26", "a time of day",
+    HEAD "cutover: {window: {from: \"24:00\", to: \"02:00\"}}\n" },
+  { "the 60th minute", "RH-PLAN-VALUE", "5:26", "a time of day",
+    HEAD "cutover: {window: {from: \"01:60\", to: \"02:00\"}}\n" },
+  { "a time of another shape", "RH-PLAN-VALUE", "5:26", "a time of day",
+    HEAD "cutover: {window: {from: \"1x:00\", to: \"02:00\"}}\n" },
+  { "an empty length of an address", "RH-PLAN-VALUE", "5:37", "10.0.0.1/",
+    HEAD "cutover: {switch: [{address: {move: 10.0.0.1/, interface: e}}]}\n" },
+  { "an unknown thing to switch", "RH-PLAN-KEY", "5:21", "\"dns\"",
+    HEAD "cutover: {switch: [{dns: x}]}\n" },
+  { "an interface of 16 letters", "RH-PLAN-VALUE", "5:61", "an interface",
+    HEAD "cutover: {switch: [{address: {move: 10.0.0.1/24, interface: "
+         "abcdefghijklmnop}}]}\n" },
+  { "letters behind the port of a smoke check", "RH-PLAN-VALUE", "5:16",
+    "a URL", HEAD "smoke: [{http: \"http://10.0.0.1:80x/\"}]\n" },
+  { "text without end", "RH-PLAN-VALUE", "5:11", "aaa...\"",
+    HEAD
+    "approach: "
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n" },
   /* Smoke checks. */
   { "a smoke check of a name", "RH-PLAN-VALUE", "5:16", "a numeric host",
     HEAD "smoke: [{http: \"http://shop.example/\"}]\n" },

@@ -133,6 +133,55 @@ a_smoke_check_of_loopback_runs_on_the_target (void **state)
                     404);
 }
 
+/* Each is the last value before one that is refused. */
+static void
+values_at_the_edge_are_taken (void **state)
+{
+  static const char *const parts[] = {
+    "leave: [{listener: \"tcp:1\", why: x}, {listener: \"udp:65535\", why: x}]",
+    "leave: [{unit: dev-sda@1.service, why: x}, {process: \"tmux: server\", "
+    "why: x}]",
+    "cutover: {window: {from: \"00:00\", to: \"23:59\"}}",
+    "cutover: {downtime-limit: 1s, jobs-wait: 0s}",
+    "cutover: {downtime-limit: 24h}",
+    "cutover: {downtime-limit: 1000ms}",
+    "guard: 365d",
+    "guard: 60s",
+    "cutover: {switch: [{address: {move: \"fd77::1/128\", interface: "
+    "abcdefghijklmno}}]}",
+    "cutover: {switch: [{address: {move: 10.0.0.1/0, interface: eth0.7}}]}",
+    "smoke: [{http: \"http://localhost:65535/a?b=c\", status: 599}]",
+    "smoke: [{http: \"http://10.0.0.1:1\", status: 100}]",
+    "smoke: [{http: \"http://10.0.0.1:80?x\"}, {http: \"http://[::1]\"}]",
+    "target: {host: \"root@[fd77::20]\"}",
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    CLEANUP_FREE char *text = mem_printf ("%s%s\n", least, parts[i]);
+    CLEANUP_PLAN struct plan *p = parse (text);
+    assert_non_null (p);
+  }
+}
+
+static void
+loopback_is_told_from_other_addresses (void **state)
+{
+  static const struct {
+    const char *url, *from;
+  } urls[] = {
+    { "http://127.9.9.9/", "target" },   { "http://[::1]:80/", "target" },
+    { "http://localhost/", "target" },   { "http://[fd77::1]/", "controller" },
+    { "http://[::1:2]/", "controller" }, { "http://12.7.0.1/", "controller" }
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+    CLEANUP_FREE char *text
+        = mem_printf ("%ssmoke: [{http: \"%s\"}]\n", least, urls[i].url);
+    CLEANUP_PLAN struct plan *p = parse (text);
+    assert_string_equal (text_at (plan_smoke (p), 0, "from"), urls[i].from);
+  }
+}
+
 static void
 an_item_has_its_kind_first_and_knows_its_place (void **state)
 {
@@ -213,6 +262,8 @@ main (void)
     cmocka_unit_test (absent_sections_take_their_defaults),
     cmocka_unit_test (every_section_is_read),
     cmocka_unit_test (a_smoke_check_of_loopback_runs_on_the_target),
+    cmocka_unit_test (values_at_the_edge_are_taken),
+    cmocka_unit_test (loopback_is_told_from_other_addresses),
     cmocka_unit_test (an_item_has_its_kind_first_and_knows_its_place),
     cmocka_unit_test (the_hash_is_that_of_the_bytes),
     cmocka_unit_test (a_plan_is_read_from_its_file),
