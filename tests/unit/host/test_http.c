@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <time.h>
 
 /* One connection: reads the request, answers these bytes (the request itself
  * where NULL), then waits `hold_ms` before it closes. */
@@ -97,6 +98,14 @@ get (struct server *s, const char *host, const char *path, struct http_job *job,
   struct err *e = http_get (job, out);
   held_end (s->pid);
   return e;
+}
+
+static long
+now_ms (void)
+{
+  struct timespec ts;
+  clock_gettime (CLOCK_MONOTONIC, &ts);
+  return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 static const char *
@@ -190,8 +199,10 @@ one_that_hangs_is_a_timeout (void **state)
   struct server s = { .answer = "HTTP/1.0 200 OK\r\n", .hold_ms = 20000 };
   struct http_job job = { .timeout_ms = 200 };
   CLEANUP (http_answer_free) struct http_answer a;
+  long begun = now_ms ();
   struct err *e = get (&s, "127.0.0.1", "/", &job, &a);
   assert_non_null (e);
+  assert_true (now_ms () - begun < 2000);
   assert_int_equal (err_class_of (e), ERR_TRANSIENT);
   assert_code (e, "RH-HTTP-TIMEOUT");
 }

@@ -107,6 +107,10 @@ links_are_refused_anywhere (void **state)
   assert_code (rooted_open (root, "a/last", O_WRONLY | O_CREAT | O_TRUNC, 0644,
                             &fd),
                "RH-PATH-SYMLINK");
+  assert_code (rooted_open (root, "link", O_RDONLY | O_DIRECTORY, 0, &fd),
+               "RH-PATH-SYMLINK");
+  const char *leaf;
+  assert_code (rooted_parent (root, "link/b", &fd, &leaf), "RH-PATH-SYMLINK");
 }
 
 static void

@@ -345,27 +345,28 @@ a_user_is_stopped_but_this_program_spared (void **state)
   assert_int_equal (resumed, 1);
 }
 
-/* Someone wakes it again at once, as a watcher would. */
+/* Someone wakes one of them again at once, as a watcher would. */
 static void
 what_does_not_stay_stopped_is_told_and_all_resumed (void **state)
 {
   CLEANUP_FREE char *record = record_of (state);
-  pid_t pid = held_start (waits, *state);
+  pid_t quiet = held_start (waits, *state);
+  pid_t woken = held_start (waits, *state);
   pid_t waker = fork ();
   if (waker == 0) {
     prctl (PR_SET_PDEATHSIG, SIGKILL);
     for (;;)
-      kill (pid, SIGCONT);
+      kill (woken, SIGCONT);
   }
-  struct suspend_pid name = named (pid);
-  struct suspend_who who = who_of (&name);
-  who.timeout_ms = 300;
+  struct suspend_pid names[] = { named (quiet), named (woken) };
+  struct suspend_who who = { .pids = names, .pid_count = 2, .timeout_ms = 300 };
   size_t suspended;
   CLEANUP_ERR struct err *e = suspend_all (&who, record, &suspended);
   held_end (waker);
   usleep (10000);
-  char after = state_of (pid);
-  held_end (pid);
+  char after = state_of (quiet);
+  held_end (quiet);
+  held_end (woken);
   if (e == NULL)
     skip (); /* the waker got no turn */
   assert_string_equal (err_code (e), "RH-PROCESS-RUNNING");

@@ -343,6 +343,46 @@ a_single_file_and_an_absent_path_can_be_asked_for (void **state)
   assert_string_equal (w.list.v[0].under, file);
 }
 
+/* Here, where a bind mount lies in the looker's own namespace: 0 good. */
+static int
+look_at_own_bind_mount (const char *dir)
+{
+  char *other = mem_printf ("%s/other", dir);
+  const char *paths[] = { data (dir, "") };
+  if (own_mounts () != 0 || mkdir (other, 0755) != 0
+      || mount (paths[0], other, NULL, MS_BIND, NULL) != 0)
+    return 1;
+  pid_t pid = fork ();
+  if (pid == 0) {
+    prctl (PR_SET_PDEATHSIG, SIGKILL);
+    while (open_for (mem_printf ("%s/file", other), O_WRONLY) == 0)
+      pause ();
+  }
+  CLEANUP (writers_free) struct writers w = { { NULL, 0, 0 }, 0 };
+  for (int i = 0; i < 200 && w.list.n == 0; i++) {
+    writers_free (&w);
+    usleep (10000);
+    CLEANUP_ERR struct err *e = writers_under (paths, 1, &w);
+    if (e != NULL)
+      return 2;
+  }
+  held_end (pid);
+  return w.list.n == 1 && w.list.v[0].pid == pid ? 0 : 3;
+}
+
+static void
+a_bind_mount_here_does_not_hide_a_writer (void **state)
+{
+  NEEDS_ROOT ();
+  pid_t pid = fork ();
+  if (pid == 0)
+    _exit (look_at_own_bind_mount (*state));
+  int status;
+  waitpid (pid, &status, 0);
+  assert_true (WIFEXITED (status));
+  assert_int_equal (WEXITSTATUS (status), 0);
+}
+
 static int
 writes_outside_tmp (const char *dir)
 {
@@ -396,6 +436,7 @@ main (void)
     with_data (everywhere_leaves_out_what_does_not_last),
     with_data (a_bind_mount_in_another_namespace_does_not_hide_a_writer),
     with_data (nor_does_it_hide_a_mapping),
+    with_data (a_bind_mount_here_does_not_hide_a_writer),
     with_data (a_remounted_path_does_not_hide_a_writer),
     with_data (a_chroot_does_not_hide_a_writer),
     with_data (another_file_of_the_same_name_is_not_meant),
