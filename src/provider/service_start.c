@@ -154,8 +154,8 @@ check_active (struct port *p, const char *unit)
 static struct err *
 with_log (struct err *e, struct port *p, const char *unit)
 {
-  if (e == NULL)
-    return NULL;
+  if (e == NULL || strcmp (err_code (e), "RH-SERVICE-START") != 0)
+    return e; /* a lost connection stays what it is */
   char *lines CLEANUP_FREE = service_log_lines (p, unit);
   struct err *told
       = err_new (err_class_of (e), "RH-SERVICE-START",
