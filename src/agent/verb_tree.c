@@ -18,7 +18,7 @@ struct common {
   char *index_dir; /* NULL without `migration` */
   const char *index;
   struct filter *filter;
-  struct paths force, reread;
+  struct paths force, reread, remove;
   struct idmaps maps;
   struct tree_watch watch;
 };
@@ -31,6 +31,7 @@ common_clear (struct common *c)
   filter_free (c->filter);
   paths_free (&c->force);
   paths_free (&c->reread);
+  paths_free (&c->remove);
   idmaps_free (&c->maps);
 }
 
@@ -86,6 +87,7 @@ read_common (struct verb_call *call, bool index, struct common *c)
   TRY (filter_read (json_at (args, "exclude"), &c->filter));
   TRY (paths_read (json_at (args, "force"), c->root, &c->force));
   TRY (paths_read (json_at (args, "reread"), c->root, &c->reread));
+  TRY (paths_read (json_at (args, "remove"), c->root, &c->remove));
   TRY (idmap_read (json_at (args, "uids"), &c->maps.uids));
   TRY (idmap_read (json_at (args, "gids"), &c->maps.gids));
   TRY (json_opt_int (args, "of_files", 0, INT64_MAX, 0, &of_files));
@@ -143,6 +145,7 @@ run_receive (struct verb_call *call, json_t **result)
   a.root = c.root;
   a.filter = c.filter;
   a.maps = &c.maps;
+  a.remove = &c.remove;
   a.index_dir = c.index_dir;
   a.index = c.index;
   a.aside = aside;

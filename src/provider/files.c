@@ -89,13 +89,6 @@ files_args (const struct step_call *call, bool target)
   return args;
 }
 
-char *
-files_repair_path (const struct step_call *call)
-{
-  CLEANUP_FREE char *index = files_index (call->item->spec, true);
-  return steps_path (call, "index/%s.repair", index);
-}
-
 static bool
 is_below (const char *path, const char *dir)
 {

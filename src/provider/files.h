@@ -16,10 +16,6 @@ char *files_index (const json_t *spec, bool target);
 json_t *files_exclude (const json_t *spec);
 bool files_overwrite (const json_t *spec);
 
-/* Where the paths that a proof found to differ wait for the next round, on the
- * target; the caller frees. */
-char *files_repair_path (const struct step_call *call);
-
 /* Arguments that every tree verb of this item takes, on one side; new
  * reference. */
 json_t *files_args (const struct step_call *call, bool target);
@@ -31,8 +27,22 @@ struct err *files_inway (const struct step_call *call, json_t **result);
 struct err *files_seed (const struct step_call *call, json_t **result);
 struct err *files_round (const struct step_call *call, json_t **result);
 struct err *files_final (const struct step_call *call, json_t **result);
+/* files_repair.c: what a proof found to differ, named to a person then, is
+ * kept on the target, and a later round copies it again where it still differs
+ * just so.  What differs in another way is left for the next proof to find. */
+struct err *files_repair_leave (const struct step_call *call,
+                                const json_t *compared);
+/* Encoded paths for `force` of tree.send and `remove` of tree.receive; both
+ * NULL where there is nothing to repair.  New references. */
+struct err *files_repair_read (const struct step_call *call, json_t **force,
+                               json_t **remove);
+struct err *files_repair_done (const struct step_call *call);
+
 /* files_prove.c: comparisons; what differs is "RH-FILES-UNEQUAL". */
 struct err *files_prove (const struct step_call *call, json_t **result);
+/* The comparison itself; `list` and `own` are the two verbs' arguments. */
+struct err *files_compare (const struct step_call *call, json_t *list,
+                           json_t *own, json_t **listed, json_t **compared);
 struct err *files_verify (const struct step_call *call, json_t **result);
 
 #endif

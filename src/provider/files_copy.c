@@ -20,8 +20,9 @@ enum how { HOW_FULL, HOW_DELTA, HOW_LISTING };
 struct copy {
   const struct step_call *call;
   bool seed, final;
-  const json_t *repair; /* paths to send in any case, or NULL */
-  int round; /* tells apart the indexes of seed, rounds and final round */
+  json_t *force;  /* paths to send in any case, or NULL */
+  json_t *remove; /* paths to remove on the target, or NULL */
+  int round;      /* tells apart the indexes of seed, rounds and final round */
 };
 
 static void
@@ -51,8 +52,8 @@ send_args (const struct copy *c, enum how how)
       = json_at (steps_input (c->call, "move#mapped"), "paths");
   if (c->final && json_is_array (mapped))
     json_object_set (args, "reread", (json_t *)(uintptr_t)mapped);
-  if (c->repair != NULL)
-    json_object_set (args, "force", (json_t *)(uintptr_t)c->repair);
+  if (c->force != NULL)
+    json_object_set (args, "force", c->force);
   if (how == HOW_FULL)
     set_expected (c->call, args);
   return args;
@@ -86,6 +87,8 @@ receive_args (const struct copy *c)
   json_object_set_new (args, "aside", json_bytes (aside, strlen (aside)));
   json_object_set_new (args, "delete_limit",
                        json_integer (delete_limit (call)));
+  if (c->remove != NULL)
+    json_object_set (args, "remove", c->remove);
   if (map != NULL) {
     json_object_set (args, "uids", json_at (map, "uids"));
     json_object_set (args, "gids", json_at (map, "gids"));
@@ -152,16 +155,17 @@ send_again (const struct copy *c, enum how how, json_t **result)
 static struct err *
 delta (struct copy *c, json_t **result)
 {
-  CLEANUP_FREE char *path = files_repair_path (c->call);
-  CLEANUP_JSON json_t *repair = NULL;
-  TRY (remote_recall (c->call->target, path, &repair));
-  if (repair == NULL)
-    return send_again (c, HOW_DELTA, result);
-  c->repair = json_at (repair, "paths");
-  bool all = json_is_true (json_at (repair, "all"));
-  TRY (send_again (c, all ? HOW_FULL : HOW_LISTING, result));
-  json_object_set (*result, "repaired", json_at (repair, "paths"));
-  return remote_remove (c->call->target, path);
+  CLEANUP_JSON json_t *force = NULL;
+  CLEANUP_JSON json_t *gone = NULL;
+  TRY (files_repair_read (c->call, &force, &gone));
+  c->force = force;
+  c->remove = gone;
+  TRY (send_again (c, HOW_DELTA, result));
+  if (force == NULL)
+    return NULL;
+  json_object_set (*result, "repaired", force);
+  json_object_set (*result, "removed", gone);
+  return files_repair_done (c->call);
 }
 
 /* Whether an earlier attempt has copied the whole already. */

@@ -10,13 +10,11 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "provider/remote.h"
 #include "provider/steps.h"
 
 #include <string.h>
 
-/* So many can be repaired one by one; else the whole is copied again. */
-#define EXAMPLES 1000
+#define EXAMPLES 200
 
 /* "PATH (content, mtime)" */
 static char *
@@ -57,33 +55,6 @@ unequal (const char *root, const json_t *result)
       "next rehome sync");
 }
 
-/* Leaves for the next round what it has to copy again: {"paths": [...]}, of
- * the source, or {"all": true}. */
-static struct err *
-leave_repair (const struct step_call *call, const json_t *result)
-{
-  CLEANUP_FREE char *path = files_repair_path (call);
-  CLEANUP_FREE char *root = files_from (call->item->spec);
-  CLEANUP_FREE char *base = text_encode (root, strlen (root));
-  const json_t *examples = json_at (result, "examples");
-  json_t *paths = json_array ();
-  CLEANUP_JSON json_t *record = json_pack (
-      "{s:b, s:o}", "all",
-      json_integer_value (json_at (result, "differences")) > EXAMPLES, "paths",
-      paths);
-  size_t i;
-  json_t *one;
-  json_array_foreach (examples, i, one)
-  {
-    const char *rel = json_string_value (json_at (one, "path"));
-    json_array_append_new (paths,
-                           json_sprintf ("%s%s%s", base,
-                                         rel != NULL && *rel != 0 ? "/" : "",
-                                         rel != NULL ? rel : ""));
-  }
-  return remote_record (call->target, path, record);
-}
-
 static json_t *
 side_args (const struct step_call *call, bool target, const char *mode)
 {
@@ -92,24 +63,31 @@ side_args (const struct step_call *call, bool target, const char *mode)
   return args;
 }
 
-static struct err *
-compare (const struct step_call *call, json_t *list, json_t *own,
-         json_t **result)
+struct err *
+files_compare (const struct step_call *call, json_t *list, json_t *own,
+               json_t **listed, json_t **compared)
 {
-  CLEANUP_JSON json_t *listed = NULL;
-  CLEANUP_JSON json_t *compared = NULL;
   const json_t *map = steps_input (call, "accounts#map");
   if (map != NULL) {
     json_object_set (own, "uids", json_at (map, "uids"));
     json_object_set (own, "gids", json_at (map, "gids"));
   }
   json_object_set_new (own, "limit", json_integer (EXAMPLES));
-  TRY (call->source->ops->pipe (call->source, "tree.list", list, call->target,
-                                "tree.compare", own, call->tick, call->ctx,
-                                &listed, &compared));
+  return call->source->ops->pipe (call->source, "tree.list", list, call->target,
+                                  "tree.compare", own, call->tick, call->ctx,
+                                  listed, compared);
+}
+
+static struct err *
+compare (const struct step_call *call, json_t *list, json_t *own,
+         json_t **result)
+{
+  CLEANUP_JSON json_t *listed = NULL;
+  CLEANUP_JSON json_t *compared = NULL;
   CLEANUP_FREE char *root = files_to (call->item->spec);
+  TRY (files_compare (call, list, own, &listed, &compared));
   if (!json_is_true (json_at (compared, "equal"))) {
-    TRY (leave_repair (call, compared));
+    TRY (files_repair_leave (call, compared));
     return unequal (root, compared);
   }
   json_object_set (compared, "source_digest", json_at (listed, "digest"));

@@ -142,7 +142,7 @@ differ_show (const struct tree_entry *e)
   if (e->is_link)
     json_object_set_new (j, "link", json_bytes (e->link, e->link_len));
   CLEANUP_FREE char *xattrs = text_base64 (e->xattrs, e->xattrs_len);
-  if (e->xattrs_len > 0 && e->xattrs_len < 4096)
+  if (e->xattrs_len > 0 && e->xattrs_len < 512)
     json_object_set_new (j, "xattrs", json_string (xattrs));
   return j;
 }

@@ -286,6 +286,17 @@ remove_extras (struct receiver *r)
   return n > r->a->delete_limit ? too_many (r, n) : e;
 }
 
+/* What the controller wants gone: children before their directory. */
+static struct err *
+remove_named (struct receiver *r)
+{
+  const struct paths *p = r->a->remove;
+  for (size_t i = p != NULL ? p->n : 0; i-- > 0;)
+    if (p->v[i][0] != 0 && tree_path_ok (p->v[i], strlen (p->v[i])))
+      TRY (extra_found (r, p->v[i], strlen (p->v[i])));
+  return NULL;
+}
+
 static struct err *
 start (struct receiver *r)
 {
@@ -338,6 +349,7 @@ run (struct receiver *r)
   if (r->applier.fd >= 0 || r->to_delete > 0)
     return record_bad ("end");
   TRY (remove_extras (r));
+  TRY (remove_named (r));
   TRY (applier_finish (&r->applier));
   TRY (place_finish (r->place));
   TRY (sync_all (r));

@@ -15,6 +15,7 @@
 
 #include "tree/filter.h"
 #include "tree/idmap.h"
+#include "tree/paths.h"
 #include "tree/watch.h"
 #include "wire/stream.h"
 
@@ -28,6 +29,7 @@ struct tree_receive {
   const char *aside; /* directory for what was in the way, or NULL */
   bool overwrite;    /* what is in the way may be moved aside */
   uint64_t delete_limit;
+  const struct paths *remove; /* to be removed besides; or NULL */
 };
 
 /* Errors beside others: RH-TREE-INWAY, RH-TREE-ASIDE, RH-TREE-NOSPACE,
