@@ -267,8 +267,11 @@ left_on_source (const struct step_call *call, json_t *left)
   char *file CLEANUP_FREE = mem_printf (SERVICE_UNITS "/%s", unit);
   char *wanted CLEANUP_FREE
       = mem_printf (SERVICE_UNITS "/multi-user.target.wants/%s", unit);
+  char *running CLEANUP_FREE
+      = mem_printf ("/run/systemd/units/invocation:%s", unit);
   words_add (left, file);
   words_add (left, wanted);
+  words_add (left, running); /* systemd's own note that it is active */
   json_t *units CLEANUP_JSON = service_plan_units (call);
   size_t i;
   json_t *one;
