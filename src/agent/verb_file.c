@@ -204,7 +204,8 @@ struct writing {
   struct durable_file file;
   unsigned char *content;
   struct timespec mtime;
-  VEC (struct durable_xattr) xattrs; /* names and values are ours */
+  VEC (struct durable_xattr) xattrs;
+  VEC (void *) owned; /* their names and values */
 };
 
 static void
@@ -213,10 +214,9 @@ writing_free (struct writing *w)
   if (w->content != NULL)
     explicit_bzero (w->content, w->file.len);
   free (w->content);
-  for (size_t i = 0; i < w->xattrs.n; i++) {
-    free ((char *)(uintptr_t)w->xattrs.v[i].name);
-    free ((void *)(uintptr_t)w->xattrs.v[i].value);
-  }
+  for (size_t i = 0; i < w->owned.n; i++)
+    free (w->owned.v[i]);
+  VEC_FREE (&w->owned);
   VEC_FREE (&w->xattrs);
 }
 
@@ -238,9 +238,11 @@ take_xattrs (json_t *xattrs, struct writing *w)
     TRY (text_decode (key, &name, &name_len));
     TRY (text_unbase64 (json_string_value (value), &bytes, &len));
     struct durable_xattr *x = VEC_PUSH (&w->xattrs);
-    x->name = STEAL (name);
-    x->value = STEAL (bytes);
+    x->name = name;
+    x->value = bytes;
     x->len = len;
+    *VEC_PUSH (&w->owned) = STEAL (name);
+    *VEC_PUSH (&w->owned) = STEAL (bytes);
   }
   return NULL;
 }

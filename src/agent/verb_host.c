@@ -25,14 +25,12 @@ enum {
 };
 
 static struct err *
-get_path (const json_t *args, const char *key, char **out)
+check_absolute (const char *path)
 {
-  TRY (json_get_bytes (args, key, out, NULL));
-  if (**out == '/')
+  if (*path == '/')
     return NULL;
-  free (*out);
-  *out = NULL;
-  return err_new (ERR_CORRECT, "RH-PATH-ESCAPE", "\"%s\" is not absolute", key);
+  CLEANUP_FREE char *shown = text_escape (path, strlen (path));
+  return err_new (ERR_CORRECT, "RH-PATH-ESCAPE", "'%s' is not absolute", shown);
 }
 
 /* --- facts, space, sync --------------------------------------------------- */
@@ -48,7 +46,8 @@ static struct err *
 run_space (struct verb_call *call, json_t **result)
 {
   CLEANUP_FREE char *path = NULL;
-  TRY (get_path (call->args, "path", &path));
+  TRY (json_get_bytes (call->args, "path", &path, NULL));
+  TRY (check_absolute (path));
   CLEANUP (space_free) struct space_info s;
   TRY (space_of (path, &s));
   json_t *o = json_object ();
@@ -70,7 +69,8 @@ run_sync (struct verb_call *call, json_t **result)
 {
   (void)result;
   CLEANUP_FREE char *path = NULL;
-  TRY (get_path (call->args, "path", &path));
+  TRY (json_get_bytes (call->args, "path", &path, NULL));
+  TRY (check_absolute (path));
   CLEANUP_FD int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd >= 0 && syncfs (fd) == 0)
     return NULL;

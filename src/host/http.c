@@ -314,6 +314,8 @@ http_get (const struct http_job *job, struct http_answer *out)
   long deadline = begun + (job->timeout_ms > 0 ? job->timeout_ms : DEFAULT_MS);
   CLEANUP_FD int fd = -1;
   TRY (open_connection (job, &u, deadline, &fd));
+  if (fd < 0)
+    return err_new (ERR_BUG, "RH-HTTP-CONNECT", "no connection");
   TRY (send_request (job, &u, deadline, fd));
   TRY (receive (job, deadline, fd, out));
   out->ms = now_ms () - begun;

@@ -150,11 +150,12 @@ look_at (struct rows *rows, const struct proc *p)
 {
   char path[64], link[64];
   snprintf (path, sizeof path, "/proc/%d/fd", p->pid);
-  DIR *dir = opendir (path);
+  int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *dir = fd < 0 ? NULL : fdopendir (fd);
   if (dir == NULL)
     return;
   for (struct dirent *e; (e = readdir (dir)) != NULL;) {
-    ssize_t n = readlinkat (dirfd (dir), e->d_name, link, sizeof link - 1);
+    ssize_t n = readlinkat (fd, e->d_name, link, sizeof link - 1);
     unsigned long long inode;
     if (n <= 0)
       continue;

@@ -217,11 +217,11 @@ look_at_descriptors (struct look *look, const struct proc *proc, pid_t task)
     struct stat link;
     /* The link's own mode says how the descriptor is open. */
     if (e->d_name[0] == '.'
-        || fstatat (dirfd (dir), e->d_name, &link, AT_SYMLINK_NOFOLLOW) != 0
+        || fstatat (fd, e->d_name, &link, AT_SYMLINK_NOFOLLOW) != 0
         || (link.st_mode & S_IWUSR) == 0)
       continue;
     struct open_file f = { .proc = proc };
-    if (read_link (look, dirfd (dir), e->d_name, &f))
+    if (read_link (look, fd, e->d_name, &f))
       tell (look, &f, mount_id_of (fdinfo, e->d_name));
   }
   int bad = errno;

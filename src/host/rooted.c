@@ -2,6 +2,7 @@
 #include "host/rooted.h"
 
 #include "base/cleanup.h"
+#include "base/mem.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -45,7 +46,10 @@ check (const char *path)
     if (bad != 0)
       return bad;
     path += len;
-    if (*path == '/' && *++path == '\0')
+    if (*path == '\0')
+      return 0;
+    path++;
+    if (*path == '\0')
       return EXDEV;
   }
   return 0;
@@ -161,10 +165,9 @@ rooted_parent (int root, const char *path, int *dirfd, const char **leaf)
     return failed (bad, path);
   const char *slash = strrchr (path, '/');
   *leaf = slash == NULL ? path : slash + 1;
-  CLEANUP_FREE char *above
-      = slash == NULL ? strdup (".") : strndup (path, (size_t)(slash - path));
-  if (above == NULL)
-    return err_sys (ENOMEM, "RH-PATH-OPEN", "no memory");
+  CLEANUP_FREE char *above = slash == NULL
+                                 ? mem_strdup (".")
+                                 : mem_strndup (path, (size_t)(slash - path));
   return rooted_open (root, above, O_RDONLY | O_DIRECTORY, 0, dirfd);
 }
 
@@ -202,9 +205,7 @@ rooted_open_root (const char *path, int *fd)
   size_t len = strlen (path);
   while (len > 1 && path[len - 1] == '/')
     len--;
-  CLEANUP_FREE char *clean = strndup (path, len);
-  if (clean == NULL)
-    return err_sys (ENOMEM, "RH-PATH-OPEN", "no memory");
+  CLEANUP_FREE char *clean = mem_strndup (path, len);
   *fd = -1;
   int bad = open_long (clean, fd);
   return bad == 0 ? NULL : failed (bad, path);

@@ -229,9 +229,14 @@ start (struct running *r, struct pipes *p, const char *file,
 {
   struct rlimit lim = { .rlim_cur = FD_LIMIT };
   getrlimit (RLIMIT_NOFILE, &lim);
+  /* execve takes words that it does not change as changeable. */
+  union {
+    const char *const *given;
+    char *const *taken;
+  } argv = { r->job->argv };
   struct child c = {
     .file = file,
-    .argv = (char *const *)(uintptr_t)r->job->argv,
+    .argv = argv.taken,
     .env = env->list.v,
     .in = p->in[0],
     .out = p->out[1],

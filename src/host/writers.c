@@ -202,7 +202,7 @@ walk (struct search *s, const struct target *t, int fd, const char *path,
   }
   for (struct dirent *e; (e = readdir (dir)) != NULL;)
     if (strcmp (e->d_name, ".") != 0 && strcmp (e->d_name, "..") != 0)
-      walk_entry (s, t, dirfd (dir), e, path, depth);
+      walk_entry (s, t, fd, e, path, depth);
   closedir (dir);
 }
 
