@@ -177,6 +177,8 @@ read_item (struct node n, const struct plan_kinds *kinds, struct items *out)
 {
   const struct plan_kind *kind;
   TRY (find_kind (n, kinds, &kind));
+  if (kind == NULL)
+    return err_new (ERR_BUG, "RH-PLAN-KIND", "an item without a kind");
   struct node after = node_member (n, "after");
   TRY (check_after (after));
   CLEANUP_JSON json_t *spec = spec_of (n.value, kind->kind);

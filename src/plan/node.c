@@ -39,7 +39,7 @@ node_element (struct node list, size_t i)
                         .index = i };
 }
 
-static struct err *
+__attribute__ ((format (printf, 4, 0))) static struct err *
 fault_at (struct node n, struct yaml_place at, const char *code,
           const char *fmt, va_list ap)
 {

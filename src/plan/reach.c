@@ -61,11 +61,12 @@ need_text (struct node map, const char *key, const char *what,
 static bool
 moves_already (const json_t *list, const char *cidr)
 {
-  size_t len = strcspn (cidr, "/");
+  size_t len = cidr != NULL ? strcspn (cidr, "/") : 0;
   for (size_t i = 0; i < json_array_size (list); i++) {
     const json_t *a = json_object_get (json_array_get (list, i), "address");
     const char *other = json_string_value (json_object_get (a, "move"));
-    if (strcspn (other, "/") == len && strncmp (other, cidr, len) == 0)
+    if (other != NULL && strcspn (other, "/") == len
+        && strncmp (other, cidr, len) == 0)
       return true;
   }
   return false;
@@ -78,7 +79,7 @@ switch_entry (struct node entry, json_t *out)
   static const char *const keys[] = { "move", "interface", NULL };
   static const char what[]
       = "a mapping such as address: {move: 10.77.0.10/24, interface: eth0}";
-  const char *move, *interface;
+  const char *move = NULL, *interface = NULL;
   TRY (node_keys (entry, what, kinds));
   struct node a = node_member (entry, "address");
   TRY (node_keys (a, what, keys));

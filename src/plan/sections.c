@@ -277,7 +277,7 @@ section_window (struct node n, json_t **out)
   static const char *const keys[] = { "days", "from", "to", "zone", NULL };
   static const char what[] = "a time zone, such as Europe/Berlin";
   CLEANUP_JSON json_t *days = json_array ();
-  const char *from, *to, *zone = "UTC";
+  const char *from = NULL, *to = NULL, *zone = "UTC";
   *out = NULL;
   if (n.value == NULL) {
     *out = json_object ();

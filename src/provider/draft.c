@@ -234,7 +234,7 @@ plan_name_of (const char *hostname, char out[42])
   }
   out[n] = '\0';
   if (n == 0)
-    strcpy (out, "move");
+    memcpy (out, "move", sizeof "move");
 }
 
 static struct err *

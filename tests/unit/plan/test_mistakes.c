@@ -317,8 +317,8 @@ a_plan_with_too_many_entries_is_refused (void **state)
   CLEANUP_FREE char *text = mem_alloc (3 * n + 3);
   text[0] = '[';
   for (size_t i = 0; i < n; i++)
-    memcpy (text + 1 + 3 * i, "a,\n", 3);
-  strcpy (text + 1 + 3 * n, "]");
+    text[1 + 3 * i] = 'a', text[2 + 3 * i] = ',', text[3 + 3 * i] = '\n';
+  text[1 + 3 * n] = ']';
   assert_refused (text, strlen (text),
                   &(struct row){ .code = "RH-PLAN-SIZE",
                                  .place = "20000:1",

@@ -139,16 +139,16 @@ values_at_the_edge_are_taken (void **state)
 {
   static const char *const parts[] = {
     "leave: [{listener: \"tcp:1\", why: x}, {listener: \"udp:65535\", why: x}]",
-    "leave: [{unit: dev-sda@1.service, why: x}, {process: \"tmux: server\", "
-    "why: x}]",
+    ("leave: [{unit: dev-sda@1.service, why: x}, {process: \"tmux: server\", "
+     "why: x}]"),
     "cutover: {window: {from: \"00:00\", to: \"23:59\"}}",
     "cutover: {downtime-limit: 1s, jobs-wait: 0s}",
     "cutover: {downtime-limit: 24h}",
     "cutover: {downtime-limit: 1000ms}",
     "guard: 365d",
     "guard: 60s",
-    "cutover: {switch: [{address: {move: \"fd77::1/128\", interface: "
-    "abcdefghijklmno}}]}",
+    ("cutover: {switch: [{address: {move: \"fd77::1/128\", interface: "
+     "abcdefghijklmno}}]}"),
     "cutover: {switch: [{address: {move: 10.0.0.1/0, interface: eth0.7}}]}",
     "smoke: [{http: \"http://localhost:65535/a?b=c\", status: 599}]",
     "smoke: [{http: \"http://10.0.0.1:1\", status: 100}]",

@@ -28,9 +28,11 @@ is_dir (struct canned *c, const char *path)
   const char *name;
   json_t *value;
   size_t len = strlen (path);
-  json_object_foreach (part (c, "files"), name,
-                       value) if (strncmp (name, path, len) == 0
-                                  && name[len] == '/') return true;
+  json_object_foreach (part (c, "files"), name, value)
+  {
+    if (strncmp (name, path, len) == 0 && name[len] == '/')
+      return true;
+  }
   return false;
 }
 
@@ -129,15 +131,17 @@ program (struct canned *c, const json_t *args)
   for (size_t i = 0; i < json_array_size (argv); i++)
     err_free (buf_printf (&b, "%s%s", i == 0 ? "" : " ",
                           json_string_value (json_array_get (argv, i))));
-  const char *words = (const char *)b.data, *name;
+  const char *words = b.data != NULL ? (const char *)b.data : "", *name;
   json_t *out;
   if (strncmp (words, "dpkg-query -S", 13) == 0)
     return owners (c, argv);
   if (strncmp (words, "systemctl show", 14) == 0)
     return units (c, argv);
-  json_object_foreach (part (c, "programs"), name,
-                       out) if (strncmp (words, name, strlen (name))
-                                == 0) return ran (0, json_string_value (out));
+  json_object_foreach (part (c, "programs"), name, out)
+  {
+    if (strncmp (words, name, strlen (name)) == 0)
+      return ran (0, json_string_value (out));
+  }
   return NULL;
 }
 
@@ -148,6 +152,8 @@ answer (struct canned *c, const char *verb, const json_t *args)
   size_t len;
   if (strncmp (verb, "file.", 5) == 0)
     err_free (json_get_bytes (args, "path", &path, &len));
+  if (path == NULL)
+    path = mem_strdup ("");
   if (strcmp (verb, "facts") == 0)
     return json_incref (part (c, "facts"));
   if (strcmp (verb, "file.stat") == 0 || strcmp (verb, "file.read") == 0)
