@@ -117,6 +117,23 @@ check_space (const struct step_call *call, const json_t *usage, json_t *result)
       "make room on the target, or leave out what need not move");
 }
 
+/* Hard links that leave what is moved become files of their own. */
+static void
+note_links (const char *path, json_t *usage)
+{
+  json_int_t n = json_integer_value (json_at (usage, "outside"));
+  json_t *findings = json_array ();
+  if (n > 0)
+    json_array_append_new (
+        findings,
+        json_pack ("{s:s, s:o}", "code", "RH-FILES-HARDLINKS", "message",
+                   json_sprintf ("%lld files below %s have names outside of "
+                                 "it, too; on the target they will be files "
+                                 "of their own",
+                                 (long long)n, path)));
+  json_object_set_new (usage, "findings", findings);
+}
+
 struct err *
 files_usage (const struct step_call *call, json_t **result)
 {
@@ -125,6 +142,7 @@ files_usage (const struct step_call *call, json_t **result)
   TRY (count_source (call, &usage));
   TRY (check_readable (path, usage));
   TRY (check_space (call, usage, usage));
+  note_links (path, usage);
   *result = STEAL (usage);
   return NULL;
 }

@@ -46,11 +46,15 @@ links_meet (struct links *l, uint64_t dev, uint64_t ino, const char *path,
   if (l->n * 2 >= l->cap)
     grow (l);
   struct link_first *f = &l->v[slot (l, dev, ino)];
-  if (f->path != NULL)
+  if (f->path != NULL) {
+    f->names++;
     return f;
-  *f = (struct link_first){
-    .dev = dev, .ino = ino, .path = mem_strndup (path, len), .len = len
-  };
+  }
+  *f = (struct link_first){ .dev = dev,
+                            .ino = ino,
+                            .path = mem_strndup (path, len),
+                            .len = len,
+                            .names = 1 };
   l->n++;
   return NULL;
 }

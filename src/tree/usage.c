@@ -24,6 +24,8 @@ count (struct counts *c, struct links *met, const struct tree_entry *e)
     if (e->nlink > 1
         && links_meet (met, e->dev, e->ino, e->path, e->path_len) != NULL)
       return;
+    if (e->nlink > 1)
+      links_find (met, e->dev, e->ino)->nlink = e->nlink;
     c->bytes += e->size;
     c->allocated += e->blocks * 512;
     return;
@@ -32,8 +34,19 @@ count (struct counts *c, struct links *met, const struct tree_entry *e)
   }
 }
 
+/* Inodes that have names which the walk did not meet. */
+static json_int_t
+outside (const struct links *met)
+{
+  json_int_t n = 0;
+  for (size_t i = 0; i < met->cap; i++)
+    n += met->v[i].path != NULL && met->v[i].names < met->v[i].nlink;
+  return n;
+}
+
 static json_t *
-usage_result (const struct counts *c, const struct walk_notes *n)
+usage_result (const struct counts *c, const struct links *met,
+              const struct walk_notes *n)
 {
   json_t *j = json_object ();
   json_object_set_new (j, "files", json_integer ((json_int_t)c->files));
@@ -42,6 +55,7 @@ usage_result (const struct counts *c, const struct walk_notes *n)
   json_object_set_new (j, "others", json_integer ((json_int_t)c->others));
   json_object_set_new (j, "bytes", json_u64 (c->bytes));
   json_object_set_new (j, "allocated", json_u64 (c->allocated));
+  json_object_set_new (j, "outside", json_integer (outside (met)));
   json_object_set (j, "mounts", n->mount_paths);
   json_object_set_new (j, "unreadable",
                        json_integer ((json_int_t)n->unreadable));
@@ -67,6 +81,6 @@ tree_usage (const char *root, const struct filter *filter,
     watch->bytes = c.bytes;
     TRY (watch_step (watch, e->path, e->path_len));
   }
-  *result = usage_result (&c, walk_notes (walk));
+  *result = usage_result (&c, &met, walk_notes (walk));
   return NULL;
 }
