@@ -61,7 +61,9 @@ need_text (struct node map, const char *key, const char *what,
 static bool
 moves_already (const json_t *list, const char *cidr)
 {
-  size_t len = cidr != NULL ? strcspn (cidr, "/") : 0;
+  if (cidr == NULL)
+    return false;
+  size_t len = strcspn (cidr, "/");
   for (size_t i = 0; i < json_array_size (list); i++) {
     const json_t *a = json_object_get (json_array_get (list, i), "address");
     const char *other = json_string_value (json_object_get (a, "move"));
