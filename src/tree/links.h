@@ -11,8 +11,10 @@ struct link_first {
   uint64_t dev, ino;
   char *path; /* NULL: a free slot */
   size_t len;
-  bool sent;     /* its content was sent in this stream */
-  uint8_t marks; /* TREE_HAS_XXH, TREE_HAS_SHA: the digests below are known */
+  bool sent;      /* its content was sent in this stream */
+  uint64_t names; /* how often it was met */
+  uint64_t nlink; /* where the caller notes it */
+  uint8_t marks;  /* TREE_HAS_XXH, TREE_HAS_SHA: the digests below are known */
   unsigned char xxh[16], sha[32];
 };
 struct links {
