@@ -21,17 +21,24 @@ go_on (struct engine *e, struct effects *out)
     schedule (e, out);
 }
 
+bool
+window_ends (const struct engine *e, enum why *why)
+{
+  bool late = e->limit_due && e->frozen_at != 0;
+  if (e->phase < PHASE_HOLDING || e->phase > PHASE_OUTSIDE)
+    return false;
+  *why = e->abort_asked ? WHY_REQUEST : late ? WHY_DOWNTIME_LIMIT : WHY_FAILED;
+  return e->abort_asked || late || leg_failed (e);
+}
+
 /* Before the pivot each failure goes back by itself.  What still runs is told
  * to end and awaited in the phase of aborting, before anything is undone. */
 void
 rule_window (struct engine *e, struct effects *out)
 {
-  if (e->abort_asked)
-    push_phase (e, out, PHASE_ABORTING, WHY_REQUEST);
-  else if (e->limit_due && e->frozen_at != 0)
-    push_phase (e, out, PHASE_ABORTING, WHY_DOWNTIME_LIMIT);
-  else if (leg_failed (e))
-    push_phase (e, out, PHASE_ABORTING, WHY_FAILED);
+  enum why why;
+  if (window_ends (e, &why))
+    push_phase (e, out, PHASE_ABORTING, why);
   else
     go_on (e, out);
 }

@@ -57,7 +57,9 @@ void
 decide (struct engine *e, struct effects *out)
 {
   drop_round_timer (e, out);
-  recover_open (e, out);
+  enum why why;
+  if (!window_ends (e, &why)) /* else the undo comes in any case */
+    recover_open (e, out);
   if (expected_empty (e))
     measure (e, out);
   if (expected_empty (e) && rules[e->phase] != NULL)

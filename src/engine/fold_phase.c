@@ -52,7 +52,7 @@ leg_begin (struct engine *e)
     if (s != STAGE_PREPARE || p->mark != MARK_DONE)
       p->mark = MARK_WAITING;
     p->tries = 0;
-    p->wait = false;
+    p->wait = p->backoff = false;
   }
 }
 

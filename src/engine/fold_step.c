@@ -135,15 +135,17 @@ succeed (struct engine *e, size_t i, json_t *result, const struct record *r)
   leg_advance (e);
 }
 
-/* Failures of what was told to end, or is ending anyway, are no news. */
+/* Failures of what was told to end, or is ending anyway, are no news: the
+ * first one is the reason. */
 static bool
 is_ending (const struct engine *e)
 {
+  bool working = e->phase == PHASE_SEEDING || e->phase == PHASE_SYNCING
+                 || e->phase == PHASE_PROVING;
   bool given_up = e->goal == NO_REQUEST || e->goal == REQUEST_ABORT;
-  return e->phase == PHASE_ABORTING
-         || (given_up
-             && (e->phase == PHASE_SEEDING || e->phase == PHASE_SYNCING
-                 || e->phase == PHASE_PROVING));
+  if (e->phase == PHASE_ABORTING)
+    return true;
+  return working && (given_up || (!leg_collects (e) && leg_failed (e)));
 }
 
 /* The step will not be tried again by itself. */
@@ -229,11 +231,24 @@ probed_done (struct engine *e, size_t i, json_t *result, const struct record *r)
     succeed (e, i, result != NULL ? result : none, r);
 }
 
+/* After a failure, and where it does not end in an abort, not at once. */
 static void
 probed_not_done (struct engine *e, size_t i)
 {
-  e->steps[i].mark = MARK_WAITING;
-  e->steps[i].closed = true;
+  struct progress *p = &e->steps[i];
+  p->wait = p->mark == MARK_DOUBT;
+  p->tries += p->wait;
+  p->mark = MARK_WAITING;
+  p->closed = true;
+}
+
+static void
+probed_partial (struct engine *e, size_t i)
+{
+  struct progress *p = &e->steps[i];
+  p->wait = p->mark == MARK_DOUBT;
+  p->tries += p->wait;
+  p->mark = MARK_WAITING;
 }
 
 static struct err *
@@ -244,11 +259,9 @@ fold_probed (struct engine *e, size_t i, const char *probe,
     probed_done (e, i, json_at (r->data, "result"), r);
   else if (strcmp (probe, probe_name (PROBE_NOT_DONE)) == 0)
     probed_not_done (e, i);
-  else if (strcmp (probe, probe_name (PROBE_PARTIAL)) == 0) {
-    bool slowly = e->steps[i].mark == MARK_DOUBT;
-    e->steps[i].mark = MARK_WAITING;
-    e->steps[i].wait = slowly;
-  } else if (strcmp (probe, probe_name (PROBE_UNKNOWN)) == 0)
+  else if (strcmp (probe, probe_name (PROBE_PARTIAL)) == 0)
+    probed_partial (e, i);
+  else if (strcmp (probe, probe_name (PROBE_UNKNOWN)) == 0)
     fail_unknown (e, i);
   else
     return fold_bad (r, "tells an unknown finding of a probe");

@@ -28,12 +28,6 @@ request_from_name (const char *name, enum request *out)
 }
 
 bool
-state_in_window (enum phase p)
-{
-  return p >= PHASE_HOLDING && p <= PHASE_OUTSIDE;
-}
-
-bool
 state_frozen_phase (enum phase p)
 {
   return p >= PHASE_FREEZING && p <= PHASE_OPENING;
@@ -195,7 +189,7 @@ take_abort (struct engine *e)
     e->goal = e->stopped = NO_REQUEST;
   else
     e->goal = REQUEST_ABORT;
-  e->abort_asked = state_in_window (e->phase) || e->phase == PHASE_STUCK;
+  e->abort_asked = true;
 }
 
 static void

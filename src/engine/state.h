@@ -82,7 +82,6 @@ struct engine {
 
 /* phases */
 enum stage state_stage (const struct engine *e); /* of the current leg */
-bool state_in_window (enum phase p);             /* holding .. outside */
 bool state_frozen_phase (enum phase p);          /* freezing .. opening */
 size_t state_find (const struct engine *e, const char *id); /* or NO_STEP */
 const struct step *state_step (const struct engine *e, size_t i);
@@ -142,6 +141,9 @@ bool schedule_nothing_left (const struct engine *e);
 /* Ends what runs; true once nothing does. */
 bool schedule_settle (struct engine *e, struct effects *out);
 void schedule_cancel (struct engine *e, struct effects *out);
+
+/* cutover.c: this cutover is going to be aborted now. */
+bool window_ends (const struct engine *e, enum why *why);
 
 /* decide.c, and the rules of the phases in sync.c, cutover.c, abort.c. */
 void decide (struct engine *e, struct effects *out);

@@ -186,6 +186,16 @@ check_writer (struct run *r, enum writer before, const struct record *x)
               NULL);
 }
 
+/* What was told to end is never the reason why people are called. */
+static void
+check_attention (struct run *r)
+{
+  const json_t *a = engine_attention (r->engine);
+  const char *code = a != NULL ? json_string_value (json_at (a, "code")) : NULL;
+  if (code != NULL && strcmp (code, "RH-STEP-CANCELLED") == 0)
+    run_fail (r, "a cancelled step hides the reason", NULL);
+}
+
 void
 controller_record (struct run *r, size_t index)
 {
@@ -204,6 +214,7 @@ controller_record (struct run *r, size_t index)
   note_transition (r, from, engine_phase (r->engine));
   check_limit (r, from);
   check_writer (r, writer, x);
+  check_attention (r);
   for (size_t i = 0; i < out.n && r->failed == NULL; i++) {
     if (dies (r))
       return;

@@ -68,6 +68,8 @@ plan_operator (struct run *r)
     run_later (r, dice_between (d, 1, r->faults_until), HAPPENS_REPLAN);
   for (int64_t i = 1; i <= 5; i++)
     run_later (r, r->faults_until + i * 60000, HAPPENS_PATIENCE);
+  for (int64_t i = 1; i <= 2; i++)
+    run_later (r, r->faults_until + 300000 + i * 30000, HAPPENS_PATIENCE);
 }
 
 static void
@@ -142,10 +144,17 @@ client (struct run *r)
     run_fail (r, "the client was not served while nothing was frozen", NULL);
 }
 
+/* Once faults have stopped, whoever asks for a cutover gets it. */
 static void
 patience (struct run *r)
 {
   enum phase p = engine_phase (r->engine);
+  bool last = r->now > r->faults_until + 290000;
+  if (last && (p == PHASE_PLANNED || p == PHASE_SYNCING || p == PHASE_ABORTED))
+  {
+    controller_request (r, REQUEST_CUTOVER);
+    return;
+  }
   bool waits
       = engine_attention (r->engine) != NULL || engine_paused (r->engine);
   if (waits && p != PHASE_ABORTED)
@@ -280,8 +289,7 @@ check_end (struct run *r)
   }
   enum phase p = engine_phase (r->engine);
   bool attention = engine_attention (r->engine) != NULL;
-  bool ended = p == PHASE_ACCEPTED || p == PHASE_GUARDED || p == PHASE_ABORTED
-               || p == PHASE_SYNCING || p == PHASE_PLANNED;
+  bool ended = p == PHASE_ACCEPTED || p == PHASE_GUARDED;
   bool told = attention && r->destroyed;
   if (!ended && !told) {
     run_fail (r, "it does not end and does not say why", NULL);

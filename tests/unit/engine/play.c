@@ -41,25 +41,35 @@ static const struct shape shapes[] = {
   { "accept#clean", STAGE_ACCEPT, STEP_FORWARD, { 0 } },
 };
 
+static const struct shape other_gate
+    = { "pivot#other", STAGE_PIVOT, STEP_PIVOT, { 0 } };
+
+static void
+add (struct graph *g, const struct shape *shape)
+{
+  const char *needs[] = { shape->needs[0], NULL };
+  struct step s = { .id = shape->id,
+                    .provider = "test",
+                    .op = "op",
+                    .title = shape->id,
+                    .item = -1,
+                    .stage = shape->stage,
+                    .cls = shape->cls,
+                    .needs = needs,
+                    .retry_max = 2,
+                    .retry_base_ms = 100,
+                    .retry_cap_ms = 150 };
+  assert_ok (graph_add (g, &s));
+}
+
 static struct graph *
-make_graph (void)
+make_graph (bool two_gates)
 {
   struct graph *g = graph_new ();
-  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-    const char *needs[] = { shapes[i].needs[0], NULL };
-    struct step s = { .id = shapes[i].id,
-                      .provider = "test",
-                      .op = "op",
-                      .title = shapes[i].id,
-                      .item = -1,
-                      .stage = shapes[i].stage,
-                      .cls = shapes[i].cls,
-                      .needs = needs,
-                      .retry_max = 2,
-                      .retry_base_ms = 100,
-                      .retry_cap_ms = 150 };
-    assert_ok (graph_add (g, &s));
-  }
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+    add (g, &shapes[i]);
+  if (two_gates)
+    add (g, &other_gate);
   assert_ok (graph_seal (g));
   return g;
 }
@@ -129,6 +139,9 @@ perform (struct play *p, const struct effect *f)
     set_timer (p, f->timer, f->delay_ms);
     break;
   case EFFECT_NOTIFY:
+    p->alarms
+        += strcmp (json_string_value (json_at (f->data, "kind")), "attention")
+           == 0;
     if (json_at (f->data, "request") != NULL) {
       json_decref (p->refused);
       p->refused = json_incref (f->data);
@@ -170,16 +183,28 @@ begin_process (struct play *p)
   feed (p, &ev);
 }
 
-int
-play_setup (void **state)
+static int
+set_up (void **state, bool two_gates)
 {
   struct play *p = mem_alloc (sizeof *p);
-  p->graph = make_graph ();
+  p->graph = make_graph (two_gates);
   p->limits.downtime_ms = PLAY_LIMIT_MS;
   p->now = 1000000;
   *state = p;
   begin_process (p);
   return 0;
+}
+
+int
+play_setup (void **state)
+{
+  return set_up (state, false);
+}
+
+int
+play_setup_two_gates (void **state)
+{
+  return set_up (state, true);
 }
 
 int

@@ -34,6 +34,7 @@ struct play {
   int64_t now;
   json_t *refused; /* the last refusal, or NULL */
   json_t *inputs;  /* of the last call that began */
+  unsigned alarms; /* how often people were told that they are needed */
   unsigned done;   /* how often the engine said that it has nothing to do */
   unsigned undo_n;
   char undone[16][40]; /* steps in the order of their undos */
@@ -46,6 +47,8 @@ struct play {
  *   gate)  inside#smoke  switch#take(undo) switch#give(undo, needs take)
  *   outside#smoke  pivot#open  open#enable  guard#audit  accept#clean */
 int play_setup (void **state);
+/* ... with a second step, pivot#other, that opens the target. */
+int play_setup_two_gates (void **state);
 int play_teardown (void **state);
 
 void play_request (struct play *p, enum request r);

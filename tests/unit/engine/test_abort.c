@@ -62,6 +62,9 @@ at_the_downtime_limit_it_goes_back_by_itself (void **state)
   play_out (p);
   assert_int_equal (engine_phase (p->engine), PHASE_ABORTED);
   assert_string_equal (play_attention (p), "RH-ENGINE-DOWNTIME-LIMIT");
+  play_request (p, REQUEST_CUTOVER);
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_GUARDED);
 }
 
 static void
@@ -100,6 +103,9 @@ an_abort_that_was_asked_for_needs_no_attention (void **state)
   assert_int_equal (engine_phase (p->engine), PHASE_ABORTED);
   assert_string_equal (play_attention (p), "");
   assert_int_equal (engine_goal (p->engine), REQUEST_COUNT);
+  play_request (p, REQUEST_CUTOVER);
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_GUARDED);
 }
 
 static void
@@ -126,6 +132,7 @@ an_undo_that_fails_is_tried_again_then_the_rest_is_undone (void **state)
     if (i > 0)
       play_timer (p, "undo:switch#give");
     play_fails (p, "switch#give", ERR_TRANSIENT);
+    assert_null (play_call (p, "switch#give"));
     while (p->calls.n > 0 && strcmp (p->calls.v[0].step, "switch#give") != 0)
       play_ends (p, p->calls.v[0].step);
   }
@@ -221,6 +228,62 @@ after_an_abort_a_cutover_proves_everything_anew (void **state)
 }
 
 static void
+an_old_certainty_does_not_outlive_the_next_attempt (void **state)
+{
+  struct play *p = *state;
+  cut_over_to (p, "pivot#open");
+  play_crash (p, 1000);
+  play_probed (p, "pivot#open", PROBE_NOT_DONE);
+  play_fails (p, "pivot#open", ERR_TRANSIENT);
+  play_probed (p, "pivot#open", PROBE_UNKNOWN);
+  assert_int_equal (engine_phase (p->engine), PHASE_OPENING);
+  assert_int_equal (p->undo_n, 0);
+}
+
+static void
+an_old_failure_does_not_abort_the_next_cutover (void **state)
+{
+  struct play *p = *state;
+  cut_over_to (p, "pivot#open");
+  play_fails (p, "pivot#open", ERR_REFUSED);
+  play_probed (p, "pivot#open", PROBE_NOT_DONE);
+  play_out (p);
+  cut_over_to (p, "pivot#open");
+  play_crash (p, 1000);
+  play_probed (p, "pivot#open", PROBE_NOT_DONE);
+  assert_true (play_is (p, "pivot#open", EFFECT_RUN));
+}
+
+static void
+gates_are_opened_one_by_one_and_not_while_one_is_in_doubt (void **state)
+{
+  struct play *p = *state;
+  cut_over_to (p, "pivot#open");
+  assert_null (play_call (p, "pivot#other"));
+  play_fails (p, "pivot#open", ERR_TRANSIENT);
+  assert_null (play_call (p, "pivot#other"));
+  play_probed (p, "pivot#open", PROBE_DONE);
+  assert_true (play_is (p, "pivot#other", EFFECT_RUN));
+}
+
+static void
+once_one_gate_is_open_the_other_is_tried_until_it_opens (void **state)
+{
+  struct play *p = *state;
+  cut_over_to (p, "pivot#open");
+  play_ends (p, "pivot#open");
+  for (int i = 0; i < 5; i++) {
+    play_fails (p, "pivot#other", ERR_REFUSED);
+    play_probed (p, "pivot#other", PROBE_NOT_DONE);
+    assert_int_equal (engine_phase (p->engine), PHASE_OPENING);
+    assert_null (play_call (p, "pivot#other"));
+    play_timer (p, "retry:pivot#other");
+  }
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_GUARDED);
+}
+
+static void
 nothing_to_abort_is_said_so (void **state)
 {
   struct play *p = *state;
@@ -229,6 +292,9 @@ nothing_to_abort_is_said_so (void **state)
 }
 
 #define STORY(f) cmocka_unit_test_setup_teardown (f, play_setup, play_teardown)
+
+#define TWO_GATES(f) \
+  cmocka_unit_test_setup_teardown (f, play_setup_two_gates, play_teardown)
 
 int
 main (void)
@@ -248,6 +314,10 @@ main (void)
     STORY (a_pivot_that_failed_but_happened_goes_on),
     STORY (after_an_abort_a_cutover_proves_everything_anew),
     STORY (nothing_to_abort_is_said_so),
+    STORY (an_old_certainty_does_not_outlive_the_next_attempt),
+    STORY (an_old_failure_does_not_abort_the_next_cutover),
+    TWO_GATES (gates_are_opened_one_by_one_and_not_while_one_is_in_doubt),
+    TWO_GATES (once_one_gate_is_open_the_other_is_tried_until_it_opens),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -105,6 +105,10 @@ a_fresh_check_that_fails_blocks_the_cutover (void **state)
   assert_int_equal (engine_phase (p->engine), PHASE_SYNCING);
   assert_string_equal (engine_why (p->engine), "blocked");
   assert_string_equal (play_attention (p), "RH-ENGINE-BLOCKED");
+  play_request (p, REQUEST_RESUME);
+  assert_int_equal (engine_goal (p->engine), REQUEST_CUTOVER);
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_GUARDED);
 }
 
 static void
@@ -156,6 +160,7 @@ opening_goes_on_until_it_succeeds (void **state)
   play_to_step (p, "open#enable");
   for (int i = 0; i < 6; i++) {
     play_fails (p, "open#enable", ERR_REFUSED);
+    play_request (p, REQUEST_RESUME); /* there is nothing to take up */
     assert_string_equal (play_attention (p), "RH-TEST-FAILED");
     play_timer (p, "retry:open#enable");
   }

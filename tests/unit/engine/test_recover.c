@@ -113,6 +113,8 @@ resumed_after_the_limit_it_goes_back_without_waiting_for_probes (void **state)
   struct play *p = *state;
   cut_over_to (p, "start#unit");
   play_crash (p, PLAY_LIMIT_MS + 1);
+  assert_int_equal (p->calls.n, 1);
+  assert_true (play_is (p, "start#unit", EFFECT_UNDO));
   play_out (p);
   assert_int_equal (engine_phase (p->engine), PHASE_ABORTED);
   assert_string_equal (play_attention (p), "RH-ENGINE-DOWNTIME-LIMIT");
@@ -155,6 +157,18 @@ a_pivot_that_happened_before_a_long_crash_stays (void **state)
   play_out (p);
   assert_int_equal (engine_phase (p->engine), PHASE_GUARDED);
   assert_int_equal (engine_writer (p->engine), WRITER_TARGET);
+}
+
+static void
+an_abort_taken_over_does_not_probe_what_it_undoes (void **state)
+{
+  struct play *p = *state;
+  cut_over_to (p, "freeze#stop");
+  play_request (p, REQUEST_ABORT);
+  assert_true (play_call (p, "freeze#stop")->cancelled);
+  play_crash (p, 1000);
+  assert_int_equal (p->calls.n, 1);
+  assert_true (play_is (p, "freeze#stop", EFFECT_UNDO));
 }
 
 static void
@@ -275,6 +289,7 @@ main (void)
     STORY (a_pivot_interrupted_by_a_crash_is_probed_and_goes_on),
     STORY (a_pivot_that_never_happened_is_not_begun_after_the_limit),
     STORY (a_pivot_that_happened_before_a_long_crash_stays),
+    STORY (an_abort_taken_over_does_not_probe_what_it_undoes),
     STORY (an_interrupted_undo_is_undone_again),
     STORY (a_retry_that_waited_goes_on_at_once_after_a_crash),
     STORY (a_replay_alone_decides_nothing),

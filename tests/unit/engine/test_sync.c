@@ -107,6 +107,7 @@ a_passing_fault_is_tried_again_after_a_while (void **state)
   assert_string_equal (play_attention (p), "");
   play_fails (p, "prepare#seed", ERR_TRANSIENT);
   assert_string_equal (play_attention (p), "RH-TEST-FAILED");
+  assert_int_equal (p->alarms, 1);
   assert_int_equal (engine_phase (p->engine), PHASE_PLANNED);
 }
 
@@ -155,6 +156,18 @@ an_abort_while_seeding_cancels_and_needs_no_attention (void **state)
   play_fails (p, "prepare#seed", ERR_REFUSED);
   assert_int_equal (engine_phase (p->engine), PHASE_PLANNED);
   assert_string_equal (play_attention (p), "");
+  assert_int_equal (p->alarms, 0);
+}
+
+static void
+a_second_abort_cancels_as_the_first_did (void **state)
+{
+  struct play *p = *state;
+  an_abort_while_seeding_cancels_and_needs_no_attention (state);
+  play_request (p, REQUEST_SYNC);
+  play_to_step (p, "prepare#seed");
+  play_request (p, REQUEST_ABORT);
+  assert_true (play_call (p, "prepare#seed")->cancelled);
 }
 
 static void
@@ -225,6 +238,7 @@ main (void)
     STORY (what_was_prepared_is_not_prepared_again),
     STORY (a_paused_move_begins_no_step_until_it_is_resumed),
     STORY (an_abort_while_seeding_cancels_and_needs_no_attention),
+    STORY (a_second_abort_cancels_as_the_first_did),
     STORY (an_abort_while_in_step_ends_the_rounds),
     STORY (a_replaced_plan_is_prepared_anew),
     STORY (after_a_crash_the_next_round_comes_when_it_was_due),
