@@ -21,10 +21,17 @@ def _find(host, top):
     return entries
 
 
+DEEP = "*/deep-*/deep-*"  # paths longer than PATH_MAX: their files are read from within their directory
+
+
 def _sums(host, top):
-    out = host.run(["find", top, "-xdev", "-type", "f", "-exec", "sha256sum", "-z", "{}", "+"],
-                   text=False, timeout=600).stdout.split(b"\0")[:-1]
-    return {line[66:]: line[:64].decode() for line in out}
+    near = host.run(["find", top, "-xdev", "-type", "f", "!", "-path", DEEP, "-exec", "sha256sum", "-z", "{}", "+"],
+                    text=False, timeout=600).stdout.split(b"\0")[:-1]
+    sums = {line[66:]: line[:64].decode() for line in near}
+    deep = host.run(["find", top, "-xdev", "-type", "f", "-path", DEEP, "-printf", r"%p\0",
+                     "-execdir", "sha256sum", "-z", "{}", ";"], text=False, timeout=600).stdout.split(b"\0")[:-1]
+    sums.update({path: line[:64].decode() for path, line in zip(deep[0::2], deep[1::2])})
+    return sums
 
 
 def _blocks(host, argv):

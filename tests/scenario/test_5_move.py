@@ -103,7 +103,7 @@ def test_the_report_says_what_it_covers(moved):
 
 def test_the_journal_verifies_and_a_changed_byte_does_not(moved):
     move = moved["move"]
-    move.rehome("verify", PLAN)
+    move.rehome("verify", "/var/lib/rehome/controller/shop")
     move.at.sh(f"rehome events {PLAN} --json > /root/journal.jsonl")
     move.rehome("verify", "/root/journal.jsonl")
     move.at.sh("sed '5s/outcome/outcomf/;5s/intent/intenu/;5s/phase/phasf/' /root/journal.jsonl > /root/bent.jsonl; "
@@ -119,7 +119,7 @@ def test_no_secret_is_in_the_journal(lab, moved):
 
 
 def test_abort_is_refused_after_the_pivot(moved):
-    said = moved["move"].rehome("abort", PLAN, "--no-input", "--confirm=shop-old", expect=None)
+    said = moved["move"].rehome("abort", PLAN, "--no-input", expect=None)
     assert "RH-ENGINE-PASTPIVOT" in codes(said), said
 
 

@@ -104,7 +104,7 @@ def test_abort_on_request_in_the_middle(move, before):
     try:
         running = start_cutover(move)
         wait_phase(move, "starting")
-        move.rehome("abort", PLAN, "--no-input", "--confirm=shop-old", expect=None)
+        move.rehome("abort", PLAN, "--no-input", expect=None)
         said, _ = running.communicate(timeout=60)
         assert running.returncode == 6, said
         assert move.at.run(["test", "-d", "/srv/shop/files"], check=False).returncode == 0, "the copy is kept"
@@ -119,7 +119,7 @@ def test_the_controller_killed_while_frozen_and_the_same_command_again(move, bef
         running = start_cutover(move)
         wait_phase(move, "starting")
         move.at.sh("systemctl kill -s KILL rehome@shop.service")
-        move.rehome("abort", PLAN, "--no-input", "--confirm=shop-old", expect=None)
+        move.rehome("abort", PLAN, "--no-input", expect=None)
         wait_phase(move, "aborted", "syncing")
         running.communicate(timeout=60)
     finally:
@@ -133,7 +133,7 @@ def test_the_text_is_on_the_source_only_while_it_is_frozen(move, before):
         wait_phase(move, "starting")
         text = move.lab.old.sh("cat /root/REHOME-FROZEN.txt")
         assert "systemctl start" in text and "10.77.0.10" in text
-        move.rehome("abort", PLAN, "--no-input", "--confirm=shop-old", expect=None)
+        move.rehome("abort", PLAN, "--no-input", expect=None)
         running.communicate(timeout=60)
         wait_for(lambda: move.lab.old.run(["test", "-e", "/root/REHOME-FROZEN.txt"], check=False).returncode, 20)
     finally:

@@ -6,7 +6,7 @@ import pytest
 
 from lab import Lab
 from conftest import BUILD
-from story import PLAN, Move, leftovers
+from story import PLAN, Move, leftovers, wait_for
 
 
 @pytest.fixture
@@ -34,4 +34,5 @@ def test_a_move_that_is_driven_from_a_third_host(third):
     assert seen.lost == [] and seen.doubled == [] and not seen.interleaved
     assert move.status().startswith("SERVING shop-new")
     move.rehome("accept", PLAN, "--no-input", "--confirm=shop-old")
-    assert not any("rehome-agent" in line for host in (third.old, third.new) for line in leftovers(host))
+    wait_for(lambda: not [line for host in (third.old, third.new) for line in leftovers(host) if "rehome-agent" in line],
+             seconds=10)
