@@ -61,8 +61,9 @@ bar_take (struct bar *b, const json_t *step)
     b->left_low_ms = b->left_high_ms = -1;
   if (done < 0)
     done = member (json_object_get (step, "progress"), "files");
-  if (done != b->seen_done)
+  if (done != b->last_done)
     b->moved_ms = elapsed;
+  b->last_done = done;
   if (!known) {
     b->seen_done = done;
     return;

@@ -17,7 +17,7 @@ struct bar {
   int64_t thousandths;               /* done, of 1000; never goes back */
   int64_t left_low_ms, left_high_ms; /* estimate; -1: none yet */
   int64_t seen_done, seen_ms;        /* for the rate of the last while */
-  int64_t moved_ms;                  /* elapsed when something last moved */
+  int64_t last_done, moved_ms;       /* when something last moved */
 };
 
 struct bar_style {

@@ -76,8 +76,8 @@ static struct err *
 open_once (struct side *s, struct held **out)
 {
   struct link *link = NULL;
-  TRY (err_wrap (s->hosts->where.open (&s->where, &link), "%s (%s)",
-                 s->port.name, s->where.host));
+  TRY (err_wrap (link_open (&s->where, &link), "%s (%s)", s->port.name,
+                 s->where.host));
   struct err *e = claim (s, link);
   if (e != NULL) {
     link_close (link);
@@ -289,8 +289,6 @@ hosts_new (const struct hosts_where *where)
 {
   struct hosts *h = mem_alloc (sizeof *h);
   h->where = *where;
-  if (h->where.open == NULL)
-    h->where.open = link_open;
   h->epoch = where->epoch;
   pthread_mutex_init (&h->lock, NULL);
   h->items = json_array ();

@@ -24,8 +24,6 @@ struct hosts_where {
   uint64_t epoch;         /* with a migration */
   const char *agent_path;
   bool batch;
-  /* NULL: link_open.  Tests put their own in. */
-  struct err *(*open) (const struct link_where *where, struct link **out);
 };
 
 struct hosts *hosts_new (const struct hosts_where *where);

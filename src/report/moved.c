@@ -101,7 +101,7 @@ say (json_t *list, char *text)
 }
 
 static json_t *
-covers (const struct plan *plan, const json_t *items)
+covers (const struct plan *plan, const json_t *items, bool opened)
 {
   json_t *list = json_array ();
   size_t i, proven = 0;
@@ -114,9 +114,11 @@ covers (const struct plan *plan, const json_t *items)
                    json_array_size (items) == 1 ? "" : "s", proven,
                    proven == 1 ? "ies" : "y"));
   say (list,
-       mem_printf ("Covered: every write that was acknowledged before the "
-                   "freeze and lies in an item: the freeze was proven before "
-                   "the last comparison."));
+       mem_strdup (opened ? "Covered: every write that was acknowledged before "
+                            "the freeze and lies in an item: the freeze was "
+                            "proven before the last comparison."
+                          : "Nothing is claimed of writes yet: the target has "
+                            "not taken over."));
   json_array_foreach (plan_leave (plan), i, item)
   {
     const char *why = json_string_value (json_object_get (item, "why"));
@@ -165,6 +167,8 @@ moved_put (const struct plan *plan, const struct graph *g,
   for (size_t i = 0; i < plan_item_count (plan); i++)
     json_array_append_new (items, item_fact (plan_item (plan, i), i, g, e));
   json_object_set_new (facts, "items", items);
-  json_object_set_new (facts, "covers", covers (plan, items));
+  json_object_set_new (facts, "covers",
+                       covers (plan, items,
+                               engine_writer (e) == WRITER_TARGET));
   json_object_set_new (facts, "left", left (g, e));
 }

@@ -12,6 +12,8 @@
 char *
 standing_duration (int64_t ms)
 {
+  if (ms < 100)
+    return mem_printf ("%" PRId64 " ms", ms > 0 ? ms : 0);
   if (ms < 10000)
     return mem_printf ("%" PRId64 ".%" PRId64 " s", ms / 1000, ms % 1000 / 100);
   int64_t s = (ms + 500) / 1000;
@@ -133,12 +135,13 @@ next_verb (const json_t *facts)
   bool busy = json_is_string (json_object_get (facts, "goal"));
   if (json_is_true (json_object_get (facts, "paused")))
     return "resume";
-  if (attention && phase_of (facts) != PHASE_SYNCING)
-    return "resume";
   switch (phase_of (facts)) {
   case PHASE_PLANNED:
-  case PHASE_ABORTED:
     return busy ? "watch" : "sync";
+  case PHASE_ABORTED:
+    return busy ? "watch" : attention ? "cutover" : "sync";
+  case PHASE_STUCK:
+    return "resume";
   case PHASE_SYNCING:
     return json_is_true (json_object_get (facts, "in_step")) ? "cutover"
            : attention                                       ? "resume"
@@ -148,7 +151,7 @@ next_verb (const json_t *facts)
   case PHASE_ACCEPTED:
     return "report";
   default:
-    return "watch";
+    return attention ? "resume" : "watch";
   }
 }
 

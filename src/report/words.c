@@ -88,15 +88,17 @@ words_downtime (const json_t *facts)
   }
   int64_t ms = json_integer_value (downtime);
   CLEANUP_FREE char *took = standing_duration (ms);
+  if (!has_opened (facts))
+    return mem_printf ("Downtime of the aborted cutover: %s as the controller "
+                       "saw it",
+                       took);
   if (forecast == NULL)
     return mem_printf ("Downtime %s as the controller saw it", took);
   CLEANUP_FREE char *r = range (forecast);
   bool held
       = ms >= json_integer_value (json_object_get (forecast, "lower_ms"))
         && ms <= json_integer_value (json_object_get (forecast, "upper_ms"));
-  return mem_printf ("%s %s as the controller saw it; forecast %s: %s",
-                     has_opened (facts) ? "Downtime"
-                                        : "Downtime of the aborted cutover",
+  return mem_printf ("Downtime %s as the controller saw it; forecast %s: %s",
                      took, r, held ? "held" : "missed");
 }
 
