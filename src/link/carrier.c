@@ -18,6 +18,7 @@
 
 #define START_MS 60000
 #define END_MS 20000
+#define BROKEN_MS 1000
 #define LOG_MAX ((size_t)1 << 20)
 #define TAIL_MAX ((size_t)16 << 10)
 
@@ -240,11 +241,11 @@ carrier_said (struct carrier *c)
 }
 
 void
-carrier_end (struct carrier *c)
+carrier_end (struct carrier *c, bool broken)
 {
   if (c == NULL)
     return;
-  child_end (&c->child, END_MS);
+  child_end (&c->child, broken ? BROKEN_MS : END_MS);
   listen_stop (c);
 }
 

@@ -27,8 +27,9 @@ const char *carrier_dir (const struct carrier *c);
 char *carrier_last_word (struct carrier *c);
 /* What came last on stderr; caller frees, or NULL. */
 char *carrier_said (struct carrier *c);
-/* Waits for the process's end (its stdin must be closed), then kills it. */
-void carrier_end (struct carrier *c);
+/* Waits for the process's end (its stdin must be closed), then kills it; not
+ * long where the connection is broken already. */
+void carrier_end (struct carrier *c, bool broken);
 void carrier_free (struct carrier *c); /* ended; NULL is fine */
 
 #endif

@@ -181,6 +181,15 @@ conn_open (const struct link_where *where, const struct ssh_names *names,
   return e;
 }
 
+bool
+conn_alive (struct conn *c)
+{
+  pthread_mutex_lock (&c->lock);
+  bool alive = c->lost == NULL;
+  pthread_mutex_unlock (&c->lock);
+  return alive;
+}
+
 void
 conn_close (struct conn *c)
 {
@@ -189,7 +198,7 @@ conn_close (struct conn *c)
   beat_stop (c->beat);
   if (c->outlet != NULL)
     outlet_close (c->outlet); /* the agent sees the end and leaves */
-  carrier_end (c->carrier);
+  carrier_end (c->carrier, !c->reading || !conn_alive (c));
   if (c->reading)
     pthread_join (c->thread, NULL);
   carrier_free (c->carrier);
@@ -208,15 +217,6 @@ const json_t *
 conn_hello (const struct conn *c)
 {
   return c->hello;
-}
-
-bool
-conn_alive (struct conn *c)
-{
-  pthread_mutex_lock (&c->lock);
-  bool alive = c->lost == NULL;
-  pthread_mutex_unlock (&c->lock);
-  return alive;
 }
 
 /* Waits for a free slot and takes it. */

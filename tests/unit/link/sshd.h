@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An sshd of one's own on the loopback, for tests: keys, configuration and
+ * known_hosts in a directory of its own, and an `ssh` in front of PATH that
+ * uses them.  Logins run `force` (a shell script that a test can replace) with
+ * the command in SSH_ORIGINAL_COMMAND.  Hosts to connect to: "near"; "moved",
+ * whose address answers nothing; "closed", where no one listens.
+ */
+#ifndef REHOME_TESTS_LINK_SSHD_H
+#define REHOME_TESTS_LINK_SSHD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct sshd {
+  char dir[64];
+  int port;
+  pid_t pid;
+  char fingerprint[80]; /* of its host key */
+};
+
+/* False where there is no sshd on this machine. */
+bool sshd_start (struct sshd *s);
+void sshd_stop (struct sshd *s);
+
+/* Writes a file below the directory (printf form). */
+void sshd_put (const struct sshd *s, const char *name, int mode,
+               const char *fmt, ...) __attribute__ ((format (printf, 4, 5)));
+bool sshd_has (const struct sshd *s, const char *name);
+/* What logins run: `lines` before the command, which is run at the end. */
+void sshd_login (const struct sshd *s, const char *lines);
+
+#endif
