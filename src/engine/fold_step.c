@@ -72,7 +72,7 @@ fold_run_intent (struct engine *e, size_t i, const struct record *r)
   go_to_leg (e, leg);
   p->mark = MARK_OPEN;
   p->attempt = r->attempt;
-  p->wait = p->closed = false;
+  p->wait = p->closed = p->dismissed = false;
   if (p->first_intent == 0)
     p->first_intent = r->seq;
   if (s->stage == STAGE_FREEZE && e->frozen_at == 0)
@@ -189,7 +189,7 @@ fail (struct engine *e, size_t i, json_t *error)
     attention_step (e, i);
   } else if (e->phase == PHASE_OPENING)
     try_on (e, i);
-  else if (is_ending (e))
+  else if (p->dismissed || is_ending (e))
     p->mark = MARK_WAITING;
   else if (transient && p->tries < s->retry_max) {
     p->mark = MARK_WAITING;

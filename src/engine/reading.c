@@ -131,12 +131,14 @@ describe_step (const struct progress *p)
     [STEP_DONE] = "done",       [STEP_FAILED] = "failed",
     [STEP_UNDONE] = "undone",
   };
-  return json_pack ("{s:s, s:i, s:i, s:i, s:b, s:b, s:b, s:b, s:b, s:I}",
-                    "state", names[public_state (p)], "mark", (int)p->mark,
-                    "attempt", (int)p->attempt, "tries", (int)p->tries, "wait",
-                    p->wait, "undoing", p->undo_open, "undo_failed",
-                    p->undo_failed, "closed", p->closed, "failed", p->failed,
-                    "first_intent", (json_int_t)p->first_intent);
+  return json_pack (
+      "{s:s, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:b, s:b, s:b, s:b, s:I}",
+      "state", names[public_state (p)], "mark", (int)p->mark, "attempt",
+      (int)p->attempt, "undo_attempt", (int)p->undo_attempt, "tries",
+      (int)p->tries, "undo_tries", (int)p->undo_tries, "wait", p->wait,
+      "undoing", p->undo_open, "undo_failed", p->undo_failed, "closed",
+      p->closed, "failed", p->failed, "dismissed", p->dismissed, "first_intent",
+      (json_int_t)p->first_intent);
 }
 
 static json_t *

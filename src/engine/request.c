@@ -182,11 +182,21 @@ take_sync (struct engine *e)
     work_on (e, REQUEST_SYNC);
 }
 
+/* The round that runs is told to end; another request may come before it
+ * has. */
+static void
+leave_round (struct engine *e)
+{
+  e->goal = e->stopped = NO_REQUEST;
+  for (size_t i = 0; i < e->n; i++)
+    e->steps[i].dismissed = e->steps[i].mark == MARK_OPEN;
+}
+
 static void
 take_abort (struct engine *e)
 {
   if (e->phase == PHASE_SYNCING)
-    e->goal = e->stopped = NO_REQUEST;
+    leave_round (e);
   else
     e->goal = REQUEST_ABORT;
   e->abort_asked = true;

@@ -29,6 +29,7 @@ struct progress {
   unsigned tries, undo_tries;     /* failures in this pass */
   uint64_t first_intent;          /* its record in this cutover; 0: none */
   bool wait;                      /* the next attempt waits its turn */
+  bool dismissed; /* it was told to end: its failure is no news */
   bool undo_open, undo_failed;
   bool closed; /* a pivot step: the probe was sure that it did not happen */
   bool failed; /* a pivot step: an attempt of this cutover failed */

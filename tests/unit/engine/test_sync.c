@@ -171,6 +171,21 @@ a_second_abort_cancels_as_the_first_did (void **state)
 }
 
 static void
+a_cancelled_round_does_not_fail_the_request_that_follows (void **state)
+{
+  struct play *p = *state;
+  play_request (p, REQUEST_SYNC);
+  play_to_step (p, "round#copy");
+  play_request (p, REQUEST_ABORT);
+  assert_true (play_call (p, "round#copy")->cancelled);
+  play_request (p, REQUEST_CUTOVER);
+  play_fails (p, "round#copy", ERR_REFUSED);
+  assert_string_equal (play_attention (p), "");
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_GUARDED);
+}
+
+static void
 an_abort_while_in_step_ends_the_rounds (void **state)
 {
   struct play *p = *state;
@@ -239,6 +254,7 @@ main (void)
     STORY (a_paused_move_begins_no_step_until_it_is_resumed),
     STORY (an_abort_while_seeding_cancels_and_needs_no_attention),
     STORY (a_second_abort_cancels_as_the_first_did),
+    STORY (a_cancelled_round_does_not_fail_the_request_that_follows),
     STORY (an_abort_while_in_step_ends_the_rounds),
     STORY (a_replaced_plan_is_prepared_anew),
     STORY (after_a_crash_the_next_round_comes_when_it_was_due),
