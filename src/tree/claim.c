@@ -18,17 +18,48 @@
 
 #define ASIDE_TRIES 100
 
+/* The identity of a root directory: inode and birth, so that another directory
+ * put in its place is not taken for ours.  "-" for what is not a directory
+ * or not there yet. */
+static char *
+identity (const struct claim *c)
+{
+  struct statx s;
+  if (statx (c->parent, c->leaf, AT_SYMLINK_NOFOLLOW,
+             STATX_TYPE | STATX_INO | STATX_BTIME, &s)
+          < 0
+      || !S_ISDIR (s.stx_mode))
+    return mem_strdup ("-");
+  return mem_printf ("%llu.%lld.%u", (unsigned long long)s.stx_ino,
+                     (long long)s.stx_btime.tv_sec, s.stx_btime.tv_nsec);
+}
+
+/* Writes a mark: the identity, a space, the path. */
+static struct err *
+put_mark (const struct claim *c, const char *mark, const char *root)
+{
+  CLEANUP_FREE char *id = identity (c);
+  CLEANUP_FREE char *text = mem_printf ("%s %s", id, root);
+  return durable_put (mark, text, strlen (text));
+}
+
 /* True where the mark is there and names this root. */
 static bool
-is_marked (const char *mark, const char *root)
+is_marked (const struct claim *c, const char *mark, const char *root)
 {
   CLEANUP_FD int fd = open (mark, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0)
     return false;
-  size_t n = strlen (root);
-  CLEANUP_FREE char *have = mem_alloc (n + 2);
-  ssize_t got = read (fd, have, n + 1);
-  return got == (ssize_t)n && memcmp (have, root, n) == 0;
+  size_t cap = strlen (root) + 128;
+  CLEANUP_FREE char *have = mem_alloc (cap + 1);
+  CLEANUP_FREE char *id = identity (c);
+  ssize_t got = read (fd, have, cap);
+  char *space = got > 0 ? strchr (have, ' ') : NULL;
+  if (space == NULL || strcmp (space + 1, root) != 0)
+    return false;
+  *space = 0;
+  return strcmp (have, "-") == 0 || strcmp (id, "-") == 0
+         || strcmp (have, id) == 0;
 }
 
 /* The first name in a directory that counts as content, or NULL. */
@@ -117,7 +148,7 @@ look (const struct tree_receive *a, struct claim *c)
   if (bad != 0 && bad != ENOENT)
     return err_sys (bad, "RH-TREE-ROOT", "cannot look at %s", a->root);
   c->fresh = bad == ENOENT;
-  if (c->fresh || is_marked (c->own, a->root))
+  if (c->fresh || is_marked (c, c->own, a->root))
     return NULL;
   CLEANUP_FREE char *name = NULL;
   if (e.type == TREE_DIR) {
@@ -159,15 +190,16 @@ claim_take (const struct tree_receive *a, struct claim *c)
     return err_sys (bad, "RH-TREE-ROOT", "cannot look above %s", a->root);
   c->above = above.mtime;
   TRY (look (a, c));
-  c->interrupted = is_marked (c->busy, a->root);
+  c->interrupted = is_marked (c, c->busy, a->root);
   TRY (durable_mkdirs (a->index_dir, 0700));
-  TRY (durable_put (c->own, a->root, strlen (a->root)));
-  return durable_put (c->busy, a->root, strlen (a->root));
+  TRY (put_mark (c, c->own, a->root));
+  return put_mark (c, c->busy, a->root);
 }
 
 struct err *
-claim_done (struct claim *c)
+claim_done (struct claim *c, const char *root)
 {
+  TRY (put_mark (c, c->own, root));
   TRY (meta_set_mtime (c->parent, c->above));
   if (unlink (c->busy) < 0 && errno != ENOENT)
     return err_sys (errno, "RH-TREE-WRITE", "cannot remove %s", c->busy);

@@ -19,8 +19,9 @@ struct claim {
 
 /* Looks, moves aside where allowed, and leaves both marks, durable. */
 struct err *claim_take (const struct tree_receive *a, struct claim *out);
-/* Gives the parent its time back and removes the busy mark. */
-struct err *claim_done (struct claim *c);
+/* Gives the parent its time back, writes the own mark anew (the root is there
+ * now) and removes the busy mark. */
+struct err *claim_done (struct claim *c, const char *root);
 void claim_clear (struct claim *c);
 
 #endif

@@ -31,8 +31,9 @@ starts (const struct xattr_view *v, const char *prefix)
   return v->name_len >= n && memcmp (v->name, prefix, n) == 0;
 }
 
-static bool
-holds (const unsigned char *set, size_t len, const struct xattr_view *v)
+/* The attribute of that name: 1 with this value, 0 with another, -1 absent. */
+static int
+find (const unsigned char *set, size_t len, const struct xattr_view *v)
 {
   struct cursor c = { set, len };
   struct xattr_view w;
@@ -40,19 +41,21 @@ holds (const unsigned char *set, size_t len, const struct xattr_view *v)
     if (w.name_len == v->name_len && memcmp (w.name, v->name, v->name_len) == 0)
       return w.value_len == v->value_len
              && memcmp (w.value, v->value, v->value_len) == 0;
-  return false;
+  return -1;
 }
 
 /* What of `a` is not just so in `b`. */
 static unsigned
 not_in (const unsigned char *a, size_t alen, const unsigned char *b,
-        size_t blen, bool target_only)
+        size_t blen)
 {
   unsigned out = 0;
   struct cursor c = { a, alen };
   struct xattr_view v;
   while (xattrs_next (&c, &v)) {
-    if (holds (b, blen, &v) || (target_only && starts (&v, "security.selinux")))
+    int found = find (b, blen, &v);
+    /* Labels are compared only where both hosts have them. */
+    if (found == 1 || (found < 0 && starts (&v, "security.selinux")))
       continue;
     if (starts (&v, "system.posix_acl_"))
       out |= 1u << KIND_ACL;
@@ -71,8 +74,8 @@ differ_xattrs (const struct tree_entry *s, const struct tree_entry *t)
       && (s->xattrs_len == 0
           || memcmp (s->xattrs, t->xattrs, s->xattrs_len) == 0))
     return 0;
-  return not_in (s->xattrs, s->xattrs_len, t->xattrs, t->xattrs_len, false)
-         | not_in (t->xattrs, t->xattrs_len, s->xattrs, s->xattrs_len, true);
+  return not_in (s->xattrs, s->xattrs_len, t->xattrs, t->xattrs_len)
+         | not_in (t->xattrs, t->xattrs_len, s->xattrs, s->xattrs_len);
 }
 
 static bool

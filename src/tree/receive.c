@@ -310,6 +310,10 @@ start (struct receiver *r)
                                 "the last round did not end on the target"),
                        "nothing was changed",
                        "send the round again with a listing");
+  if (delta && r->claim.fresh)
+    return err_new (ERR_REFUSED, "RH-TREE-MISSING",
+                    "what was copied to %s before is not there any more",
+                    r->a->root);
   r->place = place_new (r->claim.parent, r->claim.leaf);
   applier_start (&r->applier, r->place, r->claim.parent, r->claim.leaf,
                  r->a->seed);
@@ -353,7 +357,7 @@ run (struct receiver *r)
   TRY (applier_finish (&r->applier));
   TRY (place_finish (r->place));
   TRY (sync_all (r));
-  return claim_done (&r->claim);
+  return claim_done (&r->claim, r->a->root);
 }
 
 static json_t *

@@ -47,7 +47,8 @@ struct sender {
   unsigned char *chunk;
   VEC (struct parent) parents; /* the first `depth` are valid */
   size_t depth;
-  struct buf gone; /* paths, each with its NUL */
+  const struct tree_entry *now; /* the entry that is looked at */
+  struct buf gone;              /* paths, each with its NUL */
   VEC (size_t) gone_at;
   json_t *dirty_paths;
   uint64_t entries, files, bytes, walked, dirty, vanished;
@@ -401,6 +402,7 @@ each_entry (struct sender *s, struct tree_entry *e)
 {
   const struct tree_entry *known;
   struct link_first *first = NULL;
+  s->now = e;
   s->walked++;
   s->watch->files++;
   TRY (watch_step (s->watch, e->path, e->path_len));

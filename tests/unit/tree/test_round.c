@@ -317,6 +317,32 @@ foreign_content_is_kept_aside_where_allowed (void **state)
 }
 
 static void
+another_directory_in_the_place_of_the_copy_is_in_the_way (void **state)
+{
+  struct ground *g = *state;
+  few_files (g);
+  assert_ok (ground_copy (g));
+  RUN ("rm", "-r", g->dst);
+  make_dir (g->dst);
+  put_file (on_dst (g, "theirs"), "mine");
+  assert_code (ground_round (g), "RH-TREE-INWAY");
+  assert_code (ground_copy (g), "RH-TREE-INWAY");
+  assert_true (is_there (on_dst (g, "theirs")));
+}
+
+static void
+a_copy_that_is_gone_is_not_brought_up_to_date (void **state)
+{
+  struct ground *g = *state;
+  few_files (g);
+  assert_ok (ground_copy (g));
+  RUN ("rm", "-r", g->dst);
+  assert_code (ground_round (g), "RH-TREE-MISSING");
+  assert_ok (ground_copy (g));
+  assert_same_trees (g->src, g->dst);
+}
+
+static void
 an_empty_directory_is_not_in_the_way (void **state)
 {
   struct ground *g = *state;
@@ -485,6 +511,8 @@ main (void)
     CASE (a_mapped_file_is_read_when_asked_for),
     CASE (foreign_content_is_named_and_left_alone),
     CASE (foreign_content_is_kept_aside_where_allowed),
+    CASE (another_directory_in_the_place_of_the_copy_is_in_the_way),
+    CASE (a_copy_that_is_gone_is_not_brought_up_to_date),
     CASE (an_empty_directory_is_not_in_the_way),
     CASE (a_first_copy_that_was_cut_is_made_whole_by_the_next),
     CASE (a_round_that_was_cut_is_mended_by_a_listing),
