@@ -48,10 +48,9 @@ send_args (const struct copy *c, enum how how)
   json_object_set_new (args, "base", json_boolean (how != HOW_FULL));
   json_object_set_new (args, "listing", json_boolean (how == HOW_LISTING));
   json_object_set_new (args, "final", json_boolean (c->final));
-  const json_t *mapped
-      = json_at (steps_input (c->call, "move#mapped"), "paths");
+  json_t *mapped = json_at (steps_input (c->call, "move#mapped"), "paths");
   if (c->final && json_is_array (mapped))
-    json_object_set (args, "reread", (json_t *)(uintptr_t)mapped);
+    json_object_set (args, "reread", mapped);
   if (c->force != NULL)
     json_object_set (args, "force", c->force);
   if (how == HOW_FULL)

@@ -105,15 +105,15 @@ check_space (const struct step_call *call, const json_t *usage, json_t *result)
                     "%s would lie on a filesystem of the target that is "
                     "mounted read-only",
                     to);
-  if (free_bytes >= need + SPARE_BYTES && free_inodes >= inodes)
+  need += SPARE_BYTES;
+  if (free_bytes >= need && free_inodes >= inodes)
     return NULL;
   return err_todo (
       err_new (ERR_BLOCKED, "RH-FILES-NOSPACE",
                "%s does not fit on the target: it needs %llu bytes and %llu "
                "inodes more, free are %llu and %llu",
-               to, (unsigned long long)(need + SPARE_BYTES),
-               (unsigned long long)inodes, (unsigned long long)free_bytes,
-               (unsigned long long)free_inodes),
+               to, (unsigned long long)need, (unsigned long long)inodes,
+               (unsigned long long)free_bytes, (unsigned long long)free_inodes),
       "make room on the target, or leave out what need not move");
 }
 

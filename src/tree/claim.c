@@ -67,11 +67,14 @@ static struct err *
 first_name (int parent, const char *leaf, char **out)
 {
   *out = NULL;
-  CLEANUP_FD int fd = tree_open (parent, leaf, O_RDONLY | O_DIRECTORY);
-  DIR *d = fd >= 0 ? fdopendir (fd) : NULL;
-  if (d == NULL)
+  int fd = tree_open (parent, leaf, O_RDONLY | O_DIRECTORY);
+  if (fd < 0)
     return err_sys (errno, "RH-TREE-ROOT", "cannot open \"%s\"", leaf);
-  fd = -1;
+  DIR *d = fdopendir (fd);
+  if (d == NULL) {
+    close (fd);
+    return err_sys (ENOMEM, "RH-TREE-ROOT", "cannot read \"%s\"", leaf);
+  }
   for (struct dirent *e; *out == NULL && (e = readdir (d)) != NULL;)
     if (strcmp (e->d_name, ".") != 0 && strcmp (e->d_name, "..") != 0
         && strcmp (e->d_name, TREE_TMP) != 0

@@ -158,7 +158,7 @@ run (struct comparer *c, struct tree_watch *watch)
   TRY (next_own (c));
   for (;;) {
     TRY (record_next (&c->in, &type, &bytes));
-    if (type == 0)
+    if (type == REC_NONE)
       break;
     TRY (their_record (c, type, &bytes));
   }

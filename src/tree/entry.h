@@ -21,7 +21,8 @@
 #include <sys/stat.h>
 
 enum tree_type {
-  TREE_FILE = 1,
+  TREE_NONE,
+  TREE_FILE,
   TREE_DIR,
   TREE_LINK,
   TREE_FIFO,
@@ -48,7 +49,7 @@ enum { TREE_IMMUTABLE = 1, TREE_APPEND = 2, TREE_NODUMP = 4 };
 #define TREE_NAME_MAX 255
 #define TREE_LINK_MAX 65535
 #define TREE_XATTRS_MAX ((size_t)1 << 20)
-#define TREE_ENTRY_MAX (TREE_XATTRS_MAX + 3 * 65536 + 256)
+#define TREE_ENTRY_MAX (TREE_XATTRS_MAX + (size_t)3 * 65536 + 256)
 
 struct tree_time {
   int64_t sec;

@@ -127,10 +127,8 @@ complete (struct inventory *v, struct tree_entry *e, int *fd, bool *vanished)
   }
   if (!file && detail_doubtful (e, at))
     e->marks |= TREE_DOUBTFUL;
-  if (file) {
-    *fd = open_fd;
-    open_fd = -1;
-  }
+  if (file)
+    *fd = tree_take_fd (&open_fd);
   return NULL;
 }
 

@@ -53,7 +53,7 @@ paths_read (const json_t *a, const char *root, struct paths *out)
       paths_free (out);
       return e;
     }
-    const char *rel = below (root, full);
+    const char *rel = full != NULL ? below (root, full) : NULL;
     if (rel != NULL)
       out->v[out->n++] = mem_strdup (rel);
   }

@@ -135,8 +135,7 @@ push (struct place *p, const char *name, size_t len)
   if (before.iflags != 0 && meta_set_flags (fd, 0) == 0)
     place_flags (p, (const char *)p->path.data, before.iflags);
   struct frame *f = VEC_PUSH (&p->frames);
-  f->fd = fd;
-  fd = -1;
+  f->fd = tree_take_fd (&fd);
   f->path_len = p->path.len;
   f->before = before;
   return NULL;

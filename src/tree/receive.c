@@ -19,6 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PIECE ((uint64_t)64 << 20)
+
 struct receiver {
   const struct tree_receive *a;
   struct tree_watch *watch;
@@ -158,7 +160,7 @@ hole (struct receiver *r, uint64_t n)
 {
   TRY (apply_file_hole (&r->applier, n));
   while (n > 0) {
-    uint64_t piece = n < (64 << 20) ? n : 64 << 20;
+    uint64_t piece = n < PIECE ? n : PIECE;
     digest_add_zeros (r->digest, piece);
     n -= piece;
     TRY (watch_step (r->watch, r->applier.file.entry.path,
@@ -346,7 +348,7 @@ run (struct receiver *r)
   TRY (start (r));
   for (;;) {
     TRY (record_next (&r->in, &type, &c));
-    if (type == 0)
+    if (type == REC_NONE)
       break;
     TRY (each_record (r, type, &c));
   }

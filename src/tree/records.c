@@ -123,8 +123,10 @@ header (struct record_reader *r, enum tree_record *type, size_t *len)
   if (h[0] == 0 || h[0] >= REC_TYPE_END || h[1] != 0 || h[2] != 0 || h[3] != 0)
     return record_bad ("record");
   *type = (enum tree_record)h[0];
-  *len = (size_t)h[4] | (size_t)h[5] << 8 | (size_t)h[6] << 16
-         | (size_t)h[7] << 24;
+  struct cursor c = { h + 4, 4 };
+  uint32_t n = 0;
+  TRY (cursor_u32 (&c, &n));
+  *len = n;
   return *len > RECORD_MAX ? record_bad ("length") : NULL;
 }
 
@@ -176,7 +178,7 @@ struct err *
 record_next (struct record_reader *r, enum tree_record *type,
              struct cursor *payload)
 {
-  *type = (enum tree_record)0;
+  *type = REC_NONE;
   if (r->ended)
     return NULL;
   enum tree_record t = (enum tree_record)0;

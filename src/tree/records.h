@@ -13,7 +13,8 @@
 #include "wire/stream.h"
 
 enum tree_record {
-  REC_HEAD = 1, /* u32 flags, u64 files and u64 bytes expected (0: unknown) */
+  REC_NONE,     /* the end of a stream */
+  REC_HEAD,     /* u32 flags, u64 files and u64 bytes expected (0: unknown) */
   REC_CONTENT,  /* entry; of a file: DATA and HOLE follow, then FILE_END */
   REC_META,     /* entry: content is as it was */
   REC_KEEP,     /* path: unchanged (in a listing stream) */
@@ -65,8 +66,8 @@ struct tree_head {
   uint64_t files, bytes;
 };
 struct err *record_read_head (struct record_reader *r, struct tree_head *out);
-/* The next record; its bytes are valid until the next call.  *type 0: the
- * stream is whole and over.  "RH-TREE-STREAM" where it breaks the format or
+/* The next record; its bytes are valid until the next call.  *type REC_NONE:
+ * the stream is whole and over.  "RH-TREE-STREAM" where it breaks the format or
  * ends early. */
 struct err *record_next (struct record_reader *r, enum tree_record *type,
                          struct cursor *payload);

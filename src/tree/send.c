@@ -563,9 +563,10 @@ tree_drop (const char *index_dir, const char *index)
                ? NULL
                : err_sys (errno, "RH-TREE-INDEX", "cannot open %s", index_dir);
   struct err *e = NULL;
-  for (struct dirent *f; e == NULL && (f = readdir (d)) != NULL;)
+  int at = dirfd (d);
+  for (struct dirent *f; at >= 0 && e == NULL && (f = readdir (d)) != NULL;)
     if (strncmp (f->d_name, prefix + 1, n) == 0
-        && unlinkat (dirfd (d), f->d_name, 0) < 0 && errno != ENOENT)
+        && unlinkat (at, f->d_name, 0) < 0 && errno != ENOENT)
       e = err_sys (errno, "RH-TREE-INDEX", "cannot remove %s", f->d_name);
   closedir (d);
   return e;

@@ -162,7 +162,7 @@ walk_open (const char *root, const struct filter *filter, struct walk **out)
   clock_gettime (CLOCK_REALTIME, &now);
   w->start = (struct tree_time){ now.tv_sec, (uint32_t)now.tv_nsec };
   TRY (tree_open_parent (w->root, &w->parent, &w->leaf));
-  struct tree_entry first;
+  struct tree_entry first = { .type = TREE_NONE };
   int bad = tree_stat (w->parent, w->leaf, &first, NULL);
   if (bad != 0)
     return err_sys (bad, "RH-TREE-ROOT", "cannot look at %s", root);
@@ -212,7 +212,7 @@ read_names (int fd, struct buf *names, size_t *count)
     if (got <= 0)
       return got < 0 ? errno : 0;
     for (ssize_t at = 0; at < got;) {
-      const struct dirent64 *d = (const struct dirent64 *)(void *)(block + at);
+      const struct dirent64 *d = (const struct dirent64 *)(block + at);
       at += d->d_reclen;
       const char *n = d->d_name;
       if (n[0] == '.' && (n[1] == 0 || (n[1] == '.' && n[2] == 0)))
@@ -261,8 +261,7 @@ enter (struct walk *w)
         err_sys (bad, "RH-TREE-READ", "cannot read the directory"), false);
   }
   struct frame *f = VEC_PUSH (&w->stack);
-  f->fd = fd;
-  fd = -1;
+  f->fd = tree_take_fd (&fd);
   f->path_len = w->path.len;
   f->n = n;
   f->names = (char *)names.data;

@@ -57,6 +57,15 @@ cleanup_walk_ (struct walk **w)
 }
 #define CLEANUP_WALK CLEANUP (cleanup_walk_)
 
+/* Takes a descriptor out of a variable that has a cleanup. */
+static inline int
+tree_take_fd (int *fd)
+{
+  int taken = *fd;
+  *fd = -1;
+  return taken;
+}
+
 /* Opens the directory that holds `root` and gives the last component. */
 struct err *tree_open_parent (const char *root, int *dirfd, const char **leaf);
 /* An entry from a statx of `name`: 0 or an errno. */
