@@ -32,12 +32,13 @@ static void
 find_reach (struct engine *e)
 {
   e->reach = mem_alloc (e->n * e->n * sizeof *e->reach + 1);
+  e->direct = mem_alloc (e->n * e->n * sizeof *e->direct + 1);
   for (size_t i = 0; i < e->n; i++)
     for (const char *const *need = state_step (e, i)->needs;
          need != NULL && *need != NULL; need++)
     {
       size_t j = state_find (e, *need);
-      e->reach[i * e->n + j] = true;
+      e->reach[i * e->n + j] = e->direct[i * e->n + j] = true;
       for (size_t k = 0; k < j; k++)
         e->reach[i * e->n + k] |= e->reach[j * e->n + k];
     }
@@ -84,6 +85,7 @@ engine_free (struct engine *e)
   free (e->controller);
   free (e->steps);
   free (e->reach);
+  free (e->direct);
   VEC_FREE (&e->expected);
   free (e);
 }

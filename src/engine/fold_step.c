@@ -157,7 +157,8 @@ fail_for_good (struct engine *e, size_t i)
     attention_blocked (e);
   else
     attention_step (e, i);
-  if (e->phase == PHASE_SYNCING || e->phase == PHASE_ACCEPTING) {
+  bool ends = e->phase == PHASE_SYNCING || e->phase == PHASE_ACCEPTING;
+  if (ends && e->goal != NO_REQUEST) {
     e->stopped = e->goal;
     e->goal = NO_REQUEST;
   }

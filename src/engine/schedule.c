@@ -16,9 +16,9 @@ state_open_count (const struct engine *e)
 static bool
 needs_done (const struct engine *e, size_t i)
 {
-  for (const char *const *need = state_step (e, i)->needs;
-       need != NULL && *need != NULL; need++)
-    if (e->steps[state_find (e, *need)].mark != MARK_DONE)
+  const bool *needs = &e->direct[i * e->n];
+  for (size_t j = 0; j < i; j++)
+    if (needs[j] && e->steps[j].mark != MARK_DONE)
       return false;
   return true;
 }

@@ -55,6 +55,7 @@ struct engine {
   size_t n;
   size_t first_of[STAGE_COUNT + 1]; /* steps are ordered by stage */
   bool *reach;                      /* n * n: i needs j, directly or not */
+  bool *direct;                     /* n * n: i names j */
 
   /* Fold. */
   struct progress *steps;

@@ -93,8 +93,8 @@ plan_misfortune (struct run *r)
 }
 
 void
-run_start (struct run *r, uint64_t seed, enum bug bug, bool trace,
-           struct coverage *c)
+run_start (struct run *r, uint64_t seed, struct graph *g, enum bug bug,
+           bool trace, struct coverage *c)
 {
   memset (r, 0, sizeof *r);
   r->seed = seed;
@@ -102,7 +102,7 @@ run_start (struct run *r, uint64_t seed, enum bug bug, bool trace,
   r->thorough = seed % 8 == 0;
   r->dice.state = seed * 0x100000001b3u + 7;
   r->coverage = c;
-  r->graph = world_graph ();
+  r->graph = g;
   r->limits = (struct plan_limits){ .downtime_ms = 30000 };
   r->faults_until = dice_between (&r->dice, 30000, 200000);
   r->until = r->faults_until + 400000;
@@ -120,7 +120,6 @@ void
 run_free (struct run *r)
 {
   engine_free (r->engine);
-  graph_free (r->graph);
   for (size_t i = 0; i < r->queue.n; i++)
     free (r->queue.v[i].timer);
   for (size_t i = 0; i < r->records.n; i++)

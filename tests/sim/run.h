@@ -100,8 +100,9 @@ struct run {
 };
 
 /* run.c */
-void run_start (struct run *r, uint64_t seed, enum bug bug, bool trace,
-                struct coverage *c);
+/* `g` outlives the run. */
+void run_start (struct run *r, uint64_t seed, struct graph *g, enum bug bug,
+                bool trace, struct coverage *c);
 void run_all (struct run *r);
 void run_free (struct run *r);
 void run_fail (struct run *r, const char *what, const struct err *e);

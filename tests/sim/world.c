@@ -26,6 +26,7 @@ world_start (struct world *w, const struct graph *g, enum bug bug)
 {
   memset (w, 0, sizeof *w);
   w->graph = g;
+  world_roles (w);
   w->bug = bug;
   w->source = (struct model_host){ .up = true,
                                    .running = true,
@@ -94,11 +95,18 @@ world_cron_write (struct world *w)
   }
 }
 
+/* Every step of that role is whole; none counts as not. */
 static bool
-ends_with (const char *id, const char *tail)
+all_whole (const struct world *w, enum role role)
 {
-  size_t n = strlen (id), m = strlen (tail);
-  return n >= m && strcmp (id + n - m, tail) == 0;
+  bool any = false;
+  for (size_t i = 0; i < graph_len (w->graph); i++)
+    if (w->role[i] == role) {
+      any = true;
+      if (w->state[i] != 2)
+        return false;
+    }
+  return any;
 }
 
 static void
@@ -115,14 +123,13 @@ lift_gate (struct world *w)
 void
 world_half (struct world *w, size_t step)
 {
-  const char *id = graph_at (w->graph, step)->id;
   if (w->state[step] == 0)
     w->state[step] = 1;
-  if (strcmp (id, "address#take") == 0)
+  if (w->role[step] == ROLE_TAKE)
     w->source.address_kept = false;
-  else if (strcmp (id, "address#give") == 0)
+  else if (w->role[step] == ROLE_GIVE)
     w->target.address = true;
-  else if (strcmp (id, "move#pivot") == 0)
+  else if (w->role[step] == ROLE_PIVOT)
     lift_gate (w);
 }
 
@@ -140,15 +147,14 @@ prove (struct world *w, size_t step)
 static bool
 look (struct world *w, size_t step)
 {
-  const char *id = graph_at (w->graph, step)->id;
   bool good = true;
-  if (ends_with (id, "#verify") || ends_with (id, "#prove"))
+  if (w->role[step] == ROLE_PROOF)
     return prove (w, step);
-  if (strcmp (id, "move#writers") == 0)
+  if (w->role[step] == ROLE_WRITERS)
     good = !source_can_write (w);
-  else if (strcmp (id, "move#smoke-inside") == 0)
+  else if (w->role[step] == ROLE_SMOKE_INSIDE)
     good = w->target.running;
-  else if (strcmp (id, "move#smoke-outside") == 0)
+  else if (w->role[step] == ROLE_SMOKE_OUTSIDE)
     good = w->target.running && w->target.address;
   w->proven[step] = good;
   return good;
@@ -166,46 +172,44 @@ start_target (struct world *w)
 {
   if (!w->target.gate && w->broken == NULL)
     w->broken = "the target's service was started without its gate";
-  w->target.running = true;
+  w->target.running = all_whole (w, ROLE_START);
 }
 
 static void
-change (struct world *w, const char *id)
+change (struct world *w, enum role role)
 {
-  if (strcmp (id, "move#flag") == 0)
+  if (role == ROLE_FLAG)
     set_flag (w);
-  else if (strcmp (id, "service:shop#stop") == 0)
-    w->source.running = false;
-  else if (strcmp (id, "cron:shop#stop") == 0)
+  else if (role == ROLE_STOP)
+    w->source.running &= !all_whole (w, ROLE_STOP);
+  else if (role == ROLE_CRON_STOP)
     w->source.cron = false;
-  else if (strcmp (id, "service:shop#gate") == 0)
+  else if (role == ROLE_GATE)
     w->target.gate = true;
-  else if (strcmp (id, "service:shop#start") == 0)
+  else if (role == ROLE_START)
     start_target (w);
-  else if (strcmp (id, "address#take") == 0)
+  else if (role == ROLE_TAKE)
     w->source.address = false;
-  else if (strcmp (id, "address#give") == 0)
+  else if (role == ROLE_GIVE)
     w->target.address_kept = true;
-  else if (strcmp (id, "move#pivot") == 0)
+  else if (role == ROLE_PIVOT)
     w->target.gate = false;
-  else if (strcmp (id, "service:shop#enable") == 0)
+  else if (role == ROLE_ENABLE)
     w->target.running = w->target.want_running = true;
-  else if (strcmp (id, "cron:shop#release") == 0)
+  else if (role == ROLE_RELEASE)
     w->target.cron = w->target.want_cron = true;
 }
 
 bool
 world_whole (struct world *w, size_t step)
 {
-  const struct step *s = graph_at (w->graph, step);
   world_half (w, step);
   w->state[step] = 2;
-  if (s->cls == STEP_PURE)
+  if (graph_at (w->graph, step)->cls == STEP_PURE)
     return look (w, step);
-  if (ends_with (s->id, "#round") || ends_with (s->id, "#final")
-      || ends_with (s->id, "#seed"))
+  if (w->role[step] == ROLE_COPY)
     w->copied_n = w->source_n;
-  change (w, s->id);
+  change (w, w->role[step]);
   return true;
 }
 
@@ -218,20 +222,29 @@ thaw (struct world *w)
   w->source.cron = w->source.want_cron;
 }
 
+/* What stands still in the hold alone goes on as soon as it may. */
+static void
+let_cron_go (struct world *w)
+{
+  w->source.cron = w->source.up && w->source.want_cron && !w->source.flag;
+}
+
 void
 world_undo (struct world *w, size_t step)
 {
-  const char *id = graph_at (w->graph, step)->id;
+  enum role role = w->role[step];
   w->state[step] = 0;
-  if (strcmp (id, "move#flag") == 0)
+  if (role == ROLE_FLAG)
     thaw (w);
-  else if (strcmp (id, "service:shop#start") == 0)
+  else if (role == ROLE_CRON_STOP)
+    let_cron_go (w);
+  else if (role == ROLE_START)
     w->target.running = false;
-  else if (strcmp (id, "service:shop#gate") == 0)
+  else if (role == ROLE_GATE)
     w->target.gate = w->target.gate_lifted = false;
-  else if (strcmp (id, "address#take") == 0)
+  else if (role == ROLE_TAKE)
     w->source.address = w->source.address_kept = true;
-  else if (strcmp (id, "address#give") == 0)
+  else if (role == ROLE_GIVE)
     w->target.address = w->target.address_kept = false;
 }
 
@@ -271,7 +284,7 @@ world_check_aborted (const struct world *w)
     return "aborted although the target took writes";
   if (w->source.flag || !w->source.address_kept)
     return "aborted, but the source is still frozen or without its address";
-  if (w->target.address_kept || w->target.running || w->target.gate)
+  if (w->target.address_kept || w->target.running || w->target.gate_lifted)
     return "aborted, but something of the cutover is left on the target";
   return NULL;
 }

@@ -13,7 +13,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define STEPS_MAX 64
+#define STEPS_MAX 512
+
+/* What a step means to the model world, told from its name. */
+enum role {
+  ROLE_OTHER, /* it has a state, and nothing else */
+  ROLE_COPY,
+  ROLE_PROOF,
+  ROLE_FLAG,
+  ROLE_STOP,
+  ROLE_CRON_STOP,
+  ROLE_WRITERS, /* looks that nothing can write on the source */
+  ROLE_GATE,
+  ROLE_START,
+  ROLE_SMOKE_INSIDE,
+  ROLE_TAKE,
+  ROLE_GIVE,
+  ROLE_SMOKE_OUTSIDE,
+  ROLE_PIVOT,
+  ROLE_ENABLE,
+  ROLE_RELEASE,
+};
 
 /* What is deliberately wrong, to see that the simulator finds it. */
 enum bug {
@@ -45,6 +65,7 @@ struct world {
   struct model_host source, target;
   /* Each step's state on its host (0, 1: half, 2), and the last attempt whose
    * result the agent remembers. */
+  enum role role[STEPS_MAX];
   int state[STEPS_MAX];
   uint32_t remembered[STEPS_MAX];
   bool proven[STEPS_MAX];            /* passed since the freeze */
@@ -55,8 +76,11 @@ struct world {
 };
 
 void world_start (struct world *w, const struct graph *g, enum bug bug);
-/* The plan's shape: the same kinds of steps as the providers describe. */
+/* A graph of its own, and the one that a plan's file compiles to. */
 struct graph *world_graph (void);
+struct graph *world_graph_of (const char *plan);
+/* role.c */
+void world_roles (struct world *w);
 size_t world_step (const struct world *w, const char *id);
 
 bool source_can_write (const struct world *w);

@@ -4,6 +4,7 @@
 #include "world.h"
 
 #include "base/mem.h"
+#include "provider/provider.h"
 
 #include <stdio.h>
 
@@ -59,7 +60,7 @@ static const struct shape shapes[] = {
   { "move#flag", STAGE_FREEZE, REVS, SIDE_SOURCE, { 0 } },
   { "service:shop#stop", STAGE_FREEZE, REVS, SIDE_SOURCE, { "move#flag" } },
   { "cron:shop#stop", STAGE_FREEZE, REVS, SIDE_SOURCE, { "move#flag" } },
-  { "move#writers",
+  { "move#frozen",
     STAGE_FREEZE,
     PURE,
     SIDE_SOURCE,
@@ -75,8 +76,12 @@ static const struct shape shapes[] = {
     SIDE_TARGET,
     { "service:shop#gate" } },
   { "move#smoke-inside", STAGE_INSIDE, PURE, SIDE_TARGET, { 0 } },
-  { "address#take", STAGE_SWITCH, REVS, SIDE_SOURCE, { 0 } },
-  { "address#give", STAGE_SWITCH, REVS, SIDE_TARGET, { "address#take" } },
+  { "address:10.77.0.10#take", STAGE_SWITCH, REVS, SIDE_SOURCE, { 0 } },
+  { "address:10.77.0.10#give",
+    STAGE_SWITCH,
+    REVS,
+    SIDE_TARGET,
+    { "address:10.77.0.10#take" } },
   { "move#smoke-outside", STAGE_OUTSIDE, PURE, SIDE_TARGET, { 0 } },
   { "move#pivot", STAGE_PIVOT, STEP_PIVOT, SIDE_TARGET, { 0 } },
   { "service:shop#enable", STAGE_OPEN, FORW, SIDE_TARGET, { 0 } },
@@ -84,6 +89,28 @@ static const struct shape shapes[] = {
   { "files:/srv/a#audit", STAGE_GUARD, PURE, SIDE_BOTH, { 0 } },
   { "move#cleanup", STAGE_ACCEPT, FORW, SIDE_BOTH, { 0 } },
 };
+
+static struct graph *
+sealed (struct err *e, struct graph *g)
+{
+  if (e == NULL)
+    return g;
+  fprintf (stderr, "sim: %s: %s\n", err_code (e), err_message (e));
+  abort ();
+}
+
+struct graph *
+world_graph_of (const char *path)
+{
+  CLEANUP_PLAN struct plan *plan = NULL;
+  struct graph *g = NULL;
+  struct err *e = plan_read (path, provider_kinds (), &plan);
+  if (e == NULL)
+    e = provider_compile (plan, &g);
+  if (e == NULL && graph_len (g) > STEPS_MAX)
+    abort ();
+  return sealed (e, g);
+}
 
 struct graph *
 world_graph (void)
@@ -108,9 +135,5 @@ world_graph (void)
   }
   if (e == NULL)
     e = graph_seal (g);
-  if (e != NULL) {
-    fprintf (stderr, "sim: %s\n", err_message (e));
-    abort ();
-  }
-  return g;
+  return sealed (e, g);
 }

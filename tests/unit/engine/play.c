@@ -44,6 +44,9 @@ static const struct shape shapes[] = {
 static const struct shape other_gate
     = { "pivot#other", STAGE_PIVOT, STEP_PIVOT, { 0 } };
 
+static const struct shape other_clean
+    = { "accept#other", STAGE_ACCEPT, STEP_FORWARD, { 0 } };
+
 static void
 add (struct graph *g, const struct shape *shape)
 {
@@ -68,8 +71,10 @@ make_graph (bool two_gates)
   struct graph *g = graph_new ();
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
     add (g, &shapes[i]);
-  if (two_gates)
+  if (two_gates) {
     add (g, &other_gate);
+    add (g, &other_clean);
+  }
   assert_ok (graph_seal (g));
   return g;
 }

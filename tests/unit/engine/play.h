@@ -47,7 +47,7 @@ struct play {
  *   gate)  inside#smoke  switch#take(undo) switch#give(undo, needs take)
  *   outside#smoke  pivot#open  open#enable  guard#audit  accept#clean */
 int play_setup (void **state);
-/* ... with a second step, pivot#other, that opens the target. */
+/* ... with second steps, pivot#other and accept#other. */
 int play_setup_two_gates (void **state);
 int play_teardown (void **state);
 

@@ -216,6 +216,20 @@ an_acceptance_that_fails_can_be_asked_for_again (void **state)
 }
 
 static void
+of_two_that_fail_together_both_are_tried_again (void **state)
+{
+  struct play *p = *state;
+  play_request (p, REQUEST_CUTOVER);
+  play_out (p);
+  play_request (p, REQUEST_ACCEPT);
+  play_fails (p, "accept#clean", ERR_REFUSED);
+  play_fails (p, "accept#other", ERR_REFUSED);
+  play_request (p, REQUEST_RESUME);
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_ACCEPTED);
+}
+
+static void
 a_second_request_does_not_disturb_a_cutover (void **state)
 {
   struct play *p = *state;
@@ -250,6 +264,9 @@ main (void)
     STORY (only_an_operator_accepts_and_only_what_is_guarded),
     STORY (an_acceptance_that_fails_can_be_asked_for_again),
     STORY (a_second_request_does_not_disturb_a_cutover),
+    cmocka_unit_test_setup_teardown (
+        of_two_that_fail_together_both_are_tried_again, play_setup_two_gates,
+        play_teardown),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
