@@ -51,6 +51,7 @@ class Lab:
         self.build()
         self.network.reset()
         self._each(self._renew, which or self.hosts)
+        self.network.forget_neighbours()
         return self
 
     def __enter__(self):

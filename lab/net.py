@@ -53,6 +53,10 @@ class Network:
         self._shapes.clear()
         self.nft("flush set bridge lab cut\nflush set bridge lab pairs")
 
+    def forget_neighbours(self):
+        """The client still knows who had the moved address before the hosts were made anew."""
+        run(["ip", "-n", self.ns("client"), "neigh", "flush", "all"])
+
     def plug(self, host):
         """Give a host a namespace with its interfaces, down and without addresses, as a machine has at power on."""
         self.unplug(host)

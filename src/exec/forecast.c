@@ -172,9 +172,10 @@ forecast_make (const struct graph *g, const struct measure *m,
       sum += stage_ms (&all[st]);
       add_cause (out->causes, st, &all[st]);
     }
-  /* A quiet machine is faster than what was measured while it worked, a busy
-   * one slower: three to one from end to end. */
-  out->lower_ms = sum * 3 / 5 > 0 ? sum * 3 / 5 : 1;
+  /* A quiet machine is faster than what was measured while clients and rounds
+   * kept it busy, and a busier one slower: three to one from end to end, set
+   * by moves in a row (docs/BENCHMARKS.md). */
+  out->lower_ms = sum * 21 / 50 > 0 ? sum * 21 / 50 : 1;
   out->upper_ms = out->lower_ms * 3;
 }
 
