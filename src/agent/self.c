@@ -37,6 +37,23 @@ read_path (char **out)
   return NULL;
 }
 
+static void
+self_free (struct self *s)
+{
+  cleanup_close_ (&s->fd);
+  cleanup_close_ (&s->dir);
+  free (s->path);
+  free (s->name);
+  free (s);
+}
+
+static void
+cleanup_self (struct self **s)
+{
+  if (*s != NULL)
+    self_free (*s);
+}
+
 struct err *
 self_hold (struct self **out)
 {
@@ -47,18 +64,14 @@ self_hold (struct self **out)
       || strncmp (slash + 1, prefix, strlen (prefix)) != 0)
     return err_new (ERR_REFUSED, "RH-AGENT-SELF",
                     "%s is not a pushed agent and is not removed", path);
-  *slash = 0;
-  CLEANUP_FD int dir = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  CLEANUP_FD int fd = open ("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-  if (dir < 0 || fd < 0 || flock (fd, LOCK_SH) != 0)
-    return err_sys (errno, "RH-AGENT-SELF", "%s", path);
-  struct self *s = mem_alloc (sizeof *s);
+  CLEANUP (cleanup_self) struct self *s = mem_alloc (sizeof *s);
+  s->path = mem_strndup (path, (size_t)(slash - path));
   s->name = mem_strdup (slash + 1);
-  s->path = STEAL (path);
-  s->fd = fd;
-  s->dir = dir;
-  fd = dir = -1;
-  *out = s;
+  s->dir = open (s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  s->fd = open ("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  if (s->dir < 0 || s->fd < 0 || flock (s->fd, LOCK_SH) != 0)
+    return err_sys (errno, "RH-AGENT-SELF", "%s", path);
+  *out = STEAL (s);
   return NULL;
 }
 
@@ -115,9 +128,5 @@ self_leave (struct self *s)
     if (rmdir (s->path) != 0 && errno != ENOTEMPTY && errno != EEXIST)
       log_line (LOG_DEBUG, "%s is left: %m", s->path);
   }
-  close (s->fd);
-  close (s->dir);
-  free (s->path);
-  free (s->name);
-  free (s);
+  self_free (s);
 }

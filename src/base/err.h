@@ -32,11 +32,11 @@ struct err;
 /* A new error.  `code` is a literal such as "RH-LINK-HOSTKEY" (not copied);
  * the message is formatted and copied. */
 struct err *err_new (enum err_class cls, const char *code, const char *fmt, ...)
-    __attribute__ ((format (printf, 3, 4)));
+    __attribute__ ((format (printf, 3, 4), returns_nonnull));
 
 /* As err_new, with ": " and the text of `errnum` behind the message. */
 struct err *err_sys (int errnum, const char *code, const char *fmt, ...)
-    __attribute__ ((format (printf, 3, 4)));
+    __attribute__ ((format (printf, 3, 4), returns_nonnull));
 
 /* Puts "what was being done" in front.  Takes ownership of `e`, gives it
  * back; NULL stays NULL. */
@@ -53,7 +53,8 @@ struct err *err_todo (struct err *e, const char *fmt, ...)
 
 /* An error whose code came from another process: the code is copied. */
 struct err *err_remote (enum err_class cls, const char *code, const char *msg,
-                        const char *safe, const char *todo);
+                        const char *safe, const char *todo)
+    __attribute__ ((returns_nonnull));
 
 enum err_class err_class_of (const struct err *e);
 int err_errno (const struct err *e); /* 0 where there is none */

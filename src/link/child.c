@@ -98,7 +98,7 @@ child_start (const char *const *argv, bool private, struct child *out)
 static bool
 reap (pid_t pid, long ms)
 {
-  const struct timespec nap = { 0, 10 * 1000 * 1000 };
+  const struct timespec nap = { 0, 10000000 };
   for (long waited = 0;; waited += 10) {
     pid_t got = waitpid (pid, NULL, WNOHANG);
     if (got == pid || (got < 0 && errno != EINTR))

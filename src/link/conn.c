@@ -44,11 +44,10 @@ lose (struct conn *c, struct err *why)
   CLEANUP_FREE char *word = carrier_last_word (c->carrier);
   pthread_mutex_lock (&c->lock);
   if (c->lost == NULL) {
-    c->lost
-        = err_new (ERR_TRANSIENT, "RH-LINK-LOST",
-                   "the connection to the %s (%s) was lost: %s%s%s", c->name,
-                   c->host, e != NULL ? err_message (e) : "it was closed",
-                   word != NULL ? ": " : "", word != NULL ? word : "");
+    const char *reason = e != NULL ? err_message (e) : "it ended";
+    c->lost = err_new (ERR_TRANSIENT, "RH-LINK-LOST",
+                       "the connection to the %s (%s) was lost: %s", c->name,
+                       c->host, e == NULL && word != NULL ? word : reason);
     for (size_t i = 0; i < CALLS_MAX; i++)
       if (c->calls[i] != NULL)
         request_lose (c->calls[i], copy_err (c->lost));

@@ -236,12 +236,11 @@ push_send (struct push *p, const struct binary *agent)
       = mem_printf ("%s %zu\n", agent->digest, agent->bytes.len);
   TRY (write_all (p->to, order, strlen (order)));
   TRY (next_line (p, agent, &line));
-  CLEANUP_ERR struct err *cut = NULL;
   if (behind ((char *)line.data, "REHOME-WANT") != NULL)
-    cut = write_all (p->to, agent->bytes.data, agent->bytes.len);
+    err_free (write_all (p->to, agent->bytes.data, agent->bytes.len));
   else if (behind ((char *)line.data, "REHOME-HAVE") == NULL)
     return unexpected (&line);
-  TRY (next_line (p, agent, &line)); /* says why, where it was cut */
+  TRY (next_line (p, agent, &line)); /* why, where it was cut */
   const char *dir = behind ((char *)line.data, "REHOME-RUN");
   if (dir == NULL)
     return unexpected (&line);

@@ -9,6 +9,16 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A header of type 99. */
+static const unsigned char unknown[FRAME_HEADER]
+    = { 0, 0, 0, 0, 99, 0, 0, 0, 1 };
+
+static struct err *
+fails (void)
+{
+  return err_new (ERR_TRANSIENT, "RH-WIRE-LOST", "write");
+}
+
 static struct err *
 say (struct outlet *o, const char *how, uint32_t call)
 {
@@ -35,7 +45,7 @@ say (struct outlet *o, const char *how, uint32_t call)
   if (strcmp (how, "call") == 0)
     return outlet_frame (o, FRAME_CALL, call, 0, "{}", 2);
   if (strcmp (how, "type") == 0)
-    return outlet_frame (o, (enum frame_type)99, call, 0, "{}", 2);
+    return write (STDOUT_FILENO, unknown, sizeof unknown) < 0 ? fails () : NULL;
   return outlet_frame (o, FRAME_ERROR, call, 0, "{\"code\":5}", 10);
 }
 

@@ -170,7 +170,7 @@ answers (int port)
                            .sin_port = htons ((uint16_t)port),
                            .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
   CLEANUP_FD int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  return connect (fd, (struct sockaddr *)&a, sizeof a) == 0;
+  return fd >= 0 && connect (fd, (struct sockaddr *)&a, sizeof a) == 0;
 }
 
 static void
@@ -178,7 +178,7 @@ begin (struct sshd *s)
 {
   CLEANUP_FREE char *config = path_of (s, "sshd_config");
   CLEANUP_FREE char *log = path_of (s, "sshd.log");
-  const struct timespec nap = { 0, 20 * 1000 * 1000 };
+  const struct timespec nap = { 0, 20000000 };
   const char *const argv[] = { program, "-D", "-f", config, "-E", log, NULL };
   char **args;
   const char *const *list = argv;

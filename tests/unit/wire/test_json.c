@@ -76,7 +76,7 @@ brackets_inside_strings_are_not_nesting (void **state)
   (void)state;
   char text[400] = "[\"";
   memset (text + 2, '[', 300);
-  strcpy (text + 302, "\\\"[\"]");
+  memcpy (text + 302, "\\\"[\"]", 6);
   json_decref (parsed (text));
 }
 
