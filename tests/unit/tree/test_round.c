@@ -343,6 +343,23 @@ a_copy_that_is_gone_is_not_brought_up_to_date (void **state)
 }
 
 static void
+the_directory_above_the_root_keeps_its_time (void **state)
+{
+  struct ground *g = *state;
+  few_files (g);
+  char *above CLEANUP_FREE = mem_printf ("%s/above", g->dir);
+  char *root CLEANUP_FREE = mem_printf ("%s/copy", above);
+  make_dir (above);
+  set_mtime (above, 4242, 7);
+  g->receive.root = root;
+  assert_ok (ground_copy (g));
+  struct stat st;
+  assert_int_equal (stat (above, &st), 0);
+  assert_int_equal (st.st_mtim.tv_sec, 4242);
+  assert_int_equal (st.st_mtim.tv_nsec, 7);
+}
+
+static void
 an_empty_directory_is_not_in_the_way (void **state)
 {
   struct ground *g = *state;
@@ -513,6 +530,7 @@ main (void)
     CASE (foreign_content_is_kept_aside_where_allowed),
     CASE (another_directory_in_the_place_of_the_copy_is_in_the_way),
     CASE (a_copy_that_is_gone_is_not_brought_up_to_date),
+    CASE (the_directory_above_the_root_keeps_its_time),
     CASE (an_empty_directory_is_not_in_the_way),
     CASE (a_first_copy_that_was_cut_is_made_whole_by_the_next),
     CASE (a_round_that_was_cut_is_mended_by_a_listing),
