@@ -110,14 +110,14 @@ check (const struct invocation *in, struct tally *t)
   TRY (load_plan (in, in->args[0], &l));
   TRY (open_hosts (l.plan, &o));
   struct checks look = { .plan = l.plan,
-                       .graph = l.graph,
-                       .migration = o.migration,
-                       .source = hosts_source (o.hosts),
-                       .target = hosts_target (o.hosts),
-                       .find = provider_find,
-                       .begins = begins,
-                       .ended = ended,
-                       .ctx = t };
+                         .graph = l.graph,
+                         .migration = o.migration,
+                         .source = hosts_source (o.hosts),
+                         .target = hosts_target (o.hosts),
+                         .find = provider_find,
+                         .begins = begins,
+                         .ended = ended,
+                         .ctx = t };
   TRY (checks_run (&look, STAGE_PREFLIGHT));
   sum_up (t, &l);
   return NULL;

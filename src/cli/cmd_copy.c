@@ -51,6 +51,15 @@ on_progress (void *ctx, const json_t *progress)
   view_progress (ctx, progress);
 }
 
+/* Copies have a place of their own: they are no migrations to be listed. */
+static char *
+state_of_copies (const struct invocation *in)
+{
+  CLEANUP_FREE char *dflt = place_default_state ();
+  const char *given = in->value[OPT_STATE];
+  return mem_printf ("%s/copies", given != NULL ? given : dflt);
+}
+
 static struct err *
 run (const struct invocation *in, const struct plan *plan, const char *agent,
      json_t **result)
@@ -58,7 +67,8 @@ run (const struct invocation *in, const struct plan *plan, const char *agent,
   CLEANUP_PLACE struct place place = { 0 };
   CLEANUP_GRAPH struct graph *graph = NULL;
   TRY (provider_compile (plan, &graph));
-  TRY (place_find (in->value[OPT_STATE], plan_name (plan), &place));
+  CLEANUP_FREE char *state = state_of_copies (in);
+  TRY (place_find (state, plan_name (plan), &place));
   struct view *view = view_new (graph, has (in, OPT_JSON));
   struct copy c = { .place = &place,
                     .plan = plan,

@@ -16,6 +16,7 @@ cmd_owner (const struct invocation *in)
   struct owner_options o
       = { .state = in->value[OPT_STATE], .name = in->args[0], .batch = true };
   log_set_name ("owner");
+  log_set_level (LOG_INFO);
   struct err *e = owner_run (&o, &left);
   int status = say_err (in, e);
   if (left)

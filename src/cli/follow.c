@@ -59,6 +59,8 @@ int
 follow_status (enum request asked, const char *phase, bool paused,
                const json_t *attention)
 {
+  if (asked == REQUEST_PAUSE && paused)
+    return EXIT_OK;
   if (is (phase, PHASE_STUCK))
     return EXIT_FAILED;
   if (is (phase, PHASE_ABORTED) && asked != REQUEST_ABORT)
@@ -189,7 +191,7 @@ say_end (const struct following *f, int status)
   const json_t *attention = json_object_get (f->last, "attention");
   CLEANUP_JSON json_t *facts = NULL;
   CLEANUP_ERR struct err *e = load_facts (f->loaded, &facts);
-  if (json_is_object (attention))
+  if (json_is_object (attention) && status != EXIT_OK)
     say_error_object (f->in, attention);
   if (e != NULL)
     return;

@@ -2,6 +2,7 @@
 /* rehome: the command line. */
 #include "cli/command.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "cli/say.h"
 
@@ -43,6 +44,7 @@ main (int argc, char **argv)
 {
   const char *word = argc > 1 ? argv[1] : "--help";
   signal (SIGPIPE, SIG_IGN);
+  log_set_level (LOG_WARN);
   if (strcmp (word, "--version") == 0) {
     puts ("rehome " REHOME_VERSION);
     return EXIT_OK;

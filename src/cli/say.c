@@ -80,6 +80,21 @@ say_err (const struct invocation *in, struct err *e)
   return say_status (err_class_of (e), err_code (e));
 }
 
+/* One cause can stop many checks: it is said once. */
+static bool
+was_said (const json_t *findings, size_t n)
+{
+  const json_t *f = json_array_get (findings, n);
+  for (size_t i = 0; i < n; i++) {
+    const json_t *o = json_array_get (findings, i);
+    if (json_equal (json_object_get (o, "code"), json_object_get (f, "code"))
+        && json_equal (json_object_get (o, "message"),
+                       json_object_get (f, "message")))
+      return true;
+  }
+  return false;
+}
+
 int
 say_error_object (const struct invocation *in, const json_t *error)
 {
@@ -89,6 +104,8 @@ say_error_object (const struct invocation *in, const json_t *error)
   int status = say_err (in, json_to_err (error));
   json_array_foreach (findings, i, f)
   {
+    if (was_said (findings, i))
+      continue;
     const char *code = json_string_value (json_object_get (f, "code"));
     const char *message = json_string_value (json_object_get (f, "message"));
     const char *todo = json_string_value (json_object_get (f, "todo"));

@@ -2,6 +2,7 @@
 /* One item copied, in this process, with a journal of its own. */
 #include "exec/copy.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
 #include "exec/clock.h"
@@ -11,7 +12,6 @@
 #include "journal/store.h"
 #include "provider/provider.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -56,6 +56,7 @@ struct copying {
   struct hosts *hosts;
   struct loop *loop;
   char *migration;
+  uint64_t began; /* the journal's head before */
   struct err *loop_error;
   json_t *last; /* progress */
 };
@@ -94,6 +95,8 @@ open_all (struct copying *w)
                               .hub = w->hub,
                               .on_head = on_head,
                               .ctx = w->hosts };
+  char hash[65];
+  TRY (store_head (w->store, &w->began, hash));
   w->loop = loop_new (&parts);
   TRY (loop_replay (w->loop));
   hosts_epoch (w->hosts, loop_epoch (w->loop));
@@ -166,18 +169,60 @@ drive (struct copying *w)
   return e;
 }
 
-/* What the last transfer recorded. */
-static struct err *
-take_result (void *ctx, const struct record *r, const char *line)
+/* The sums of what was sent; a round sends again what changed meanwhile. */
+struct sums {
+  const struct graph *graph;
+  uint64_t files, bytes;
+};
+
+static uint64_t
+amount (const json_t *result, const char *key)
 {
-  json_t **out = ctx;
-  json_t *result = json_object_get (r->data, "result");
+  const json_t *v = json_object_get (result, key);
+  return json_is_string (v) ? strtoull (json_string_value (v), NULL, 10)
+                            : (uint64_t)json_integer_value (v);
+}
+
+static struct err *
+add_sent (void *ctx, const struct record *r, const char *line)
+{
+  struct sums *s = ctx;
+  const json_t *result = json_object_get (r->data, "result");
+  const struct step *step
+      = r->step != NULL ? graph_find (s->graph, r->step) : NULL;
   (void)line;
-  if (r->type == RECORD_OUTCOME && json_object_get (result, "bytes") != NULL) {
-    json_decref (*out);
-    *out = json_deep_copy (result);
-  }
+  if (r->type != RECORD_OUTCOME || step == NULL || step->stage < STAGE_PREPARE)
+    return NULL;
+  s->files += amount (result, "files");
+  s->bytes += amount (result, "bytes");
   return NULL;
+}
+
+static struct err *
+sum_up (struct copying *w, json_t **result)
+{
+  struct sums s = { .graph = w->graph };
+  TRY (store_each (w->store, w->began, add_sent, &s));
+  *result = json_pack ("{s:I, s:o}", "files", (json_int_t)s.files, "bytes",
+                       json_u64 (s.bytes));
+  return NULL;
+}
+
+/* A copy guards nothing once it is made: another migration may have the item.
+ * A host that is gone keeps its claim until the next copy. */
+static void
+release_claims (struct copying *w)
+{
+  struct port *const ports[]
+      = { hosts_source (w->hosts), hosts_target (w->hosts) };
+  for (size_t i = 0; i < 2; i++) {
+    CLEANUP_ERR struct err *e = port_call (
+        ports[i], "fence.release",
+        json_pack ("{s:s, s:b}", "migration", w->migration, "tombstone", 0),
+        NULL);
+    if (e != NULL)
+      log_err (LOG_DEBUG, e);
+  }
 }
 
 static void
@@ -204,7 +249,9 @@ copy_run (const struct copy *c, json_t **result)
   if (e == NULL)
     e = drive (&w);
   if (e == NULL)
-    e = store_each (w.store, 0, take_result, result);
+    e = sum_up (&w, result);
+  if (w.loop != NULL)
+    release_claims (&w);
   close_all (&w);
   return e;
 }

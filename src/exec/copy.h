@@ -18,7 +18,7 @@ struct copy {
 };
 
 /* Runs until the item is in step once; an item that cannot be copied gives
- * the step's own error. *result: what the round's step recorded. */
+ * the step's own error. *result: {"files", "bytes"} that were sent. */
 struct err *copy_run (const struct copy *c, json_t **result);
 /* The steps of the plan's first item up to STAGE_ROUND. */
 struct err *copy_graph (const struct graph *all, struct graph **out);
