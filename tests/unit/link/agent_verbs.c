@@ -5,6 +5,7 @@
 #include "agent/verb.h"
 #include "base/mem.h"
 #include "host/facts.h"
+#include "pattern.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -86,14 +87,11 @@ static struct err *
 run_send (struct verb_call *call, json_t **result)
 {
   int64_t n, fail_at, done = 0;
-  unsigned char part[70001];
   TRY (json_get_int (call->args, "n", 0, INT64_MAX, &n));
   TRY (json_opt_int (call->args, "fail_at", 0, INT64_MAX, INT64_MAX, &fail_at));
   while (done < n) {
-    size_t k = n - done < 70001 ? (size_t)(n - done) : sizeof part;
-    for (size_t i = 0; i < k; i++)
-      part[i] = (unsigned char)((done + (int64_t)i) & 0xff);
-    TRY (call->out->put (call->out->ctx, part, k));
+    size_t k = n - done < 70001 ? (size_t)(n - done) : 70001;
+    TRY (call->out->put (call->out->ctx, pattern_at ((uint64_t)done), k));
     done += (int64_t)k;
     if (done >= fail_at)
       return err_new (ERR_SYSTEM, "RH-TEST-SENDER", "the disk is gone");
@@ -116,9 +114,8 @@ run_take (struct verb_call *call, json_t **result)
     TRY (call->in->get (call->in->ctx, part, sizeof part, &len));
     if (len == 0)
       break;
-    for (size_t i = 0; i < len; i++)
-      if (part[i] != (unsigned char)((done + (int64_t)i) & 0xff))
-        return err_new (ERR_UNEQUAL, "RH-TEST-BYTE", "a wrong byte");
+    if (memcmp (part, pattern_at ((uint64_t)done), len) != 0)
+      return err_new (ERR_UNEQUAL, "RH-TEST-BYTE", "a wrong byte");
     done += (int64_t)len;
     if (done >= die_at)
       raise (SIGKILL);

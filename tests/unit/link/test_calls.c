@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "link/link.h"
+#include "pattern.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -339,10 +340,8 @@ static struct err *
 count_put (void *ctx, const void *data, size_t len)
 {
   struct counted *c = ctx;
-  const unsigned char *b = data;
-  for (size_t i = 0; i < len; i++)
-    if (b[i] != (unsigned char)((c->bytes + i) & 0xff))
-      return err_new (ERR_UNEQUAL, "RH-TEST-BYTE", "a wrong byte");
+  if (memcmp (data, pattern_at (c->bytes), len) != 0)
+    return err_new (ERR_UNEQUAL, "RH-TEST-BYTE", "a wrong byte");
   c->bytes += len;
   if (c->bytes > c->limit)
     return err_new (ERR_REFUSED, "RH-TEST-FULL", "full");
