@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine's thread. */
-#include "exec/loop.h"
+/* The engine's thread: its queue, its turns, its begin and end. */
+#include "exec/inside.h"
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/queue.h"
-#include "base/vec.h"
 #include "exec/clock.h"
-#include "exec/forecast.h"
-#include "exec/measure.h"
-#include "exec/pool.h"
-#include "exec/timers.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
 /* What other threads put into the queue: an ended job or a request. */
@@ -30,31 +23,6 @@ struct note {
   enum request request;
   char *actor;
 };
-
-struct loop {
-  struct loop_parts parts;
-  struct engine *engine;
-  struct queue *notes;
-  struct pool *pool;
-  struct timers *timers;
-  struct measure *measure;
-  struct effects todo; /* decided, not yet performed; a FIFO from `at` on */
-  size_t at;
-  uint64_t epoch;
-  uint64_t seq;
-  char head[65];
-  bool forecast_made;   /* for the present cutover */
-  int64_t published_ms; /* to the store */
-  int64_t ticked_ms;    /* to the hub */
-  int64_t busy_ms;      /* when there was last something to do */
-  bool over;
-  bool unpublished;    /* something happened since the hub was told */
-  struct err *refused; /* why the engine refused the request at hand */
-  bool pool_left;      /* a call outlived loop_run */
-  atomic_bool stopping;
-};
-
-static struct err *feed (struct loop *l, const struct event *ev);
 
 static void
 on_ended (void *ctx, struct job *j)
@@ -89,221 +57,6 @@ loop_new (const struct loop_parts *parts)
   return l;
 }
 
-/* ---- Records ---- */
-
-static struct err *
-store_record (struct loop *l, struct record *r)
-{
-  CLEANUP_FREE char *line = NULL;
-  r->epoch = l->epoch;
-  r->time_ms = clock_wall_ms ();
-  r->boot_id = mem_strdup (clock_boot_id ());
-  r->mono_ns = clock_boot_ns ();
-  TRY (err_wrap (store_append (l->parts.store, r, &line),
-                 "while writing the journal"));
-  l->seq = r->seq;
-  record_hash (line, strlen (line), l->head);
-  if (l->parts.on_head != NULL)
-    l->parts.on_head (l->parts.ctx, l->seq, l->head);
-  if (l->parts.hub != NULL)
-    hub_head (l->parts.hub, l->seq);
-  return NULL;
-}
-
-/* Each cutover is forecast and measured anew. */
-static void
-watch_phase (struct loop *l, const struct record *r)
-{
-  const char *to = json_string_value (json_object_get (r->data, "to"));
-  if (r->type == RECORD_PHASE && to != NULL
-      && strcmp (to, phase_name (PHASE_PROVING)) == 0)
-    l->forecast_made = false;
-}
-
-static struct err *
-append (struct loop *l, enum record_type type, const char *step,
-        uint32_t attempt, const char *actor, json_t *data)
-{
-  struct record r = { .type = type,
-                      .actor = mem_strdup (actor != NULL ? actor : "engine"),
-                      .step = mem_strdup (step),
-                      .attempt = attempt,
-                      .data = data != NULL ? data : json_object () };
-  struct err *e = store_record (l, &r);
-  if (e == NULL) {
-    struct event ev
-        = { .kind = EVENT_RECORD, .record = &r, .time_ms = r.time_ms };
-    measure_record (l->measure, &r);
-    watch_phase (l, &r);
-    e = feed (l, &ev);
-  }
-  record_clear (&r);
-  return e;
-}
-
-struct err *
-loop_append (struct loop *l, enum record_type type, const char *actor,
-             json_t *data)
-{
-  return append (l, type, NULL, 0, actor, data);
-}
-
-/* ---- The forecast, which exec alone can make ---- */
-
-static bool
-phase_is_before_freeze (enum phase p)
-{
-  return p == PHASE_HOLDING || p == PHASE_FREEZING;
-}
-
-/* The engine journals what is measured here, in its own order. */
-static struct err *
-tick (struct loop *l, json_t *data)
-{
-  struct event ev
-      = { .kind = EVENT_TICK, .data = data, .time_ms = clock_wall_ms () };
-  struct err *e = feed (l, &ev);
-  json_decref (data);
-  return e;
-}
-
-static struct err *
-make_forecast (struct loop *l)
-{
-  struct forecast f;
-  forecast_make (l->parts.graph, l->measure, &f);
-  json_t *data = json_pack ("{s:{s:I, s:I, s:O}}", "forecast", "lower_ms",
-                            (json_int_t)f.lower_ms, "upper_ms",
-                            (json_int_t)f.upper_ms, "causes", f.causes);
-  forecast_clear (&f);
-  l->forecast_made = true;
-  return tick (l, data);
-}
-
-/* Runs after every record: the forecast stands in the journal before the
- * freeze begins. */
-static struct err *
-observe (struct loop *l)
-{
-  if (l->forecast_made || !phase_is_before_freeze (engine_phase (l->engine)))
-    return NULL;
-  return make_forecast (l);
-}
-
-/* ---- Effects ---- */
-
-static struct err *
-start_job (struct loop *l, const struct effect *fx, enum job_kind kind)
-{
-  const struct step *s = graph_find (l->parts.graph, fx->step);
-  if (s == NULL)
-    return err_new (ERR_BUG, "RH-EXEC-STEP", "no step %s in the graph",
-                    fx->step);
-  struct job *j = mem_alloc (sizeof *j);
-  j->kind = kind;
-  j->step = s;
-  j->attempt = fx->attempt;
-  j->undo = fx->undo || kind == JOB_UNDO;
-  j->inputs = json_deep_copy (json_object_get (fx->data, "inputs"));
-  if (j->inputs == NULL)
-    j->inputs = json_object ();
-  return pool_submit (l->pool, j);
-}
-
-static void
-notify (struct loop *l, const struct effect *fx)
-{
-  CLEANUP_FREE char *line = json_line (fx->data);
-  const json_t *kind = json_object_get (fx->data, "kind");
-  const json_t *error = json_object_get (fx->data, "error");
-  log_line (LOG_INFO, "notice: %s", line);
-  if (error != NULL && json_is_string (kind)
-      && strcmp (json_string_value (kind), "refused") == 0)
-  {
-    err_free (l->refused);
-    l->refused = json_to_err (error);
-  }
-  if (l->parts.hub != NULL)
-    hub_notice (l->parts.hub, json_deep_copy (fx->data));
-}
-
-static void
-set_timer (struct loop *l, const struct effect *fx)
-{
-  if (fx->delay_ms < 0)
-    timers_cancel (l->timers, fx->timer);
-  else
-    timers_set (l->timers, fx->timer, clock_boot_ms () + fx->delay_ms);
-}
-
-static struct err *
-perform (struct loop *l, struct effect *fx)
-{
-  switch (fx->kind) {
-  case EFFECT_APPEND:
-    TRY (append (l, fx->type, fx->step, fx->attempt, fx->actor,
-                 STEAL (fx->data)));
-    return observe (l);
-  case EFFECT_RUN:
-    return start_job (l, fx, JOB_RUN);
-  case EFFECT_UNDO:
-    return start_job (l, fx, JOB_UNDO);
-  case EFFECT_PROBE:
-    return start_job (l, fx, JOB_PROBE);
-  case EFFECT_CANCEL:
-    pool_cancel (l->pool, fx->step, fx->attempt);
-    return NULL;
-  case EFFECT_TIMER:
-    set_timer (l, fx);
-    return NULL;
-  case EFFECT_NOTIFY:
-    notify (l, fx);
-    return NULL;
-  case EFFECT_DONE:
-    return NULL;
-  }
-  return NULL;
-}
-
-static void
-clear_effect (struct effect *fx)
-{
-  free (fx->step);
-  free (fx->actor);
-  free (fx->timer);
-  json_decref (fx->data);
-  memset (fx, 0, sizeof *fx);
-}
-
-static struct err *
-perform_all (struct loop *l)
-{
-  while (l->at < l->todo.n) {
-    /* Out of the list first: performing one may add to it. */
-    struct effect fx = l->todo.v[l->at];
-    memset (&l->todo.v[l->at], 0, sizeof fx);
-    l->at++;
-    struct err *e = perform (l, &fx);
-    clear_effect (&fx);
-    TRY (e);
-  }
-  l->todo.n = l->at = 0;
-  return NULL;
-}
-
-static struct err *
-feed (struct loop *l, const struct event *ev)
-{
-  return engine_next (l->engine, ev, &l->todo);
-}
-
-static struct err *
-feed_and_perform (struct loop *l, const struct event *ev)
-{
-  TRY (feed (l, ev));
-  return perform_all (l);
-}
-
 /* ---- Replay ---- */
 
 static struct err *
@@ -324,7 +77,7 @@ replay_one (void *ctx, const struct record *r, const char *line)
   measure_record (l->measure, r);
   if (r->type == RECORD_FORECAST)
     l->forecast_made = true;
-  watch_phase (l, r);
+  loop_watch_phase (l, r);
   return NULL;
 }
 
@@ -384,7 +137,7 @@ take_job (struct loop *l, const struct job *j)
           .time_ms = clock_wall_ms () };
   if (j->kind == JOB_PROBE && j->error != NULL)
     ev.probe = PROBE_UNKNOWN;
-  return feed_and_perform (l, &ev);
+  return loop_feed_and_perform (l, &ev);
 }
 
 static struct err *
@@ -402,14 +155,14 @@ take_request (struct loop *l, const struct note *n)
                       .request = n->request,
                       .actor = n->actor,
                       .time_ms = clock_wall_ms () };
-  struct err *e = feed (l, &ev);
+  struct err *e = loop_feed (l, &ev);
   if (e != NULL) {
     give_answer (n->answer, e);
     return NULL;
   }
   err_free (l->refused);
   l->refused = NULL;
-  e = perform_all (l);
+  e = loop_perform_all (l);
   give_answer (n->answer, e == NULL ? STEAL (l->refused) : err_copy (e));
   return e;
 }
@@ -437,7 +190,7 @@ fire_timers (struct loop *l)
       return NULL;
     struct event ev
         = { .kind = EVENT_TIMER, .timer = name, .time_ms = clock_wall_ms () };
-    TRY (feed_and_perform (l, &ev));
+    TRY (loop_feed_and_perform (l, &ev));
   }
 }
 
@@ -528,9 +281,9 @@ loop_run (struct loop *l)
   struct event resume = { .kind = EVENT_RESUME, .time_ms = clock_wall_ms () };
   bool stop = false;
   l->busy_ms = clock_boot_ms ();
-  struct err *e = feed_and_perform (l, &resume);
+  struct err *e = loop_feed_and_perform (l, &resume);
   if (e == NULL)
-    e = observe (l);
+    e = loop_observe (l);
   while (e == NULL && !stop && !atomic_load (&l->stopping))
     e = turn (l, &stop);
   queue_close (l->notes);
@@ -590,7 +343,7 @@ loop_free (struct loop *l)
   engine_free (l->engine);
   err_free (l->refused);
   for (size_t i = l->at; i < l->todo.n; i++)
-    clear_effect (&l->todo.v[i]);
+    loop_clear_effect (&l->todo.v[i]);
   free (l->todo.v);
   free (l);
   return true;
