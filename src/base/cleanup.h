@@ -10,20 +10,20 @@
 #include <unistd.h>
 
 /* Returns the error of `expr` to the caller, if there is one. */
-#define TRY(expr)                                                             \
-  do {                                                                        \
-    struct err *try_err_ = (expr);                                            \
-    if (try_err_ != NULL)                                                     \
-      return try_err_;                                                        \
+#define TRY(expr)                  \
+  do {                             \
+    struct err *try_err_ = (expr); \
+    if (try_err_ != NULL)          \
+      return try_err_;             \
   } while (0)
 
 /* Takes the value out of a variable that has a cleanup, leaving NULL. */
-#define STEAL(p)                                                              \
-  (__extension__ ({                                                           \
-    __typeof__ (p) *steal_p_ = &(p);                                          \
-    __typeof__ (p) steal_v_ = *steal_p_;                                      \
-    *steal_p_ = NULL;                                                         \
-    steal_v_;                                                                 \
+#define STEAL(p)                         \
+  (__extension__ ({                      \
+    __typeof__ (p) *steal_p_ = &(p);     \
+    __typeof__ (p) steal_v_ = *steal_p_; \
+    *steal_p_ = NULL;                    \
+    steal_v_;                            \
   }))
 
 #define CLEANUP(fn) __attribute__ ((cleanup (fn)))

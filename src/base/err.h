@@ -60,9 +60,9 @@ enum err_class err_class_of (const struct err *e);
 int err_errno (const struct err *e); /* 0 where there is none */
 const char *err_code (const struct err *e);
 const char *err_message (const struct err *e);
-const char *err_safe (const struct err *e); /* NULL where not set */
-const char *err_advice (const struct err *e); /* NULL where not set */
-const char *err_class_name (enum err_class cls);       /* "transient", ... */
+const char *err_safe (const struct err *e);      /* NULL where not set */
+const char *err_advice (const struct err *e);    /* NULL where not set */
+const char *err_class_name (enum err_class cls); /* "transient", ... */
 int err_class_from_name (const char *name, enum err_class *out); /* 0 or -1 */
 
 void err_free (struct err *e); /* NULL is fine */

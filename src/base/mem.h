@@ -10,9 +10,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-void *mem_alloc (size_t size);               /* zeroed; never NULL */
+void *mem_alloc (size_t size);                         /* zeroed; never NULL */
 void *mem_resize (void *p, size_t count, size_t size); /* overflow aborts */
-char *mem_strdup (const char *s);            /* NULL gives NULL */
+char *mem_strdup (const char *s);                      /* NULL gives NULL */
 char *mem_strndup (const char *s, size_t n);
 void *mem_dup (const void *p, size_t n);
 char *mem_printf (const char *fmt, ...) __attribute__ ((format (printf, 1, 2)));

@@ -286,6 +286,12 @@ conn_forget (struct conn *c, struct request *r)
 }
 
 void
+conn_break (struct conn *c, const char *why)
+{
+  lose (c, err_new (ERR_TRANSIENT, "RH-LINK-STUCK", "%s", why));
+}
+
+void
 conn_send (struct conn *c, enum frame_type type, uint32_t call, uint32_t value,
            const void *body, size_t len)
 {

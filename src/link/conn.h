@@ -28,6 +28,9 @@ bool conn_alive (struct conn *c);
 struct err *conn_begin (struct conn *c, const char *verb, const json_t *args,
                         struct request *r);
 void conn_forget (struct conn *c, struct request *r);
+/* The agent does not do what it should: every call on the connection ends as
+ * lost. */
+void conn_break (struct conn *c, const char *why);
 /* Frames of a call.  A failure loses the connection, which every request on
  * it sees; so there is nothing to return. */
 void conn_send (struct conn *c, enum frame_type type, uint32_t call,

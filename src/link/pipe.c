@@ -103,17 +103,17 @@ take_news (struct side *s, bool want_credit)
   }
 }
 
-/* A call that was cancelled and does not end is given up. */
+/* A call that was cancelled and does not end is given up, and its connection
+ * with it. */
 static void
 give_up (struct side *s)
 {
   if (!s->cancelled || s->done || now_ms () - s->since < GIVE_UP_MS)
     return;
-  conn_forget (s->conn, &s->req);
-  s->begun = false;
   request_lose (&s->req, err_new (ERR_TRANSIENT, "RH-LINK-STUCK",
                                   "a cancelled call did not end within %d s",
                                   GIVE_UP_MS / 1000));
+  conn_break (s->conn, "a cancelled call did not end");
 }
 
 /* Lets the sender send `n` bytes more. */

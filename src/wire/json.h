@@ -50,8 +50,7 @@ struct err *json_get_bytes (const json_t *o, const char *key, char **out,
 /* One line, sorted keys, no spaces, UTF-8; caller frees. */
 char *json_line (const json_t *j);
 /* Parses at most `max` bytes; depth and duplicates are refused. */
-struct err *json_parse (const char *text, size_t len, size_t max,
-                        json_t **out);
+struct err *json_parse (const char *text, size_t len, size_t max, json_t **out);
 
 /* An error as an object and back (code, class, message, safe, todo). */
 json_t *json_from_err (const struct err *e);
