@@ -37,16 +37,19 @@ ask_open (const char *path, struct ask **out)
   socklen_t len = sizeof uc;
   if (strlen (path) >= sizeof sa.sun_path)
     return no_owner (path, ENAMETOOLONG);
-  strcpy (sa.sun_path, path);
-  CLEANUP_FD int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0 || connect (fd, (struct sockaddr *)&sa, sizeof sa) != 0)
-    return no_owner (path, errno);
+  memcpy (sa.sun_path, path, strlen (path) + 1);
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || connect (fd, (struct sockaddr *)&sa, sizeof sa) != 0) {
+    struct err *e = no_owner (path, errno);
+    if (fd >= 0)
+      close (fd);
+    return e;
+  }
   struct ask *a = mem_alloc (sizeof *a);
   if (getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &uc, &len) == 0)
     a->pid = (long)uc.pid;
   a->in.max = ANSWER_MAX;
   a->fd = fd;
-  fd = -1;
   *out = a;
   return NULL;
 }

@@ -361,15 +361,20 @@ listen_at (const char *path, int *out)
     return err_advise (err_new (ERR_CORRECT, "RH-EXEC-SOCKET",
                                 "the path %s is too long for a socket", path),
                        NULL, "give a shorter --state DIR");
-  strcpy (sa.sun_path, path);
+  memcpy (sa.sun_path, path, strlen (path) + 1);
   unlink (path);
-  CLEANUP_FD int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0 || fchmod (fd, 0600) != 0
       || bind (fd, (struct sockaddr *)&sa, sizeof sa) != 0
       || chmod (path, 0600) != 0 || listen (fd, 16) != 0)
-    return err_sys (errno, "RH-EXEC-SOCKET", "cannot listen at %s", path);
+  {
+    struct err *e
+        = err_sys (errno, "RH-EXEC-SOCKET", "cannot listen at %s", path);
+    if (fd >= 0)
+      close (fd);
+    return e;
+  }
   *out = fd;
-  fd = -1;
   return NULL;
 }
 

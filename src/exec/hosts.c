@@ -8,7 +8,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <string.h>
 #include <time.h>
 
@@ -194,12 +193,11 @@ release (struct side *s, struct held *held)
 
 /* ---- The ports ---- */
 
+/* The port is the side's first member. */
 static struct side *
 side_of (struct port *p)
 {
-  return p->ops == &steady_ops
-             ? (struct side *)(void *)((char *)p - offsetof (struct side, port))
-             : NULL;
+  return p->ops == &steady_ops ? (struct side *)p : NULL;
 }
 
 static struct err *

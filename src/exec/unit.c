@@ -165,7 +165,7 @@ sd_notify (const char *text)
   struct sockaddr_un sa = { .sun_family = AF_UNIX };
   if (path == NULL || strlen (path) >= sizeof sa.sun_path)
     return;
-  strcpy (sa.sun_path, path);
+  memcpy (sa.sun_path, path, strlen (path) + 1);
   socklen_t len
       = (socklen_t)(offsetof (struct sockaddr_un, sun_path) + strlen (path));
   if (sa.sun_path[0] == '@')

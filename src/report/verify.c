@@ -53,23 +53,13 @@ verify_store (const char *dir, struct walk *w)
   return store_each (s, 0, each_record, w);
 }
 
-static void
-close_file (FILE **f)
-{
-  if (*f != NULL)
-    fclose (*f);
-}
-
 static struct err *
-verify_lines (const char *path, struct walk *w)
+read_lines (FILE *f, const char *path, struct walk *w, char **buffer)
 {
-  CLEANUP (close_file) FILE *f = fopen (path, "re");
-  CLEANUP_FREE char *line = NULL;
   size_t cap = 0;
   ssize_t n;
-  if (f == NULL)
-    return err_sys (errno, "RH-REPORT-READ", "cannot read %s", path);
-  while ((n = getline (&line, &cap, f)) > 0) {
+  while ((n = getline (buffer, &cap, f)) > 0) {
+    const char *line = *buffer;
     if ((size_t)n > LINE_MAX_BYTES)
       return err_new (ERR_CORRUPT, "RH-JOURNAL-CHAIN",
                       "a line of %s is too long for a record", path);
@@ -78,8 +68,22 @@ verify_lines (const char *path, struct walk *w)
                       "the last line of %s is cut off", path);
     TRY (take_line (w, line, (size_t)n - 1));
   }
-  return ferror (f) ? err_sys (errno, "RH-REPORT-READ", "cannot read %s", path)
-                    : NULL;
+  if (ferror (f))
+    return err_sys (errno, "RH-REPORT-READ", "cannot read %s", path);
+  return NULL;
+}
+
+static struct err *
+verify_lines (const char *path, struct walk *w)
+{
+  FILE *f = fopen (path, "re");
+  if (f == NULL)
+    return err_sys (errno, "RH-REPORT-READ", "cannot read %s", path);
+  char *buffer = NULL;
+  struct err *e = read_lines (f, path, w, &buffer);
+  free (buffer);
+  fclose (f);
+  return e;
 }
 
 static bool
