@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define START_MS 60000
+#define START_MS 30000
 #define END_MS 20000
 #define BROKEN_MS 1000
 #define LOG_MAX ((size_t)1 << 20)
@@ -145,6 +145,19 @@ start_ssh (struct carrier *c, const struct link_where *w,
   return e;
 }
 
+/* The login took us in and then said nothing more. */
+static struct err *
+silent_login (const struct link_where *w, const char *noise)
+{
+  return err_advise (
+      err_new (ERR_REFUSED, "RH-LINK-NOISE",
+               "the login to %s did not run the agent within %d s%s%s", w->host,
+               START_MS / 1000, noise[0] != 0 ? "; it printed: " : "", noise),
+      "nothing was changed on that host",
+      "let the login's shell run commands without asking anything when it has "
+      "no terminal (/etc/profile, ~/.bashrc, a forced command)");
+}
+
 /* The words of ssh and of the login, in place of a bare "it ended". */
 static struct err *
 explain (struct carrier *c, const struct link_where *w,
@@ -153,13 +166,16 @@ explain (struct carrier *c, const struct link_where *w,
   if (strcmp (err_code (e), "RH-LINK-LOST") != 0
       && strcmp (err_code (e), "RH-WIRE-IDLE") != 0)
     return e;
+  bool silent = strcmp (err_code (e), "RH-WIRE-IDLE") == 0;
   err_free (e);
   child_end (&c->child, 1000); /* its last words are out then */
   listen_stop (c);
   CLEANUP_FREE char *log = read_log (c);
   CLEANUP_FREE char *said = read_tail (c);
-  return diagnose (w, names, log, said,
-                   p->noise.data != NULL ? (char *)p->noise.data : "");
+  const char *noise = p->noise.data != NULL ? (char *)p->noise.data : "";
+  if (silent && diagnose_logged_in (log))
+    return silent_login (w, noise);
+  return diagnose (w, names, log, said, noise);
 }
 
 static struct err *
@@ -173,6 +189,7 @@ play (struct carrier *c, const struct link_where *w,
   TRY (diagnose_check_key (w, names, log));
   c->host_key = diagnose_host_key (log);
   TRY (push_send (p, agent));
+  p->from->timeout_ms = START_MS;
   c->dir = STEAL (p->dir);
   return NULL;
 }

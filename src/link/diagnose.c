@@ -187,6 +187,12 @@ no_script (const struct link_where *w, const char *said, const char *noise)
       nothing_done, NULL);
 }
 
+bool
+diagnose_logged_in (const char *log)
+{
+  return strstr (log, "debug1: Entering interactive session") != NULL;
+}
+
 struct err *
 diagnose (const struct link_where *w, const struct ssh_names *n,
           const char *log, const char *said, const char *noise)
@@ -197,7 +203,7 @@ diagnose (const struct link_where *w, const struct ssh_names *n,
     return key_unknown (w, n, log);
   if (strstr (log, "Permission denied (") != NULL)
     return login_refused (w, n, log);
-  if (strstr (log, "debug1: Entering interactive session") != NULL)
+  if (diagnose_logged_in (log))
     return no_script (w, said, noise);
   struct err *e = by_table (w, log);
   /* A jump host's failure stands on stderr and is the cause of ours. */

@@ -12,6 +12,9 @@
 struct err *diagnose (const struct link_where *w, const struct ssh_names *n,
                       const char *log, const char *said, const char *noise);
 
+/* Whether ssh came as far as the login's shell. */
+bool diagnose_logged_in (const char *log);
+
 /* The fingerprint of the key that the host showed ("SHA256:..."; caller
  * frees), or NULL. */
 char *diagnose_host_key (const char *log);

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+/* For the program to arrive, also over a slow line. */
+#define TRANSFER_MS 300000
 #define NOISE_MAX ((size_t)64 << 10)
 #define LINE_MAX_LEN ((size_t)8 << 10)
 
@@ -236,6 +238,7 @@ push_send (struct push *p, const struct binary *agent)
       = mem_printf ("%s %zu\n", agent->digest, agent->bytes.len);
   TRY (write_all (p->to, order, strlen (order)));
   TRY (next_line (p, agent, &line));
+  p->from->timeout_ms = TRANSFER_MS;
   if (behind ((char *)line.data, "REHOME-WANT") != NULL)
     err_free (write_all (p->to, agent->bytes.data, agent->bytes.len));
   else if (behind ((char *)line.data, "REHOME-HAVE") == NULL)
