@@ -84,7 +84,10 @@ add_all (json_t *to, const json_t *from)
 {
   size_t i;
   json_t *one;
-  json_array_foreach (from, i, one) words_add (to, json_string_value (one));
+  json_array_foreach (from, i, one)
+  {
+    words_add (to, json_string_value (one));
+  }
 }
 
 void

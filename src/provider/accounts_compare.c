@@ -156,7 +156,9 @@ accounts_compare (const struct step_call *call, json_t **result)
   size_t i;
   json_t *one;
   json_array_foreach (scope.users, i, one)
-      accounts_diff_user (source, target, json_string_value (one), map, diffs);
+  {
+    accounts_diff_user (source, target, json_string_value (one), map, diffs);
+  }
   accounts_diff_groups (source, target, &scope, map, diffs);
   TRY (diff_sudoers (call, scope.sudoers, diffs));
   if (json_array_size (diffs) > 0)

@@ -48,14 +48,16 @@ record_made (struct making *m)
     m->made = json_pack ("{s:[],s:[]}", "users", "groups");
   size_t i;
   json_t *one;
-  json_array_foreach (
-      m->scope.users, i,
-      one) if (accounts_user (m->target, json_string_value (one)) == NULL)
+  json_array_foreach (m->scope.users, i, one)
+  {
+    if (accounts_user (m->target, json_string_value (one)) == NULL)
       words_add (json_at (m->made, "users"), json_string_value (one));
-  json_array_foreach (
-      m->scope.groups, i,
-      one) if (accounts_group (m->target, json_string_value (one)) == NULL)
+  }
+  json_array_foreach (m->scope.groups, i, one)
+  {
+    if (accounts_group (m->target, json_string_value (one)) == NULL)
       words_add (json_at (m->made, "groups"), json_string_value (one));
+  }
   return remote_record (m->call->target, path, m->made);
 }
 
@@ -238,8 +240,10 @@ for_each (struct making *m, const json_t *names,
   size_t i;
   json_t *one;
   json_array_foreach (names, i, one)
-      TRY (err_wrap (part (m, json_string_value (one)), "account data of %s",
-                     json_string_value (one)));
+  {
+    TRY (err_wrap (part (m, json_string_value (one)), "account data of %s",
+                   json_string_value (one)));
+  }
   return NULL;
 }
 
@@ -289,8 +293,10 @@ accounts_create_probe (const struct step_call *call, enum probe_state *out)
   size_t i;
   json_t *one;
   json_array_foreach (m.scope.users, i, one)
-      accounts_diff_user (m.source, m.target, json_string_value (one), m.map,
-                          diffs);
+  {
+    accounts_diff_user (m.source, m.target, json_string_value (one), m.map,
+                        diffs);
+  }
   accounts_diff_groups (m.source, m.target, &m.scope, m.map, diffs);
   char *path CLEANUP_FREE = steps_path (call, "results/accounts.json");
   bool begun;

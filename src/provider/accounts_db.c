@@ -188,8 +188,10 @@ accounts_member (const struct account_group *group, const char *user)
 {
   size_t i;
   json_t *one;
-  json_array_foreach (group->members, i,
-                      one) if (strcmp (json_string_value (one), user)
-                               == 0) return true;
+  json_array_foreach (group->members, i, one)
+  {
+    if (strcmp (json_string_value (one), user) == 0)
+      return true;
+  }
   return false;
 }

@@ -80,9 +80,11 @@ is_moved (const struct mapping *m, const char *name)
 {
   size_t i;
   json_t *one;
-  json_array_foreach (m->move, i,
-                      one) if (strcmp (json_string_value (one), name)
-                               == 0) return true;
+  json_array_foreach (m->move, i, one)
+  {
+    if (strcmp (json_string_value (one), name) == 0)
+      return true;
+  }
   return false;
 }
 
@@ -251,9 +253,10 @@ accounts_mapped (const json_t *pairs, uint32_t id)
 {
   size_t i;
   json_t *pair;
-  json_array_foreach (pairs, i,
-                      pair) if (json_integer_value (json_array_get (pair, 0))
-                                == (json_int_t)id) return (uint32_t)
-      json_integer_value (json_array_get (pair, 1));
+  json_array_foreach (pairs, i, pair)
+  {
+    if (json_integer_value (json_array_get (pair, 0)) == (json_int_t)id)
+      return (uint32_t)json_integer_value (json_array_get (pair, 1));
+  }
   return id;
 }

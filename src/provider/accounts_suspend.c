@@ -48,7 +48,10 @@ find_running (const struct step_call *call, const json_t *uids, json_t **pids,
     size_t k;
     json_t *one;
     bool ours = false;
-    json_array_foreach (uids, k, one) ours |= json_integer_value (one) == uid;
+    json_array_foreach (uids, k, one)
+    {
+      ours |= json_integer_value (one) == uid;
+    }
     if (!ours || stands_still (p) || json_object_get (own, key) != NULL
         || (unit != NULL && words_have (units, unit)))
       continue;
@@ -69,7 +72,9 @@ moved_uids (const struct step_call *call, json_t **out)
   size_t i;
   json_t *one;
   json_array_foreach (json_at (map, "users"), i, one)
-      json_array_append (uids, json_at (one, "from"));
+  {
+    json_array_append (uids, json_at (one, "from"));
+  }
   *out = uids;
   return NULL;
 }
@@ -111,9 +116,11 @@ records (const struct step_call *call, json_t **out)
   *out = json_array ();
   size_t i;
   json_t *one;
-  json_array_foreach (names, i,
-                      one) if (strncmp (json_string_value (one), "sessions", 8)
-                               == 0) json_array_append (*out, one);
+  json_array_foreach (names, i, one)
+  {
+    if (strncmp (json_string_value (one), "sessions", 8) == 0)
+      json_array_append (*out, one);
+  }
   return NULL;
 }
 

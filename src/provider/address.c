@@ -29,12 +29,14 @@ address_list_global (struct port *p, json_t **out)
   json_t *link;
   json_t *one;
   json_array_foreach (links, i, link)
-      json_array_foreach (json_at (link, "addr_info"), k, one)
   {
-    const char *scope = json_string_value (json_at (one, "scope"));
-    const char *local = json_string_value (json_at (one, "local"));
-    if (scope != NULL && local != NULL && strcmp (scope, "global") == 0)
-      words_add (*out, local);
+    json_array_foreach (json_at (link, "addr_info"), k, one)
+    {
+      const char *scope = json_string_value (json_at (one, "scope"));
+      const char *local = json_string_value (json_at (one, "local"));
+      if (scope != NULL && local != NULL && strcmp (scope, "global") == 0)
+        words_add (*out, local);
+    }
   }
   return NULL;
 }

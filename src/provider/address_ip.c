@@ -67,14 +67,16 @@ ip_find (const json_t *links, const char *cidr, const char **interface)
   json_t *link;
   json_t *one;
   json_array_foreach (links, i, link)
-      json_array_foreach (json_object_get (link, "addr_info"), k, one)
   {
-    const char *local = text_of (one, "local");
-    if (local == NULL || strcmp (local, want) != 0)
-      continue;
-    if (interface != NULL)
-      *interface = text_of (link, "ifname");
-    return one;
+    json_array_foreach (json_object_get (link, "addr_info"), k, one)
+    {
+      const char *local = text_of (one, "local");
+      if (local == NULL || strcmp (local, want) != 0)
+        continue;
+      if (interface != NULL)
+        *interface = text_of (link, "ifname");
+      return one;
+    }
   }
   return NULL;
 }
@@ -125,12 +127,14 @@ ip_interface_for (const json_t *links, const char *cidr)
   size_t k;
   json_t *link;
   json_t *one;
-  json_array_foreach (links, i, link) json_array_foreach (
-      json_object_get (link, "addr_info"), k,
-      one) if (is_global (one)
-               && cidr_holds (
-                   cidr, text_of (one, "local"))) return text_of (link,
-                                                                  "ifname");
+  json_array_foreach (links, i, link)
+  {
+    json_array_foreach (json_object_get (link, "addr_info"), k, one)
+    {
+      if (is_global (one) && cidr_holds (cidr, text_of (one, "local")))
+        return text_of (link, "ifname");
+    }
+  }
   return NULL;
 }
 
@@ -191,11 +195,12 @@ ip_route_line (const json_t *route, const char *interface)
                           (long long)json_integer_value (metric)));
   size_t i;
   json_t *flag;
-  json_array_foreach (json_object_get (route, "flags"), i,
-                      flag) if (json_is_string (flag)
-                                && strcmp (json_string_value (flag), "onlink")
-                                       == 0)
+  json_array_foreach (json_object_get (route, "flags"), i, flag)
+  {
+    if (json_is_string (flag)
+        && strcmp (json_string_value (flag), "onlink") == 0)
       err_free (buf_put_str (&b, " onlink"));
+  }
   return buf_steal_str (&b);
 }
 
@@ -232,9 +237,11 @@ address_take_batch (const json_t *record)
   json_t *one;
   json_array_append_new (lines,
                          json_sprintf ("addr del %s dev %s", cidr, interface));
-  json_array_foreach (json_object_get (record, "addresses"), i,
-                      one) if (strcmp (text_of (one, "local"), own) != 0)
+  json_array_foreach (json_object_get (record, "addresses"), i, one)
+  {
+    if (strcmp (text_of (one, "local"), own) != 0)
       add_line (lines, ip_addr_line ("replace", one, interface));
+  }
   add_routes (lines, record, own);
   return lines;
 }
@@ -249,12 +256,16 @@ address_restore_batch (const json_t *record)
   json_t *one;
   /* The order in a network decides which address is primary, so all of the
    * network go and come again. */
-  json_array_foreach (json_object_get (record, "addresses"), i,
-                      one) if (cidr_holds (cidr, text_of (one, "local")))
+  json_array_foreach (json_object_get (record, "addresses"), i, one)
+  {
+    if (cidr_holds (cidr, text_of (one, "local")))
       add_line (lines, ip_addr_line ("del", one, interface));
-  json_array_foreach (json_object_get (record, "addresses"), i,
-                      one) if (cidr_holds (cidr, text_of (one, "local")))
+  }
+  json_array_foreach (json_object_get (record, "addresses"), i, one)
+  {
+    if (cidr_holds (cidr, text_of (one, "local")))
       add_line (lines, ip_addr_line ("add", one, interface));
+  }
   add_routes (lines, record, NULL);
   return lines;
 }

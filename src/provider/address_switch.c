@@ -33,7 +33,9 @@ batch (struct port *p, const json_t *lines)
   size_t i;
   json_t *one;
   json_array_foreach (lines, i, one)
-      TRY (buf_printf (&b, "%s\n", json_string_value (one)));
+  {
+    TRY (buf_printf (&b, "%s\n", json_string_value (one)));
+  }
   if (b.len == 0)
     return NULL;
   return remote_run (p, remote_argv (ARGV ("ip", "-force", "-batch", "-")),
@@ -304,7 +306,7 @@ address_keep (const struct step_call *call, json_t **result)
   TRY (target_interface (call, &interface));
   TRY (
       persist_place (call->target, interface, cidr_of (call), &path, &content));
-  json_t *findings = json_array ();
+  json_t *findings CLEANUP_JSON = json_array ();
   if (path != NULL)
     TRY (remote_write (call->target, path, content, strlen (content), 0644));
   else
@@ -313,7 +315,7 @@ address_keep (const struct step_call *call, json_t **result)
                                 "a reboot: configure it",
                                 cidr_of (call), interface));
   TRY (announce (call->target, interface, cidr_of (call)));
-  *result = json_pack ("{s:s,s:o}", "config", path == NULL ? "" : path,
+  *result = json_pack ("{s:s,s:O}", "config", path == NULL ? "" : path,
                        "findings", findings);
   return NULL;
 }

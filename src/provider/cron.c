@@ -39,8 +39,11 @@ name (const json_t *spec)
   struct buf b CLEANUP_BUF = BUF_INIT;
   size_t i;
   json_t *one;
-  json_array_foreach (json_at (spec, "cron"), i, one) err_free (
-      buf_printf (&b, "%s%s", i == 0 ? "" : ",", json_string_value (one)));
+  json_array_foreach (json_at (spec, "cron"), i, one)
+  {
+    err_free (
+        buf_printf (&b, "%s%s", i == 0 ? "" : ",", json_string_value (one)));
+  }
   return b.len == 0 ? mem_strdup ("") : buf_steal_str (&b);
 }
 
@@ -119,7 +122,9 @@ run_look (const struct step_call *call, json_t **result)
   size_t i;
   json_t *one;
   json_array_foreach (entries_of (call), i, one)
-      TRY (look_entry (call, json_string_value (one), modes));
+  {
+    TRY (look_entry (call, json_string_value (one), modes));
+  }
   *result
       = json_pack ("{s:O,s:O}", "entries", entries_of (call), "modes", modes);
   return NULL;
@@ -216,8 +221,11 @@ running_job (const struct step_call *call, char **out)
     struct buf b CLEANUP_BUF = BUF_INIT;
     size_t k;
     json_t *word;
-    json_array_foreach (json_at (p, "cmdline"), k, word) TRY (
-        buf_printf (&b, "%s%s", k == 0 ? "" : " ", json_string_value (word)));
+    json_array_foreach (json_at (p, "cmdline"), k, word)
+    {
+      TRY (
+          buf_printf (&b, "%s%s", k == 0 ? "" : " ", json_string_value (word)));
+    }
     *out = mem_printf ("pid %lld: %s",
                        (long long)json_integer_value (json_at (p, "pid")),
                        b.len == 0 ? comm : (const char *)b.data);
@@ -398,7 +406,9 @@ run_release (const struct step_call *call, json_t **result)
   size_t i;
   json_t *one;
   json_array_foreach (entries_of (call), i, one)
-      TRY (release_entry (call, json_string_value (one)));
+  {
+    TRY (release_entry (call, json_string_value (one)));
+  }
   *result = json_pack ("{s:O}", "released", entries_of (call));
   return NULL;
 }

@@ -71,7 +71,9 @@ move_readonly_text (const struct step_call *call, const json_t *mounts)
                         "service",
                         flag));
   json_array_foreach (units, i, one)
-      err_free (buf_printf (&b, " %s", json_string_value (one)));
+  {
+    err_free (buf_printf (&b, " %s", json_string_value (one)));
+  }
   err_free (buf_put_str (&b, "\n\n[Service]\nType=oneshot\n"
                              "RemainAfterExit=yes\nExecStart=true\n"));
   json_array_foreach (mounts, i, one)
@@ -385,7 +387,9 @@ add_units (const struct step_call *call, json_t *out)
   size_t i;
   json_t *one;
   json_array_foreach (units, i, one)
-      remote_word (argv, json_string_value (one));
+  {
+    remote_word (argv, json_string_value (one));
+  }
   char *text CLEANUP_FREE = NULL;
   TRY (remote_must (call->source, argv, NULL, &text));
   json_t *shown CLEANUP_JSON = service_parse_show (text);

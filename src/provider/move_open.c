@@ -136,7 +136,9 @@ closed_gates (const struct step_call *call, json_t **out)
   size_t i;
   json_t *one;
   json_array_foreach (units, i, one)
-      remote_word (argv, json_string_value (one));
+  {
+    remote_word (argv, json_string_value (one));
+  }
   char *text CLEANUP_FREE = NULL;
   TRY (remote_must (call->target, argv, NULL, &text));
   json_t *shown CLEANUP_JSON = service_parse_show (text);
@@ -165,12 +167,14 @@ move_pivot (const struct step_call *call, json_t **result)
   size_t i;
   json_t *one;
   TRY (open_for_good (call));
-  json_array_foreach (units, i, one) TRY (
-      remote_must (call->target,
-                   remote_argv (ARGV ("systemctl", "set-property", "--runtime",
-                                      json_string_value (one),
-                                      "IPAddressDeny=", "IPAddressAllow=")),
-                   NULL, NULL));
+  json_array_foreach (units, i, one)
+  {
+    TRY (remote_must (call->target,
+                      remote_argv (ARGV ("systemctl", "set-property",
+                                         "--runtime", json_string_value (one),
+                                         "IPAddressDeny=", "IPAddressAllow=")),
+                      NULL, NULL));
+  }
   json_array_foreach (all, i, one)
   {
     char *gate CLEANUP_FREE

@@ -63,7 +63,10 @@ add_address (const struct step_call *call, const json_t *move, json_t *out)
   json_t *lines CLEANUP_JSON = address_restore_batch (record);
   size_t i;
   json_t *one;
-  json_array_foreach (lines, i, one) add_ip (out, why, json_string_value (one));
+  json_array_foreach (lines, i, one)
+  {
+    add_ip (out, why, json_string_value (one));
+  }
   if (strcmp (text_of (record, "kind"), "networkd") == 0)
     add_argv (out, why, words_of (ARGV ("networkctl", "reload")));
   char *own CLEANUP_FREE
@@ -83,9 +86,12 @@ add_crons (const struct step_call *call, const struct plan_item *item,
   const json_t *hold = steps_input (call, "%s#hold", item->name);
   size_t i;
   json_t *one;
-  json_array_foreach (json_at (hold, "back"), i, one) add_argv (
-      out, "cron jobs start again",
-      words_of (ARGV ("mv", "-n", text_of (one, "from"), text_of (one, "to"))));
+  json_array_foreach (json_at (hold, "back"), i, one)
+  {
+    add_argv (out, "cron jobs start again",
+              words_of (ARGV ("mv", "-n", text_of (one, "from"),
+                              text_of (one, "to"))));
+  }
 }
 
 /* Drop-ins go; what ran is collected in `start`. */
@@ -102,12 +108,14 @@ add_units (const struct step_call *call, const struct plan_item *item,
         = service_dropin (text_of (one, "unit"), SERVICE_FREEZE);
     add_argv (out, "units may start again",
               words_of (ARGV ("rm", "-f", dropin)));
-    if (service_was_active (one) && strcmp (text_of (one, "sub"), "start") != 0)
+    if (service_was_active (one))
       words_add (start, text_of (one, "unit"));
   }
   json_array_foreach (json_at (arm, "dirs"), i, one)
-      add_argv (out, "units may start again",
-                words_of (ARGV ("rmdir", json_string_value (one))));
+  {
+    add_argv (out, "units may start again",
+              words_of (ARGV ("rmdir", json_string_value (one))));
+  }
 }
 
 /* Sessions of moved users go on. */
@@ -118,9 +126,12 @@ add_sessions (const struct step_call *call, json_t *out)
   const json_t *map = steps_input (call, "accounts#map");
   size_t i;
   json_t *one;
-  json_array_foreach (json_at (map, "users"), i, one) err_free (
-      buf_printf (&ids, "%s%lld", i == 0 ? "" : ",",
-                  (long long)json_integer_value (json_at (one, "from"))));
+  json_array_foreach (json_at (map, "users"), i, one)
+  {
+    err_free (
+        buf_printf (&ids, "%s%lld", i == 0 ? "" : ",",
+                    (long long)json_integer_value (json_at (one, "from"))));
+  }
   if (ids.len > 0)
     add_argv (out, "programs of moved users go on",
               words_of (ARGV ("pkill", "-CONT", "-U", (const char *)ids.data)));
@@ -139,9 +150,11 @@ move_thaw_commands (const struct step_call *call, json_t **out)
             words_of (ARGV ("systemctl", "disable", "--now", unit)));
   size_t i;
   json_t *one;
-  json_array_foreach (plan_switch (call->plan), i,
-                      one) if (json_at (one, "address") != NULL)
+  json_array_foreach (plan_switch (call->plan), i, one)
+  {
+    if (json_at (one, "address") != NULL)
       TRY (add_address (call, json_at (one, "address"), list));
+  }
   for (i = 0; i < plan_item_count (call->plan); i++) {
     const struct plan_item *item = plan_item (call->plan, i);
     if (strcmp (item->kind, "cron") == 0)
@@ -324,7 +337,9 @@ run_commands (struct port *local, const json_t *commands, json_t *steps)
     size_t k;
     json_t *word;
     json_array_foreach (json_at (one, "argv"), k, word)
-        remote_word (argv, json_string_value (word));
+    {
+      remote_word (argv, json_string_value (word));
+    }
     put_command (&shown, json_at (one, "argv"));
     shown.data[shown.len - 1] = '\0';
     struct ran r CLEANUP_RAN = { 0 };

@@ -36,8 +36,11 @@ has_id (const json_t *ids, json_int_t id)
 {
   size_t i;
   json_t *one;
-  json_array_foreach (ids, i,
-                      one) if (json_integer_value (one) == id) return true;
+  json_array_foreach (ids, i, one)
+  {
+    if (json_integer_value (one) == id)
+      return true;
+  }
   return false;
 }
 
@@ -112,12 +115,12 @@ path_within (const struct step_call *call, const json_t *row)
 {
   size_t i;
   json_t *one;
-  json_array_foreach (
-      json_at (row, "paths"), i,
-      one) if (json_is_string (one)
-               && steps_path_moves (call->plan,
-                                    json_string_value (
-                                        one))) return json_string_value (one);
+  json_array_foreach (json_at (row, "paths"), i, one)
+  {
+    if (json_is_string (one)
+        && steps_path_moves (call->plan, json_string_value (one)))
+      return json_string_value (one);
+  }
   return NULL;
 }
 
@@ -173,10 +176,16 @@ move_unclaimed_rows (const struct step_call *call, const json_t *processes,
   json_t *own CLEANUP_JSON = steps_agent_pids (processes);
   size_t i;
   json_t *row;
-  json_array_foreach (writers, i, row) if (!is_ours (own, row))
+  json_array_foreach (writers, i, row)
+  {
+    if (!is_ours (own, row))
       judge_writer (call, row, units, uids, left_uids, out);
-  json_array_foreach (listeners, i, row) if (!is_ours (own, row))
+  }
+  json_array_foreach (listeners, i, row)
+  {
+    if (!is_ours (own, row))
       judge_listener (call, row, units, left_uids, out);
+  }
   return out;
 }
 

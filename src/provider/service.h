@@ -33,7 +33,8 @@ json_t *service_plan_units (const struct step_call *call);
 /* Only those whose names end with `suffix`. */
 json_t *service_with_suffix (const json_t *units, const char *suffix);
 bool service_ends (const char *unit, const char *suffix);
-/* Was it running: active, activating or reloading? */
+/* Was it running: active, activating or reloading?  A oneshot in the middle
+ * of its work is not: it is the business of what starts it. */
 bool service_was_active (const json_t *unit);
 
 /* The last lines of the unit's log, for a message; the caller frees. */

@@ -21,8 +21,11 @@ unit_in (const json_t *units, const char *name)
 {
   size_t i;
   json_t *one;
-  json_array_foreach (units, i, one) if (strcmp (text_of (one, "unit"), name)
-                                         == 0) return one;
+  json_array_foreach (units, i, one)
+  {
+    if (strcmp (text_of (one, "unit"), name) == 0)
+      return one;
+  }
   return NULL;
 }
 
@@ -63,18 +66,20 @@ diff_files (const struct step_call *call, const json_t *a, const json_t *b,
 {
   size_t i;
   json_t *one;
-  json_array_foreach (json_at (a, "files"), i,
-                      one) if (!steps_path_moves (call->plan,
-                                                  json_string_value (one)))
+  json_array_foreach (json_at (a, "files"), i, one)
+  {
+    if (!steps_path_moves (call->plan, json_string_value (one)))
       TRY (diff_file (call, json_string_value (one), diffs));
-  json_array_foreach (json_at (b, "files"), i,
-                      one) if (!words_have (json_at (a, "files"),
-                                            json_string_value (one)))
+  }
+  json_array_foreach (json_at (b, "files"), i, one)
+  {
+    if (!words_have (json_at (a, "files"), json_string_value (one)))
       json_array_append_new (findings,
                              json_sprintf ("%s belongs to %s on the target "
                                            "only",
                                            json_string_value (one),
                                            text_of (a, "unit")));
+  }
   return NULL;
 }
 
@@ -112,13 +117,14 @@ service_compare (const struct step_call *call, json_t **result)
           diffs,
           json_sprintf ("the gate of %s is missing on the target", name));
   }
-  json_array_foreach (
-      target, i,
-      one) if (unit_in (source, text_of (one, "unit")) == NULL
-               && strncmp (text_of (one, "fragment"), "/etc/", 5) == 0)
+  json_array_foreach (target, i, one)
+  {
+    if (unit_in (source, text_of (one, "unit")) == NULL
+        && strncmp (text_of (one, "fragment"), "/etc/", 5) == 0)
       json_array_append_new (diffs,
                              json_sprintf ("%s exists on the target only",
                                            text_of (one, "unit")));
+  }
   if (json_array_size (diffs) > 0)
     return err_todo (steps_unequal ("RH-SERVICE-UNEQUAL", "units are not equal",
                                     diffs),

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The source's side of the freeze.  "arm" (nothing is down yet) records what
- * runs and puts the condition on the units; "stop" stops them once the flag
- * exists.  The undo of "stop" removes the flag, since nothing would start
- * before, and starts what ran.
+ * runs, puts the condition on the units, holds timers and paths, and awaits
+ * their jobs; "stop" stops them once the flag exists.  The undo of "stop"
+ * removes the flag, since nothing would start before, and starts what ran.
  */
 #include "provider/service.h"
 
@@ -26,6 +26,20 @@ reload (struct port *p)
                       NULL, NULL);
 }
 
+static json_t *
+argv_of (const char *verb, const json_t *units, bool only_active)
+{
+  json_t *argv = remote_argv (ARGV ("systemctl", verb, "--"));
+  size_t i;
+  json_t *one;
+  json_array_foreach (units, i, one)
+  {
+    if (!only_active || service_was_active (one))
+      remote_word (argv, json_string_value (json_at (one, "unit")));
+  }
+  return argv;
+}
+
 /* Which drop-in directories did not exist: they go again with the thaw. */
 static struct err *
 missing_dirs (const struct step_call *call, const json_t *units, json_t *out)
@@ -45,24 +59,119 @@ missing_dirs (const struct step_call *call, const json_t *units, json_t *out)
   return NULL;
 }
 
+/* What runs by itself at its time: no new job starts once it is stopped. */
+static json_t *
+scheduling (const json_t *units)
+{
+  json_t *found = json_array ();
+  size_t i;
+  json_t *one;
+  json_array_foreach (units, i, one)
+  {
+    const char *unit = json_string_value (json_at (one, "unit"));
+    if (service_was_active (one)
+        && (service_ends (unit, ".timer") || service_ends (unit, ".path")))
+      json_array_append (found, one);
+  }
+  return found;
+}
+
+static struct err *
+schedule (const struct step_call *call, const json_t *units, const char *verb)
+{
+  json_t *late CLEANUP_JSON = scheduling (units);
+  if (json_array_size (late) == 0)
+    return NULL;
+  return remote_must (call->source, argv_of (verb, late, false), NULL, NULL);
+}
+
+/* The first unit that is in the middle of a job (Type=oneshot), or NULL. */
+static struct err *
+running_job (const struct step_call *call, const json_t *units, char **out)
+{
+  *out = NULL;
+  json_t *argv = remote_argv (ARGV ("systemctl", "show", "--no-pager", "-p",
+                                    "Id,ActiveState,Type", "--"));
+  size_t i;
+  json_t *one;
+  json_array_foreach (units, i, one)
+  {
+    remote_word (argv, json_string_value (json_at (one, "unit")));
+  }
+  char *text CLEANUP_FREE = NULL;
+  TRY (remote_must (call->source, argv, NULL, &text));
+  json_t *shown CLEANUP_JSON = service_parse_show (text);
+  json_array_foreach (shown, i, one)
+  {
+    const char *state = json_string_value (json_at (one, "ActiveState"));
+    const char *sub = json_string_value (json_at (one, "SubState"));
+    if (state != NULL && sub != NULL && strcmp (state, "activating") == 0
+        && strcmp (sub, "start") == 0)
+    {
+      *out = mem_strdup (json_string_value (json_at (one, "Id")));
+      return NULL;
+    }
+  }
+  return NULL;
+}
+
+/* Jobs that a timer or path started end by themselves; one that does not
+ * within the limit means that the cutover does not begin. */
+static struct err *
+await_jobs (const struct step_call *call, const json_t *units)
+{
+  json_t *late CLEANUP_JSON = scheduling (units);
+  if (json_array_size (late) == 0)
+    return NULL;
+  int64_t limit = plan_limits (call->plan)->jobs_wait_ms;
+  int64_t end = remote_clock_ms () + limit;
+  for (;;) {
+    char *job CLEANUP_FREE = NULL;
+    TRY (running_job (call, units, &job));
+    if (job == NULL)
+      return NULL;
+    if (remote_clock_ms () > end)
+      return err_advise (
+          err_new (ERR_REFUSED, "RH-CRON-JOB",
+                   "the job %s still runs after %lld s: the cutover does not "
+                   "begin",
+                   job, (long long)(limit / 1000)),
+          "the source serves as before",
+          "wait for the job or stop it, then run 'rehome cutover' again; "
+          "cutover.jobs-wait in the plan says how long is waited");
+    TRY (remote_pause (call, 200));
+  }
+}
+
+/* What the record says: kept from an earlier run, else made now. */
+static struct err *
+record_units (const struct step_call *call, json_t **out)
+{
+  char *path CLEANUP_FREE = record_path (call);
+  TRY (remote_recall (call->source, path, out));
+  if (*out != NULL)
+    return NULL;
+  json_t *units CLEANUP_JSON = NULL;
+  json_t *dirs CLEANUP_JSON = json_array ();
+  TRY (service_read (call->source, service_unit (call->item), &units));
+  TRY (missing_dirs (call, units, dirs));
+  json_t *record CLEANUP_JSON
+      = json_pack ("{s:O,s:O}", "units", units, "dirs", dirs);
+  TRY (remote_record (call->source, path, record));
+  *out = STEAL (record);
+  return NULL;
+}
+
 struct err *
 service_arm (const struct step_call *call, json_t **result)
 {
-  char *path CLEANUP_FREE = record_path (call);
   json_t *record CLEANUP_JSON = NULL;
-  TRY (remote_recall (call->source, path, &record));
-  if (record == NULL) {
-    json_t *units CLEANUP_JSON = NULL;
-    json_t *dirs CLEANUP_JSON = json_array ();
-    TRY (service_read (call->source, service_unit (call->item), &units));
-    TRY (missing_dirs (call, units, dirs));
-    record = json_pack ("{s:O,s:O}", "units", units, "dirs", dirs);
-    TRY (remote_record (call->source, path, record));
-  }
+  TRY (record_units (call, &record));
+  const json_t *units = json_at (record, "units");
   char *text CLEANUP_FREE = service_freeze_text (call);
   size_t i;
   json_t *one;
-  json_array_foreach (json_at (record, "units"), i, one)
+  json_array_foreach (units, i, one)
   {
     char *dropin CLEANUP_FREE
         = service_dropin (json_string_value (json_at (one, "unit")),
@@ -70,6 +179,8 @@ service_arm (const struct step_call *call, json_t **result)
     TRY (remote_write (call->source, dropin, text, strlen (text), 0644));
   }
   TRY (reload (call->source));
+  TRY (schedule (call, units, "stop"));
+  TRY (await_jobs (call, units));
   *result = json_incref (record);
   return NULL;
 }
@@ -111,6 +222,7 @@ service_arm_undo (const struct step_call *call, json_t **result)
                     NULL, 10000, &r)); /* stays where it is not empty */
   }
   TRY (reload (call->source));
+  TRY (schedule (call, json_at (record, "units"), "start"));
   TRY (remote_remove (call->source, path));
   *result = json_pack ("{s:O}", "units", json_at (record, "units"));
   return NULL;
@@ -131,18 +243,6 @@ recorded_units (const struct step_call *call, json_t **out)
   return NULL;
 }
 
-static json_t *
-argv_of (const char *verb, const json_t *units, bool only_active)
-{
-  json_t *argv = remote_argv (ARGV ("systemctl", verb, "--"));
-  size_t i;
-  json_t *one;
-  json_array_foreach (units, i,
-                      one) if (!only_active || service_was_active (one))
-      remote_word (argv, json_string_value (json_at (one, "unit")));
-  return argv;
-}
-
 /* Looks at all units at once: "unit" of the first that runs, or NULL. */
 static struct err *
 still_running (const struct step_call *call, const json_t *units, char **out)
@@ -153,7 +253,9 @@ still_running (const struct step_call *call, const json_t *units, char **out)
   size_t i;
   json_t *one;
   json_array_foreach (units, i, one)
-      remote_word (argv, json_string_value (json_at (one, "unit")));
+  {
+    remote_word (argv, json_string_value (json_at (one, "unit")));
+  }
   char *text CLEANUP_FREE = NULL;
   TRY (remote_must (call->source, argv, NULL, &text));
   json_t *shown CLEANUP_JSON = service_parse_show (text);
@@ -245,11 +347,13 @@ service_stop_undo (const struct step_call *call, json_t **result)
   size_t i;
   json_t *one;
   bool main_ran = false;
-  json_array_foreach (
-      units, i, one) if (strcmp (json_string_value (json_at (one, "unit")),
-                                 service_unit (call->item))
-                         == 0) main_ran
-      = service_was_active (one);
+  json_array_foreach (units, i, one)
+  {
+    if (strcmp (json_string_value (json_at (one, "unit")),
+                service_unit (call->item))
+        == 0)
+      main_ran = service_was_active (one);
+  }
   if (main_ran)
     TRY (service_wait_ready (call, call->source, service_unit (call->item)));
   *result = json_pack ("{s:O}", "started", units);

@@ -85,7 +85,9 @@ missing_packages (struct port *p, const json_t *packages, json_t **out)
   size_t i;
   json_t *one;
   json_array_foreach (packages, i, one)
-      remote_word (argv, json_string_value (one));
+  {
+    remote_word (argv, json_string_value (one));
+  }
   struct ran r CLEANUP_RAN = { 0 };
   TRY (remote_run (p, argv, NULL, 60000, &r));
   char *said CLEANUP_FREE = mem_printf ("\n%s", r.out);
@@ -109,8 +111,11 @@ check_packages (const struct step_call *call, const char *unit,
   struct buf names CLEANUP_BUF = BUF_INIT;
   size_t i;
   json_t *one;
-  json_array_foreach (missing, i, one) TRY (
-      buf_printf (&names, "%s%s", i == 0 ? "" : " ", json_string_value (one)));
+  json_array_foreach (missing, i, one)
+  {
+    TRY (buf_printf (&names, "%s%s", i == 0 ? "" : " ",
+                     json_string_value (one)));
+  }
   return err_todo (err_new (ERR_BLOCKED, "RH-SERVICE-PACKAGE",
                             "%s needs packages that the target does not "
                             "have: %s",
@@ -241,20 +246,21 @@ check_units (const struct step_call *call, const char *unit,
                        "'systemctl status %s'",
                        id);
     words_add (names, id);
-    json_array_foreach (
-        json_at (one, "programs"), k,
-        program) if (!steps_path_moves (call->plan,
-                                        json_string_value (program)))
+    json_array_foreach (json_at (one, "programs"), k, program)
+    {
+      if (!steps_path_moves (call->plan, json_string_value (program)))
         words_add (programs, json_string_value (program));
+    }
   }
-  json_array_foreach (there, i, one) if (
-      service_was_active (
-          one)) return err_todo (err_new (ERR_BLOCKED, "RH-SERVICE-ACTIVE",
-                                          "%s already runs on the target",
-                                          json_string_value (
-                                              json_at (one, "unit"))),
-                                 "on the target: systemctl disable --now %s",
-                                 json_string_value (json_at (one, "unit")));
+  json_array_foreach (there, i, one)
+  {
+    if (service_was_active (one))
+      return err_todo (err_new (ERR_BLOCKED, "RH-SERVICE-ACTIVE",
+                                "%s already runs on the target",
+                                json_string_value (json_at (one, "unit"))),
+                       "on the target: systemctl disable --now %s",
+                       json_string_value (json_at (one, "unit")));
+  }
   return NULL;
 }
 

@@ -52,7 +52,9 @@ service_gate_text (const struct step_call *call, const char *unit,
   size_t i;
   json_t *one;
   json_array_foreach (allow, i, one)
-      err_free (buf_printf (&b, " %s", json_string_value (one)));
+  {
+    err_free (buf_printf (&b, " %s", json_string_value (one)));
+  }
   err_free (buf_put_str (&b, "\n"));
   return buf_steal_str (&b);
 }
@@ -69,7 +71,10 @@ service_gate_allow (const struct step_call *call, json_t **out)
     size_t k;
     json_t *one;
     json_array_foreach (json_at (plan_item (call->plan, i)->spec, "allow"), k,
-                        one) words_add (allow, json_string_value (one));
+                        one)
+    {
+      words_add (allow, json_string_value (one));
+    }
   }
   *out = STEAL (allow);
   return NULL;
@@ -142,12 +147,18 @@ service_place (const struct step_call *call, json_t **result)
   size_t k;
   json_t *one;
   json_t *file;
-  json_array_foreach (units, i, one) /* the gate first, then what it closes */
-      TRY (place_gate (call, json_string_value (json_at (one, "unit")), allow));
-  json_array_foreach (units, i, one) json_array_foreach (
-      json_at (one, "files"), k,
-      file) if (!steps_path_moves (call->plan, json_string_value (file)))
-      TRY (place_file (call, json_string_value (file), placed, aside));
+  json_array_foreach (units, i, one)
+  { /* the gate first, then what it closes */
+    TRY (place_gate (call, json_string_value (json_at (one, "unit")), allow));
+  }
+  json_array_foreach (units, i, one)
+  {
+    json_array_foreach (json_at (one, "files"), k, file)
+    {
+      if (!steps_path_moves (call->plan, json_string_value (file)))
+        TRY (place_file (call, json_string_value (file), placed, aside));
+    }
+  }
   TRY (remote_must (call->target,
                     remote_argv (ARGV ("systemctl", "daemon-reload")), NULL,
                     NULL));

@@ -206,10 +206,7 @@ startable (const struct step_call *call, bool timers)
   {
     const char *unit = json_string_value (json_at (one, "unit"));
     bool late = service_ends (unit, ".timer") || service_ends (unit, ".path");
-    const char *sub = json_string_value (json_at (one, "sub"));
-    /* A oneshot in the middle of its work is its timer's business. */
-    bool passing = sub != NULL && strcmp (sub, "start") == 0;
-    if (service_was_active (one) && late == timers && !passing)
+    if (service_was_active (one) && late == timers)
       words_add (names, unit);
   }
   return names;
@@ -221,7 +218,9 @@ add_units (json_t *argv, const json_t *units)
   size_t i;
   json_t *one;
   json_array_foreach (units, i, one)
-      remote_word (argv, json_string_value (one));
+  {
+    remote_word (argv, json_string_value (one));
+  }
 }
 
 /* Lets units start until the next reboot of the target. */

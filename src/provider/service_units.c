@@ -111,7 +111,10 @@ add_list (json_t *out, json_t *list)
 {
   size_t i;
   json_t *one;
-  json_array_foreach (list, i, one) words_add (out, json_string_value (one));
+  json_array_foreach (list, i, one)
+  {
+    words_add (out, json_string_value (one));
+  }
   json_decref (list);
 }
 
@@ -135,12 +138,14 @@ unit_from (const json_t *shown)
   add_list (files, service_env_paths (property (shown, "EnvironmentFiles")));
   for (size_t i = 0; execs[i] != NULL; i++)
     add_list (programs, service_exec_paths (property (shown, execs[i])));
-  return json_pack (
-      "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o}", "unit", property (shown, "Id"),
-      "load", property (shown, "LoadState"), "active",
-      property (shown, "ActiveState"), "sub", property (shown, "SubState"),
-      "enabled", property (shown, "UnitFileState"), "fragment", fragment, "pid",
-      property (shown, "MainPID"), "files", files, "programs", programs);
+  return json_pack ("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o}", "unit",
+                    property (shown, "Id"), "type", property (shown, "Type"),
+                    "load", property (shown, "LoadState"), "active",
+                    property (shown, "ActiveState"), "sub",
+                    property (shown, "SubState"), "enabled",
+                    property (shown, "UnitFileState"), "fragment", fragment,
+                    "pid", property (shown, "MainPID"), "files", files,
+                    "programs", programs);
 }
 
 static bool
@@ -155,14 +160,16 @@ show (struct port *p, const json_t *names, json_t **out)
 {
   json_t *argv = remote_argv (
       ARGV ("systemctl", "show", "--no-pager", "-p",
-            "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,"
+            "Id,Type,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,"
             "SourcePath,DropInPaths,EnvironmentFiles,ExecStartPre,ExecStart,"
             "ExecStartPost,ExecReload,ExecStop,MainPID,Triggers,TriggeredBy",
             "--"));
   size_t i;
   json_t *one;
   json_array_foreach (names, i, one)
-      remote_word (argv, json_string_value (one));
+  {
+    remote_word (argv, json_string_value (one));
+  }
   char *text CLEANUP_FREE = NULL;
   TRY (remote_must (p, argv, NULL, &text));
   *out = service_parse_show (text);
@@ -220,7 +227,9 @@ service_item_units (const struct step_call *call, const struct plan_item *item)
   size_t i;
   json_t *one;
   json_array_foreach (json_at (look, "units"), i, one)
-      words_add (names, property (one, "unit"));
+  {
+    words_add (names, property (one, "unit"));
+  }
   words_add (names, service_unit (item));
   return names;
 }
@@ -243,9 +252,11 @@ service_with_suffix (const json_t *units, const char *suffix)
   json_t *names = json_array ();
   size_t i;
   json_t *one;
-  json_array_foreach (units, i,
-                      one) if (service_ends (json_string_value (one), suffix))
+  json_array_foreach (units, i, one)
+  {
+    if (service_ends (json_string_value (one), suffix))
       json_array_append (names, one);
+  }
   return names;
 }
 
@@ -253,6 +264,7 @@ bool
 service_was_active (const json_t *unit)
 {
   const char *active = property (unit, "active");
-  return strcmp (active, "active") == 0 || strcmp (active, "activating") == 0
-         || strcmp (active, "reloading") == 0;
+  bool job = strcmp (property (unit, "type"), "oneshot") == 0;
+  return strcmp (active, "active") == 0 || strcmp (active, "reloading") == 0
+         || (strcmp (active, "activating") == 0 && !job);
 }

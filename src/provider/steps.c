@@ -194,10 +194,11 @@ parent_of (const json_t *processes, json_int_t pid)
 {
   size_t i;
   json_t *p;
-  json_array_foreach (
-      processes, i,
-      p) if (json_integer_value (json_at (p, "pid"))
-             == pid) return json_integer_value (json_at (p, "ppid"));
+  json_array_foreach (processes, i, p)
+  {
+    if (json_integer_value (json_at (p, "pid")) == pid)
+      return json_integer_value (json_at (p, "ppid"));
+  }
   return 0;
 }
 
@@ -298,10 +299,11 @@ words_have (const json_t *words, const char *word)
 {
   size_t i;
   json_t *one;
-  json_array_foreach (words, i,
-                      one) if (json_is_string (one)
-                               && strcmp (json_string_value (one), word)
-                                      == 0) return true;
+  json_array_foreach (words, i, one)
+  {
+    if (json_is_string (one) && strcmp (json_string_value (one), word) == 0)
+      return true;
+  }
   return false;
 }
 
