@@ -175,7 +175,7 @@ find_transition (const struct engine *e, const struct record *r,
   *out = transition_find (p, q, w);
   if (p != e->phase)
     return fold_bad (r, "leaves a phase that the migration is not in");
-  if (*out == NULL || w == WHY_PIVOT)
+  if (w == WHY_PIVOT)
     return fold_bad (r, "is a transition that the table does not have");
   return NULL;
 }
@@ -185,6 +185,8 @@ fold_phase (struct engine *e, const struct record *r)
 {
   const struct transition *t = NULL;
   TRY (find_transition (e, r, &t));
+  if (t == NULL)
+    return fold_bad (r, "is a transition that the table does not have");
   e->phase = t->to;
   e->why = t->why;
   e->has_why = true;

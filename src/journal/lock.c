@@ -23,14 +23,10 @@ busy (int fd)
                      "ask it with `rehome status` or `rehome watch`");
 }
 
-struct err *
-lock_take (const char *dir, int *out)
+/* Locks the open file and writes this process's pid into it. */
+static struct err *
+claim (int fd, const char *path)
 {
-  char *path CLEANUP_FREE = mem_printf ("%s/owner.lock", dir);
-  int fd CLEANUP_FD
-      = open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0)
-    return err_sys (errno, "RH-JOURNAL-OPEN", "cannot open %s", path);
   if (flock (fd, LOCK_EX | LOCK_NB) != 0)
     return errno == EWOULDBLOCK
                ? busy (fd)
@@ -39,7 +35,20 @@ lock_take (const char *dir, int *out)
   int n = snprintf (pid, sizeof pid, "%ld\n", (long)getpid ());
   if (ftruncate (fd, 0) != 0 || pwrite (fd, pid, (size_t)n, 0) != n)
     return err_sys (errno, "RH-JOURNAL-OPEN", "cannot write %s", path);
-  *out = fd;
-  fd = -1;
   return NULL;
+}
+
+struct err *
+lock_take (const char *dir, int *out)
+{
+  char *path CLEANUP_FREE = mem_printf ("%s/owner.lock", dir);
+  int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0)
+    return err_sys (errno, "RH-JOURNAL-OPEN", "cannot open %s", path);
+  struct err *e = claim (fd, path);
+  if (e == NULL)
+    *out = fd;
+  else
+    close (fd);
+  return e;
 }

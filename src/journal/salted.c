@@ -34,7 +34,7 @@ get_salt (const json_t *o, unsigned char salt[SALT_BYTES])
 {
   const char *hex;
   TRY (json_get_str (o, "salt", &hex));
-  bool ok = strlen (hex) == 2 * SALT_BYTES;
+  bool ok = strlen (hex) == (size_t)2 * SALT_BYTES;
   for (size_t i = 0; ok && i < SALT_BYTES; i++) {
     int high = digit (hex[2 * i]), low = digit (hex[2 * i + 1]);
     ok = high >= 0 && low >= 0;

@@ -26,7 +26,12 @@
 
 #include <stdbool.h>
 
-enum probe_state { PROBED_DONE, PROBED_NOT_DONE, PROBED_PARTIAL, PROBED_UNKNOWN };
+enum probe_state {
+  PROBED_DONE,
+  PROBED_NOT_DONE,
+  PROBED_PARTIAL,
+  PROBED_UNKNOWN
+};
 
 /* Everything one call of a provider gets; borrowed for its duration. */
 struct step_call {
@@ -69,8 +74,8 @@ extern const struct provider provider_accounts;
 extern const struct provider provider_service;
 extern const struct provider provider_cron;
 extern const struct provider provider_address; /* plan section switch: */
-extern const struct provider provider_move; /* the move itself: identity,
-   claims, freeze flag and text, writers, smoke checks, gate order, clean-up */
+extern const struct provider provider_move;    /* the move itself: identity,
+      claims, freeze flag and text, writers, smoke checks, gate order, clean-up */
 
 /* provider/registry.c */
 const struct provider *provider_find (const char *kind);

@@ -158,12 +158,12 @@ belongs (const char *unit)
 static struct err *
 show (struct port *p, const json_t *names, json_t **out)
 {
+  static const char wanted[]
+      = "Id,Type,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,"
+        "SourcePath,DropInPaths,EnvironmentFiles,ExecStartPre,ExecStart,"
+        "ExecStartPost,ExecReload,ExecStop,MainPID,Triggers,TriggeredBy";
   json_t *argv = remote_argv (
-      ARGV ("systemctl", "show", "--no-pager", "-p",
-            "Id,Type,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,"
-            "SourcePath,DropInPaths,EnvironmentFiles,ExecStartPre,ExecStart,"
-            "ExecStartPost,ExecReload,ExecStop,MainPID,Triggers,TriggeredBy",
-            "--"));
+      ARGV ("systemctl", "show", "--no-pager", "-p", wanted, "--"));
   size_t i;
   json_t *one;
   json_array_foreach (names, i, one)

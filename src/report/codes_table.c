@@ -4,11 +4,11 @@
 #include "report/codes.h"
 
 #define SAFE_NOTHING "nothing was changed"
-#define SAFE_BEFORE                                                           \
+#define SAFE_BEFORE \
   "before the pivot the source serves, or goes back to serving by itself"
 #define SAFE_SOURCE "the source serves, with everything that it acknowledged"
 #define SAFE_TARGET "the target has the data"
-#define SAFE_FROZEN                                                           \
+#define SAFE_FROZEN \
   "the target was not opened; what is frozen stays so and loses nothing"
 #define SAFE_JOURNAL "hosts and data are as they were; the journal has the rest"
 #define SAFE_PLAN "no host was asked"
