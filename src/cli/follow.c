@@ -104,6 +104,15 @@ struct following {
   json_t *last; /* progress */
 };
 
+/* The acceptance is over when the owner has let go of both hosts. */
+static bool
+waits_for_end (const struct following *f, const json_t *progress)
+{
+  const char *phase = json_string_value (json_object_get (progress, "phase"));
+  return f->asked == REQUEST_ACCEPT && phase != NULL
+         && is (phase, PHASE_ACCEPTED);
+}
+
 static void
 take_line (struct following *f, const json_t *line, bool *over)
 {
@@ -119,7 +128,8 @@ take_line (struct following *f, const json_t *line, bool *over)
   json_decref (f->last);
   f->last = json_incref (progress);
   int64_t at = json_integer_value (json_object_get (progress, "time_ms"));
-  *over = at > f->since_ms && rests (f->asked, progress);
+  *over = at > f->since_ms && rests (f->asked, progress)
+          && !waits_for_end (f, progress);
 }
 
 static struct err *
@@ -148,6 +158,8 @@ watch_all (struct following *f)
   while (!over && !interrupted) {
     bool lost = false;
     CLEANUP_ERR struct err *e = watch_once (f, &over, &lost);
+    if (waits_for_end (f, f->last) && (lost || e != NULL))
+      return NULL;
     if (e == NULL && !lost)
       continue;
     if (e == NULL)
@@ -279,6 +291,23 @@ stop_owner (const struct loaded *l)
   return NULL;
 }
 
+/* An owner that was told to end holds the journal a moment longer than its
+ * socket. */
+static struct err *
+prepare_when_free (struct loaded *l, bool *changed)
+{
+  struct err *e = NULL;
+  for (int i = 0; i < 100; i++) {
+    struct timespec nap = { 0, 100000000 };
+    err_free (e);
+    e = owner_prepare (&l->place, l->plan, changed);
+    if (e == NULL || strcmp (err_code (e), "RH-JOURNAL-BUSY") != 0)
+      return e;
+    nanosleep (&nap, NULL);
+  }
+  return e;
+}
+
 /* A plan that was edited goes into the journal before the owner runs. */
 static struct err *
 prepare (struct loaded *l)
@@ -292,7 +321,7 @@ prepare (struct loaded *l)
       TRY (stop_owner (l));
     }
   }
-  TRY (owner_prepare (&l->place, l->plan, &changed));
+  TRY (prepare_when_free (l, &changed));
   if (changed)
     fputs ("The plan was changed since the last time; the journal says so.\n",
            stderr);

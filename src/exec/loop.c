@@ -250,8 +250,11 @@ has_ended (struct loop *l)
                && pool_busy (l->pool) == 0 && queue_len (l->notes) == 0;
   if (!quiet)
     l->busy_ms = clock_boot_ms ();
+  /* After the acceptance there is nothing more to ask for. */
+  long linger
+      = engine_phase (l->engine) == PHASE_ACCEPTED ? 0 : l->parts.linger_ms;
   return quiet && l->parts.linger_ms > 0
-         && clock_boot_ms () - l->busy_ms > l->parts.linger_ms;
+         && clock_boot_ms () - l->busy_ms > linger;
 }
 
 /* One round: an event if one comes in time, then what is due. */
@@ -299,6 +302,12 @@ bool
 loop_is_over (const struct loop *l)
 {
   return l->over;
+}
+
+bool
+loop_is_quiet (const struct loop *l)
+{
+  return !l->pool_left;
 }
 
 struct err *

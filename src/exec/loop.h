@@ -46,6 +46,8 @@ uint64_t loop_epoch (const struct loop *l);
 struct err *loop_run (struct loop *l);
 /* After loop_run: it ended because nothing was left to do. */
 bool loop_is_over (const struct loop *l);
+/* After loop_run: no provider's call is under way. */
+bool loop_is_quiet (const struct loop *l);
 /* Any thread: hands a request in and waits for the answer: NULL when it is
  * in the journal, else why the engine refuses it. */
 struct err *loop_request (struct loop *l, enum request r, const char *actor);

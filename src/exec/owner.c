@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define LINGER_MS 10000
+#define LINGER_MS 3000
 
 /* ---- The journal before the owner runs ---- */
 
@@ -269,6 +269,11 @@ close_all (struct owner *w)
     hosts_stop (w->hosts);
   if (w->hub != NULL)
     hub_close (w->hub);
+  /* The hosts are let go before those who watch see the end. */
+  if (w->loop == NULL || loop_is_quiet (w->loop)) {
+    hosts_free (w->hosts);
+    w->hosts = NULL;
+  }
   door_close (w->door);
   if (w->has_signals) {
     pthread_kill (w->signals, SIGUSR2);
