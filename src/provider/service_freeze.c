@@ -27,15 +27,14 @@ reload (struct port *p)
 }
 
 static json_t *
-argv_of (const char *verb, const json_t *units, bool only_active)
+argv_of (const char *verb, const json_t *units)
 {
   json_t *argv = remote_argv (ARGV ("systemctl", verb, "--"));
   size_t i;
   json_t *one;
   json_array_foreach (units, i, one)
   {
-    if (!only_active || service_was_active (one))
-      remote_word (argv, json_string_value (json_at (one, "unit")));
+    remote_word (argv, json_string_value (json_at (one, "unit")));
   }
   return argv;
 }
@@ -59,9 +58,10 @@ missing_dirs (const struct step_call *call, const json_t *units, json_t *out)
   return NULL;
 }
 
-/* What runs by itself at its time: no new job starts once it is stopped. */
+/* Of what ran: timers and paths (`late`), by which no new job starts once they
+ * are held, or all else. */
 static json_t *
-scheduling (const json_t *units)
+ran_units (const json_t *units, bool late)
 {
   json_t *found = json_array ();
   size_t i;
@@ -69,20 +69,44 @@ scheduling (const json_t *units)
   json_array_foreach (units, i, one)
   {
     const char *unit = json_string_value (json_at (one, "unit"));
-    if (service_was_active (one)
-        && (service_ends (unit, ".timer") || service_ends (unit, ".path")))
+    bool timed = service_ends (unit, ".timer") || service_ends (unit, ".path");
+    if (service_was_active (one) && timed == late)
       json_array_append (found, one);
   }
   return found;
 }
 
 static struct err *
-schedule (const struct step_call *call, const json_t *units, const char *verb)
+hold_timers (const struct step_call *call, const json_t *units)
 {
-  json_t *late CLEANUP_JSON = scheduling (units);
+  json_t *late CLEANUP_JSON = ran_units (units, true);
   if (json_array_size (late) == 0)
     return NULL;
-  return remote_must (call->source, argv_of (verb, late, false), NULL, NULL);
+  return remote_must (call->source, argv_of ("stop", late), NULL, NULL);
+}
+
+/* Starts what ran; a unit that does not come up is named with its log.  One
+ * that was started too often of late is forgiven that. */
+static struct err *
+start_again (const struct step_call *call, const json_t *units, bool late)
+{
+  json_t *ran CLEANUP_JSON = ran_units (units, late);
+  if (json_array_size (ran) == 0)
+    return NULL;
+  for (int tries = 0; tries < 2; tries++) {
+    struct ran r CLEANUP_RAN = { 0 };
+    struct ran cleared CLEANUP_RAN = { 0 };
+    TRY (remote_run (call->source, argv_of ("start", ran), NULL, 150000, &r));
+    if (r.status == 0)
+      return NULL;
+    TRY (remote_run (call->source, argv_of ("reset-failed", ran), NULL, 20000,
+                     &cleared));
+  }
+  char *lines CLEANUP_FREE
+      = service_log_lines (call->source, service_unit (call->item));
+  return err_new (ERR_REFUSED, "RH-SERVICE-THAW",
+                  "%s does not start on the source: %s",
+                  service_unit (call->item), lines);
 }
 
 /* The first unit that is in the middle of a job (Type=oneshot), or NULL. */
@@ -120,7 +144,7 @@ running_job (const struct step_call *call, const json_t *units, char **out)
 static struct err *
 await_jobs (const struct step_call *call, const json_t *units)
 {
-  json_t *late CLEANUP_JSON = scheduling (units);
+  json_t *late CLEANUP_JSON = ran_units (units, true);
   if (json_array_size (late) == 0)
     return NULL;
   int64_t limit = plan_limits (call->plan)->jobs_wait_ms;
@@ -179,7 +203,7 @@ service_arm (const struct step_call *call, json_t **result)
     TRY (remote_write (call->source, dropin, text, strlen (text), 0644));
   }
   TRY (reload (call->source));
-  TRY (schedule (call, units, "stop"));
+  TRY (hold_timers (call, units));
   TRY (await_jobs (call, units));
   *result = json_incref (record);
   return NULL;
@@ -222,7 +246,7 @@ service_arm_undo (const struct step_call *call, json_t **result)
                     NULL, 10000, &r)); /* stays where it is not empty */
   }
   TRY (reload (call->source));
-  TRY (schedule (call, json_at (record, "units"), "start"));
+  TRY (start_again (call, json_at (record, "units"), true));
   TRY (remote_remove (call->source, path));
   *result = json_pack ("{s:O}", "units", json_at (record, "units"));
   return NULL;
@@ -283,8 +307,7 @@ service_stop (const struct step_call *call, json_t **result)
     return err_new (ERR_BUG, "RH-SERVICE-UNARMED", "%s was not armed",
                     service_unit (call->item));
   struct ran r CLEANUP_RAN = { 0 };
-  TRY (remote_run (call->source, argv_of ("stop", units, false), NULL, 150000,
-                   &r));
+  TRY (remote_run (call->source, argv_of ("stop", units), NULL, 150000, &r));
   char *running CLEANUP_FREE = NULL;
   TRY (still_running (call, units, &running));
   if (running != NULL)
@@ -312,26 +335,6 @@ service_stop_probe (const struct step_call *call, enum probe_state *out)
   return NULL;
 }
 
-/* Starts what ran; a unit that does not come up is named with its log. */
-static struct err *
-start_again (const struct step_call *call, const json_t *units)
-{
-  json_t *argv = argv_of ("start", units, true);
-  if (json_array_size (argv) == 3) {
-    json_decref (argv);
-    return NULL;
-  }
-  struct ran r CLEANUP_RAN = { 0 };
-  TRY (remote_run (call->source, argv, NULL, 150000, &r));
-  if (r.status == 0)
-    return NULL;
-  char *lines CLEANUP_FREE
-      = service_log_lines (call->source, service_unit (call->item));
-  return err_new (ERR_REFUSED, "RH-SERVICE-THAW",
-                  "%s does not start on the source: %s",
-                  service_unit (call->item), lines);
-}
-
 struct err *
 service_stop_undo (const struct step_call *call, json_t **result)
 {
@@ -343,7 +346,7 @@ service_stop_undo (const struct step_call *call, json_t **result)
     return NULL;
   const json_t *units = json_at (record, "units");
   TRY (remote_remove (call->source, flag));
-  TRY (start_again (call, units));
+  TRY (start_again (call, units, false)); /* timers: by the undo of arm */
   size_t i;
   json_t *one;
   bool main_ran = false;
