@@ -289,6 +289,9 @@ loop_run (struct loop *l)
     e = loop_observe (l);
   while (e == NULL && !stop && !atomic_load (&l->stopping))
     e = turn (l, &stop);
+  l->ticked_ms = 0; /* who watches sees where it ended */
+  if (e == NULL)
+    publish (l);
   queue_close (l->notes);
   l->pool_left = !pool_stop (l->pool, 3000);
   for (struct note *n; (n = queue_take (l->notes)) != NULL;)

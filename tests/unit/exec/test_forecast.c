@@ -115,7 +115,7 @@ after_a_reboot_the_wall_clock_counts (void **state)
   struct record r CLEANUP (record_clear) = { .type = RECORD_OUTCOME,
                                              .time_ms = 1700000000000 + 61000,
                                              .boot_id = mem_strdup ("two"),
-                                             .mono_ns = 3000000,
+                                             .mono_ns = 500000000000u,
                                              .step = mem_strdup ("pivot"),
                                              .data = json_object () };
   tell (p->m, RECORD_INTENT, "freeze", 1000, NULL);
