@@ -18,6 +18,11 @@ json_t *service_parse_show (const char *text);
 json_t *service_exec_paths (const char *value);
 json_t *service_env_paths (const char *value);
 
+/* Of units with Id, Type and ActiveState, the first that is in the middle of a
+ * job: a oneshot that has begun (its preparation counts) and not ended; NULL
+ * where none is.  Pure. */
+const char *service_job_of (const json_t *shown);
+
 /* The unit of an item. */
 const char *service_unit (const struct plan_item *item);
 /* The unit and what belongs to it (its sockets, timers and paths; the service

@@ -125,17 +125,7 @@ running_job (const struct step_call *call, const json_t *units, char **out)
   char *text CLEANUP_FREE = NULL;
   TRY (remote_must (call->source, argv, NULL, &text));
   json_t *shown CLEANUP_JSON = service_parse_show (text);
-  json_array_foreach (shown, i, one)
-  {
-    const char *state = json_string_value (json_at (one, "ActiveState"));
-    const char *sub = json_string_value (json_at (one, "SubState"));
-    if (state != NULL && sub != NULL && strcmp (state, "activating") == 0
-        && strcmp (sub, "start") == 0)
-    {
-      *out = mem_strdup (json_string_value (json_at (one, "Id")));
-      return NULL;
-    }
-  }
+  *out = mem_strdup (service_job_of (shown));
   return NULL;
 }
 

@@ -268,3 +268,17 @@ service_was_active (const json_t *unit)
   return strcmp (active, "active") == 0 || strcmp (active, "reloading") == 0
          || (strcmp (active, "activating") == 0 && !job);
 }
+
+const char *
+service_job_of (const json_t *shown)
+{
+  size_t i;
+  json_t *one;
+  json_array_foreach (shown, i, one)
+  {
+    if (strcmp (property (one, "Type"), "oneshot") == 0
+        && strcmp (property (one, "ActiveState"), "activating") == 0)
+      return property (one, "Id");
+  }
+  return NULL;
+}

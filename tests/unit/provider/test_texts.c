@@ -48,6 +48,21 @@ units_that_systemctl_shows_are_told_apart (void **state)
 }
 
 static void
+a_job_is_found_also_while_it_prepares (void **state)
+{
+  (void)state;
+  CLEANUP_JSON json_t *u = service_parse_show (
+      "Id=a.timer\nActiveState=activating\n\n"
+      "Type=notify\nId=b.service\nActiveState=activating\n\n"
+      "Type=oneshot\nId=c.service\nActiveState=active\n\n"
+      "Type=oneshot\nId=d.service\nActiveState=activating\n"
+      "SubState=start-pre\n");
+  assert_string_equal (service_job_of (u), "d.service");
+  json_array_remove (u, 3);
+  assert_null (service_job_of (u));
+}
+
+static void
 programs_are_found_in_command_lines (void **state)
 {
   (void)state;
@@ -255,6 +270,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (units_that_systemctl_shows_are_told_apart),
+    cmocka_unit_test (a_job_is_found_also_while_it_prepares),
     cmocka_unit_test (programs_are_found_in_command_lines),
     cmocka_unit_test (environment_patterns_are_no_files),
     cmocka_unit_test (entries_of_cron_lead_to_files),
