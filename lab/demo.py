@@ -4,6 +4,7 @@ import argparse
 import pathlib
 import subprocess
 import sys
+import textwrap
 import time
 
 from .cluster import Lab
@@ -13,11 +14,14 @@ PLAN = "/root/shop.yaml"
 
 
 def tell(text=""):
-    print(text, flush=True)
+    """A paragraph, wrapped for a terminal of 100 columns; its indentation is kept."""
+    room = text[:len(text) - len(text.lstrip())]
+    print(textwrap.fill(text, 98, subsequent_indent=room, break_on_hyphens=False) if text else "", flush=True)
 
 
 def chapter(text):
-    tell(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n{text}")
+    tell()
+    tell(f"\033[1m{text}\033[0m" if sys.stdout.isatty() else text)
 
 
 def rehome(lab, *argv):
@@ -31,7 +35,7 @@ def rehome(lab, *argv):
 def move(lab, load):
     chapter("3. A look at both servers, and a draft of the plan. Nothing is changed.")
     rehome(lab, "plan", "root@old", "--output", "/root/draft.yaml")
-    tell(lab.new.sh("grep -v '^ *#' /root/draft.yaml | grep -v '^$' | head -n 40"))
+    print(lab.new.sh("grep -v '^ *#' /root/draft.yaml | grep -v '^$' | cut -c1-98 | head -n 40"), flush=True)
     tell("(shortened; an administrator has edited it to shop.yaml, which the move below follows)")
     lab.new.run(["tee", PLAN], input=PLAN_TEXT.read_text())
     chapter("4. Preflight: every finding before anything happens.")
@@ -105,7 +109,8 @@ def main():
         sound = verdict(lab, load, options.report)
     finally:
         if options.keep:
-            tell("\nBoth servers are still up: REHOME_LAB_NAME=demo lab/lab shell new; lab/lab down removes them.")
+            tell()
+            tell("Both servers are still up: REHOME_LAB_NAME=demo lab/lab shell new; lab/lab down removes them.")
         else:
             lab.down()
     return 0 if moved and sound else 1
