@@ -133,7 +133,9 @@ int main (void)
   unsigned char head[16] = { (unsigned char)strlen (hello), 0, 0, 0, 1 };
   if (write (1, head, 16) != 16 || write (1, hello, strlen (hello)) < 0)
     return 1;
-  sleep (3);
+  char byte;
+  while (read (0, &byte, 1) > 0)
+    ;
   return 0;
 }
 """
