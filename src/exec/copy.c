@@ -208,23 +208,6 @@ sum_up (struct copying *w, json_t **result)
   return NULL;
 }
 
-/* A copy guards nothing once it is made: another migration may have the item.
- * A host that is gone keeps its claim until the next copy. */
-static void
-release_claims (struct copying *w)
-{
-  struct port *const ports[]
-      = { hosts_source (w->hosts), hosts_target (w->hosts) };
-  for (size_t i = 0; i < 2; i++) {
-    CLEANUP_ERR struct err *e = port_call (
-        ports[i], "fence.release",
-        json_pack ("{s:s, s:b}", "migration", w->migration, "tombstone", 0),
-        NULL);
-    if (e != NULL)
-      log_err (LOG_DEBUG, e);
-  }
-}
-
 static void
 close_all (struct copying *w)
 {
@@ -251,7 +234,7 @@ copy_run (const struct copy *c, json_t **result)
   if (e == NULL)
     e = sum_up (&w, result);
   if (w.loop != NULL)
-    release_claims (&w);
+    hosts_release (w.hosts, false); /* a copy guards nothing once made */
   close_all (&w);
   return e;
 }

@@ -357,6 +357,21 @@ hosts_hello (struct hosts *h, bool source)
 }
 
 void
+hosts_release (struct hosts *h, bool tombstone)
+{
+  struct port *const ports[] = { hosts_source (h), hosts_target (h) };
+  for (size_t i = 0; i < 2; i++) {
+    CLEANUP_ERR struct err *e
+        = port_call (ports[i], "fence.release",
+                     json_pack ("{s:s, s:b}", "migration", h->where.migration,
+                                "tombstone", tombstone),
+                     NULL);
+    if (e != NULL)
+      log_err (LOG_WARN, e);
+  }
+}
+
+void
 hosts_stop (struct hosts *h)
 {
   atomic_store (&h->stopped, true);

@@ -302,6 +302,12 @@ loop_run (struct loop *l)
 }
 
 bool
+loop_is_accepted (const struct loop *l)
+{
+  return engine_phase (l->engine) == PHASE_ACCEPTED;
+}
+
+bool
 loop_is_over (const struct loop *l)
 {
   return l->over;

@@ -44,6 +44,8 @@ struct err *loop_replay (struct loop *l);
 uint64_t loop_epoch (const struct loop *l);
 /* Works until loop_stop, or until nothing is left to do. */
 struct err *loop_run (struct loop *l);
+/* After loop_run: the migration was accepted. */
+bool loop_is_accepted (const struct loop *l);
 /* After loop_run: it ended because nothing was left to do. */
 bool loop_is_over (const struct loop *l);
 /* After loop_run: no provider's call is under way. */

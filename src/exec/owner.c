@@ -311,8 +311,11 @@ owner_run (const struct owner_options *o, bool *left)
   }
   if (e != NULL && w.place.error != NULL)
     unit_failed (&w.place, e);
-  if (e == NULL && loop_is_over (w.loop))
+  if (e == NULL && loop_is_over (w.loop)) {
+    if (loop_is_accepted (w.loop))
+      hosts_release (w.hosts, true);
     unit_over (&w.place);
+  }
   *left = !close_all (&w);
   return e;
 }

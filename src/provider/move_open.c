@@ -257,6 +257,20 @@ move_guard (const struct step_call *call, json_t **result)
   return NULL;
 }
 
+/* What served the move alone goes: it can be made again, or is known to the
+ * journal. */
+static struct err *
+remove_working (const struct step_call *call, struct port *p)
+{
+  static const char *const gone[]
+      = { "may-start", "stage", "index", "results" };
+  for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
+    char *path CLEANUP_FREE = steps_path (call, "%s", gone[i]);
+    TRY (remote_remove_tree (p, path));
+  }
+  return NULL;
+}
+
 /* What stays on the source, so that it never starts its old work again. */
 static struct err *
 left_on_source (const struct step_call *call, json_t *left)
@@ -267,6 +281,7 @@ left_on_source (const struct step_call *call, json_t *left)
   home[strlen (home) - 1] = '\0';
   TRY (remote_remove (call->source, MOVE_TEXT));
   TRY (remote_remove (call->source, script));
+  TRY (remove_working (call, call->source));
   words_add (left, home);
   char *file CLEANUP_FREE = mem_printf (SERVICE_UNITS "/%s", unit);
   char *wanted CLEANUP_FREE
@@ -291,17 +306,13 @@ left_on_source (const struct step_call *call, json_t *left)
 static struct err *
 left_on_target (const struct step_call *call, json_t *left)
 {
-  static const char *const gone[] = { "may-start", "stage", NULL };
   char *home CLEANUP_FREE = steps_path (call, "%s", "");
   char *run CLEANUP_FREE = mem_printf ("/run/rehome-%s", call->migration);
   char *started CLEANUP_FREE = mem_printf ("%s/started", run);
   home[strlen (home) - 1] = '\0';
   TRY (remote_remove (call->target, started));
   TRY (remote_remove (call->target, run));
-  for (size_t i = 0; gone[i] != NULL; i++) {
-    char *path CLEANUP_FREE = steps_path (call, "%s", gone[i]);
-    TRY (remote_remove_tree (call->target, path));
-  }
+  TRY (remove_working (call, call->target));
   words_add (left, home);
   json_t *names CLEANUP_JSON = NULL;
   char *aside CLEANUP_FREE = steps_path (call, "aside");

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import independent
-from story import PLAN, codes, leftovers
+from story import PLAN, codes, leftovers, wait_for
 
 TREES = ["/srv/shop", "/etc/shop", "/home/deploy", "/home/anna"]
 
@@ -129,10 +129,18 @@ def test_what_is_left_after_acceptance_is_what_the_report_names(lab, moved):
     assert move.facts()["phase"] == "accepted"
     named = move.rehome("report", PLAN)
     for host in (lab.old, lab.new):
+        assert host.sh("ls -d /var/lib/rehome/*/index /var/lib/rehome/*/stage /var/lib/rehome/*/results 2>/dev/null || true") == ""
         for line in leftovers(host):
             if line and "/var/lib/rehome/controller" not in line and not line.endswith("/var/lib/rehome"):
                 assert any(line.startswith(part) or part.startswith(line) for part in named.split()
                            if part.startswith("/")), f"{host.name}: {line} is not named by the report"
+
+
+def test_after_acceptance_another_migration_may_have_the_items(lab, moved):
+    """The claims are given back once the owner has ended; a tombstone refuses only this migration's older epochs."""
+    def released(host):
+        return '"released":true' in host.sh("cat /var/lib/rehome/shop-*/fence").replace(" ", "")
+    wait_for(lambda: released(lab.old) and released(lab.new), seconds=30)
 
 
 def test_the_source_stays_closed_when_it_reboots_after_acceptance(lab, moved):
