@@ -8,6 +8,7 @@
 #include "provider/address.h"
 
 #include "base/mem.h"
+#include "provider/address_client.h"
 #include "provider/address_config.h"
 #include "provider/address_ip.h"
 #include "provider/address_persist.h"
@@ -253,6 +254,51 @@ check_target (const struct step_call *call, const char *cidr, json_t **found)
   return NULL;
 }
 
+/* Checks from outside on an address of this network: who asks them? */
+static struct err *
+check_client (const struct step_call *call, const char *cidr, json_t *findings)
+{
+  const json_t *switches = plan_switch (call->plan);
+  size_t i;
+  json_t *one;
+  json_array_foreach (plan_smoke (call->plan), i, one)
+  {
+    const char *url = json_string_value (json_at (one, "http"));
+    const char *side = json_string_value (json_at (one, "from"));
+    char *host CLEANUP_FREE = client_host (url);
+    const char *first = client_switch (switches, host);
+    if (side == NULL || strcmp (side, "controller") != 0 || first == NULL
+        || strcmp (first, cidr) != 0)
+      continue;
+    json_t *links CLEANUP_JSON = NULL;
+    json_t *routes CLEANUP_JSON = NULL;
+    TRY (remote_json (call->source,
+                      remote_argv (ARGV ("ip", "-j", "addr", "show")), &links));
+    TRY (remote_json (call->source,
+                      remote_argv (ARGV ("ip", "-j",
+                                         cidr_is_six (cidr) ? "-6" : "-4",
+                                         "route", "show")),
+                      &routes));
+    enum client_way way = client_way (links, routes, switches, host);
+    if (way == CLIENT_NONE)
+      return err_todo (
+          err_new (ERR_BLOCKED, "RH-MOVE-CLIENT",
+                   "nobody outside the target can ask %s: the source asks as "
+                   "a client, and it keeps no address or route that leads "
+                   "there",
+                   url),
+          "keep an address of that network on the source, or take this check "
+          "out and try the address yourself during the guard");
+    if (way == CLIENT_ROUTE)
+      json_array_append_new (
+          findings, json_sprintf ("%s will be asked by the source through a "
+                                  "gateway: it keeps no address of that "
+                                  "network",
+                                  url));
+  }
+  return NULL;
+}
+
 static struct err *
 run_look (const struct step_call *call, json_t **result)
 {
@@ -270,7 +316,8 @@ run_look (const struct step_call *call, json_t **result)
   char *content CLEANUP_FREE = NULL;
   TRY (persist_place (call->target, json_string_value (there), cidr, &path,
                       &content));
-  json_t *findings = json_array ();
+  json_t *findings CLEANUP_JSON = json_array ();
+  TRY (check_client (call, cidr, findings));
   if (path == NULL)
     json_array_append_new (
         findings, json_sprintf ("the network configuration of the target is "
@@ -282,7 +329,7 @@ run_look (const struct step_call *call, json_t **result)
         findings, json_sprintf ("%s stands in no configuration of the source "
                                 "that rehome knows: it was set by hand",
                                 cidr));
-  *result = json_pack ("{s:s,s:O,s:s,s:o}", "address", cidr, "target_interface",
+  *result = json_pack ("{s:s,s:O,s:s,s:O}", "address", cidr, "target_interface",
                        there, "source_config",
                        persist.path == NULL ? "" : persist.path, "findings",
                        findings);
@@ -301,16 +348,41 @@ static const struct step_row rows[] = {
     SIDE_TARGET, 30000 },
 };
 
+/* One take after the other, then one give after the other: they share an
+ * interface and a configuration, and the way back must not bring one home
+ * while the target has it. */
+static void
+order_of (const char *op, const json_t *switches, const char *prefix,
+          struct needs *needs)
+{
+  bool take = strcmp (op, "take") == 0;
+  bool give = strcmp (op, "give") == 0;
+  bool before = true;
+  size_t i;
+  json_t *one;
+  json_array_foreach (switches, i, one)
+  {
+    const char *cidr
+        = json_string_value (json_at (json_at (one, "address"), "move"));
+    if (cidr == NULL)
+      continue;
+    before = before && strcmp (prefix + strlen ("address:"), cidr) != 0;
+    if (give || (take && before))
+      needs_add (needs, "address:%s#take", cidr);
+    if (give && before)
+      needs_add (needs, "address:%s#give", cidr);
+  }
+}
+
 static struct err *
-describe_one (const json_t *move, struct graph *g)
+describe_one (const json_t *switches, const json_t *move, struct graph *g)
 {
   const char *cidr;
   TRY (json_get_str (move, "move", &cidr));
   char *prefix CLEANUP_FREE = mem_printf ("address:%s", cidr);
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct needs needs CLEANUP_NEEDS = { 0 };
-    if (strcmp (rows[i].op, "give") == 0)
-      needs_add (&needs, "%s#take", prefix);
+    order_of (rows[i].op, switches, prefix, &needs);
     TRY (steps_add (g, &rows[i], "address", prefix, cidr, -1, move, &needs));
   }
   return NULL;
@@ -327,7 +399,7 @@ describe (const struct plan *plan, const struct plan_item *item,
   {
     const json_t *move = json_at (one, "address");
     if (move != NULL)
-      TRY (describe_one (move, g));
+      TRY (describe_one (plan_switch (plan), move, g));
   }
   return NULL;
 }

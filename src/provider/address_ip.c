@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "provider/address.h"
+#include "provider/steps.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -212,8 +213,10 @@ add_line (json_t *lines, char *line)
   free (line);
 }
 
+/* Routes that speak from `without` or one of `gone` are left out. */
 static void
-add_routes (json_t *lines, const json_t *record, const char *without)
+add_routes (json_t *lines, const json_t *record, const char *without,
+            const json_t *gone)
 {
   const char *interface = text_of (record, "interface");
   size_t i;
@@ -221,13 +224,16 @@ add_routes (json_t *lines, const json_t *record, const char *without)
   json_array_foreach (json_object_get (record, "routes"), i, route)
   {
     const char *src = text_of (route, "prefsrc");
-    if (without == NULL || src == NULL || strcmp (src, without) != 0)
-      add_line (lines, ip_route_line (route, interface));
+    if (src != NULL
+        && ((without != NULL && strcmp (src, without) == 0)
+            || words_have (gone, src)))
+      continue;
+    add_line (lines, ip_route_line (route, interface));
   }
 }
 
 json_t *
-address_take_batch (const json_t *record)
+address_take_batch (const json_t *record, const json_t *gone)
 {
   json_t *lines = json_array ();
   const char *cidr = text_of (record, "cidr");
@@ -239,33 +245,94 @@ address_take_batch (const json_t *record)
                          json_sprintf ("addr del %s dev %s", cidr, interface));
   json_array_foreach (json_object_get (record, "addresses"), i, one)
   {
-    if (strcmp (text_of (one, "local"), own) != 0)
+    const char *local = text_of (one, "local");
+    if (strcmp (local, own) != 0 && !words_have (gone, local))
       add_line (lines, ip_addr_line ("replace", one, interface));
   }
-  add_routes (lines, record, own);
+  add_routes (lines, record, own, gone);
+  return lines;
+}
+
+/* All go and come again in their order: it decides which is primary.  Those of
+ * the network of `cidr`, or (NULL) all. */
+static json_t *
+restore (const json_t *record, const char *cidr)
+{
+  static const char *const verbs[] = { "del", "add" };
+  json_t *lines = json_array ();
+  const char *interface = text_of (record, "interface");
+  size_t i;
+  json_t *one;
+  for (size_t v = 0; v < sizeof verbs / sizeof verbs[0]; v++)
+    json_array_foreach (json_object_get (record, "addresses"), i, one)
+    {
+      if (cidr == NULL || cidr_holds (cidr, text_of (one, "local")))
+        add_line (lines, ip_addr_line (verbs[v], one, interface));
+    }
+  add_routes (lines, record, NULL, NULL);
   return lines;
 }
 
 json_t *
 address_restore_batch (const json_t *record)
 {
-  json_t *lines = json_array ();
-  const char *cidr = text_of (record, "cidr");
-  const char *interface = text_of (record, "interface");
+  return restore (record, text_of (record, "cidr"));
+}
+
+json_t *
+address_restore_all_batch (const json_t *record)
+{
+  return restore (record, NULL);
+}
+
+/* Entries of the same interface before `move`: array of their CIDRs. */
+static json_t *
+before (const json_t *switches, const json_t *move)
+{
+  json_t *found = json_array ();
   size_t i;
   json_t *one;
-  /* The order in a network decides which address is primary, so all of the
-   * network go and come again. */
-  json_array_foreach (json_object_get (record, "addresses"), i, one)
+  json_array_foreach (switches, i, one)
   {
-    if (cidr_holds (cidr, text_of (one, "local")))
-      add_line (lines, ip_addr_line ("del", one, interface));
+    const json_t *other = json_object_get (one, "address");
+    if (other == NULL)
+      continue;
+    if (strcmp (text_of (other, "move"), text_of (move, "move")) == 0)
+      break;
+    if (strcmp (text_of (other, "interface"), text_of (move, "interface")) == 0)
+      json_array_append (found, json_object_get (other, "move"));
   }
-  json_array_foreach (json_object_get (record, "addresses"), i, one)
+  return found;
+}
+
+json_t *
+address_taken_before (const json_t *switches, const json_t *move)
+{
+  json_t *gone = json_array ();
+  json_t *list CLEANUP_JSON = before (switches, move);
+  size_t i;
+  json_t *one;
+  json_array_foreach (list, i, one)
   {
-    if (cidr_holds (cidr, text_of (one, "local")))
-      add_line (lines, ip_addr_line ("add", one, interface));
+    char *address CLEANUP_FREE = cidr_address (json_string_value (one));
+    json_array_append_new (gone, json_string (address));
   }
-  add_routes (lines, record, NULL);
-  return lines;
+  return gone;
+}
+
+bool
+address_back_before (const json_t *switches, const json_t *move)
+{
+  json_t *list CLEANUP_JSON = before (switches, move);
+  const char *cidr = text_of (move, "move");
+  char *own CLEANUP_FREE = cidr_address (cidr);
+  size_t i;
+  json_t *one;
+  json_array_foreach (list, i, one)
+  {
+    char *other CLEANUP_FREE = cidr_address (json_string_value (one));
+    if (cidr_holds (json_string_value (one), own) && cidr_holds (cidr, other))
+      return true;
+  }
+  return false;
 }

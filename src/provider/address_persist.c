@@ -68,6 +68,20 @@ try_dir (struct port *p, const char *dir, const char *suffix,
   return NULL;
 }
 
+/* Does the text name the address itself, not one that begins or ends so? */
+static bool
+names_address (const char *text, const char *address)
+{
+  const char *part
+      = cidr_is_six (address) ? "0123456789abcdefABCDEF:" : "0123456789";
+  size_t len = strlen (address);
+  for (const char *at = text; (at = strstr (at, address)) != NULL; at++)
+    if ((at == text || strchr (part, at[-1]) == NULL)
+        && (at[len] == '\0' || strchr (part, at[len]) == NULL))
+      return true;
+  return false;
+}
+
 /* Others that configure networks and that rehome cannot edit. */
 static struct err *
 refuse_others (struct port *p, const char *cidr)
@@ -91,7 +105,7 @@ refuse_others (struct port *p, const char *cidr)
   struct remote_file f CLEANUP_REMOTE = { 0 };
   char *address CLEANUP_FREE = cidr_address (cidr);
   TRY (remote_read (p, IFUPDOWN, &f));
-  if (f.content != NULL && strstr (f.content, address) != NULL)
+  if (f.content != NULL && names_address (f.content, address))
     return err_todo (err_new (ERR_BLOCKED, "RH-ADDRESS-PERSIST",
                               IFUPDOWN " names %s in a way that rehome does "
                                        "not understand: it may come back when "

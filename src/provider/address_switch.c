@@ -74,9 +74,11 @@ tell_networkd (const struct step_call *call, const json_t *record)
                      NULL, 20000, &r);
 }
 
-/* Everything but the address is as recorded: others there, in any order. */
+/* Everything but the address and those taken before it is as recorded: others
+ * there, in any order. */
 static struct err *
-check_taken (const struct step_call *call, const json_t *record)
+check_taken (const struct step_call *call, const json_t *record,
+             const json_t *gone)
 {
   const char *cidr = text_of (record, "cidr");
   char *own CLEANUP_FREE = cidr_address (cidr);
@@ -90,7 +92,8 @@ check_taken (const struct step_call *call, const json_t *record)
   json_array_foreach (json_at (record, "addresses"), i, one)
   {
     const char *local = text_of (one, "local");
-    if (strcmp (local, own) != 0 && ip_find (links, local, NULL) == NULL)
+    if (strcmp (local, own) != 0 && !words_have (gone, local)
+        && ip_find (links, local, NULL) == NULL)
       return err_new (ERR_REFUSED, "RH-ADDRESS-LOST",
                       "%s went from the source together with %s", local, own);
   }
@@ -115,10 +118,12 @@ address_take (const struct step_call *call, json_t **result)
       TRY (remote_put (call->source, now.path, &like));
     }
   }
-  json_t *lines CLEANUP_JSON = address_take_batch (record);
+  json_t *gone CLEANUP_JSON
+      = address_taken_before (plan_switch (call->plan), call->step->args);
+  json_t *lines CLEANUP_JSON = address_take_batch (record, gone);
   TRY (batch (call->source, lines));
   TRY (tell_networkd (call, record));
-  TRY (check_taken (call, record));
+  TRY (check_taken (call, record, gone));
   *result = json_pack ("{s:s,s:s,s:s}", "address", cidr_of (call), "interface",
                        text_of (record, "interface"), "config",
                        config == NULL ? "" : config);
@@ -172,6 +177,26 @@ check_restored (const struct step_call *call, const json_t *record)
                   text_of (record, "interface"), cidr);
 }
 
+/* First what lies in the network of the address; where that leaves another
+ * order, all addresses of the interface. */
+static struct err *
+restore (const struct step_call *call, const json_t *record)
+{
+  json_t *(*const ways[]) (const json_t *)
+      = { address_restore_batch, address_restore_all_batch };
+  struct err *changed = check_restored (call, record);
+  for (size_t i = 0; changed != NULL && i < sizeof ways / sizeof ways[0]; i++) {
+    err_free (changed);
+    json_t *lines CLEANUP_JSON = ways[i](record);
+    TRY (batch (call->source, lines));
+    TRY (tell_networkd (call, record));
+    changed = check_restored (call, record);
+  }
+  return changed;
+}
+
+/* The record is of the time before the first address was taken: the undo of
+ * the last take brings all back, those of the others find it done. */
 struct err *
 address_take_undo (const struct step_call *call, json_t **result)
 {
@@ -187,18 +212,8 @@ address_take_undo (const struct step_call *call, json_t **result)
     if (f.exists)
       TRY (remote_put (call->source, text_of (record, "config"), &f));
   }
-  json_t *links CLEANUP_JSON = NULL;
-  TRY (links_of (call->source, &links));
-  struct err *changed = check_restored (call, record);
-  if (changed != NULL) { /* else the address never went */
-    err_free (changed);
-    json_t *lines CLEANUP_JSON = address_restore_batch (record);
-    TRY (batch (call->source, lines));
-    TRY (tell_networkd (call, record));
-    TRY (check_restored (call, record));
-    TRY (
-        announce (call->source, text_of (record, "interface"), cidr_of (call)));
-  }
+  TRY (restore (call, record));
+  TRY (announce (call->source, text_of (record, "interface"), cidr_of (call)));
   *result = json_pack ("{s:s}", "address", cidr_of (call));
   return NULL;
 }

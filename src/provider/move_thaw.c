@@ -60,7 +60,10 @@ add_address (const struct step_call *call, const json_t *move, json_t *out)
     add_argv (out, why,
               words_of (ARGV ("cp", "-p", text_of (record, "copy"),
                               text_of (record, "config"))));
-  json_t *lines CLEANUP_JSON = address_restore_batch (record);
+  json_t *lines CLEANUP_JSON
+      = address_back_before (plan_switch (call->plan), move)
+            ? json_array ()
+            : address_restore_batch (record);
   size_t i;
   json_t *one;
   json_array_foreach (lines, i, one)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Addresses: network configurations edited, what `ip` prints and takes. */
 #include "provider/address.h"
+#include "provider/address_client.h"
 #include "provider/address_config.h"
 #include "provider/address_ip.h"
 
@@ -184,7 +185,7 @@ taking_keeps_secondaries_and_routes (void **state)
     NULL,
   };
   CLEANUP_JSON json_t *r = record ();
-  CLEANUP_JSON json_t *lines = address_take_batch (r);
+  CLEANUP_JSON json_t *lines = address_take_batch (r, NULL);
   assert_lines (lines, want);
 }
 
@@ -206,6 +207,128 @@ restoring_makes_the_address_primary_again (void **state)
   assert_lines (lines, want);
 }
 
+static void
+taking_leaves_out_what_was_taken_before (void **state)
+{
+  (void)state;
+  static const char *const want[] = {
+    "addr del 10.77.0.11/24 dev eth0",
+    "addr replace 192.0.2.7/32 label eth0 dev eth0 preferred_lft 0",
+    "route replace default via 10.77.0.1 dev eth0",
+    NULL,
+  };
+  CLEANUP_JSON json_t *r = record ();
+  CLEANUP_JSON json_t *gone = json_pack ("[s]", "10.77.0.10");
+  json_object_set_new (r, "cidr", json_string ("10.77.0.11/24"));
+  CLEANUP_JSON json_t *lines = address_take_batch (r, gone);
+  assert_lines (lines, want);
+}
+
+static void
+restoring_all_brings_the_order_between_networks (void **state)
+{
+  (void)state;
+  CLEANUP_JSON json_t *r = record ();
+  CLEANUP_JSON json_t *lines = address_restore_all_batch (r);
+  assert_int_equal (json_array_size (lines), 8);
+  assert_string_equal (json_string_value (json_array_get (lines, 2)),
+                       "addr del 192.0.2.7/32 dev eth0");
+  assert_string_equal (
+      json_string_value (json_array_get (lines, 5)),
+      "addr add 192.0.2.7/32 label eth0 dev eth0 preferred_lft 0");
+}
+
+/* A plan's section: {CIDR, interface} pairs. */
+static json_t *
+switches (const char *const *pairs)
+{
+  json_t *list = json_array ();
+  for (size_t i = 0; pairs[i] != NULL; i += 2)
+    json_array_append_new (list,
+                           json_pack ("{s:{s:s,s:s}}", "address", "move",
+                                      pairs[i], "interface", pairs[i + 1]));
+  return list;
+}
+
+static const json_t *
+nth (const json_t *list, size_t i)
+{
+  return json_object_get (json_array_get (list, i), "address");
+}
+
+static void
+only_earlier_moves_of_the_same_interface_count_as_taken (void **state)
+{
+  (void)state;
+  static const char *const pairs[]
+      = { "10.77.0.10/24", "eth0",          "10.78.0.1/24",
+          "eth1",          "10.77.0.11/24", "eth0",
+          "10.77.0.12/24", "eth0",          NULL };
+  CLEANUP_JSON json_t *list = switches (pairs);
+  CLEANUP_JSON json_t *first = address_taken_before (list, nth (list, 0));
+  CLEANUP_JSON json_t *third = address_taken_before (list, nth (list, 2));
+  assert_int_equal (json_array_size (first), 0);
+  assert_int_equal (json_array_size (third), 1);
+  assert_string_equal (json_string_value (json_array_get (third, 0)),
+                       "10.77.0.10");
+}
+
+static void
+a_network_comes_back_once (void **state)
+{
+  (void)state;
+  static const char *const pairs[] = { "10.77.0.10/24",
+                                       "eth0",
+                                       "10.77.0.11/24",
+                                       "eth0",
+                                       "10.77.0.12/32",
+                                       "eth0",
+                                       "fd77::10/64",
+                                       "eth0",
+                                       "10.77.0.13/24",
+                                       "eth1",
+                                       NULL };
+  CLEANUP_JSON json_t *list = switches (pairs);
+  static const bool want[] = { false, true, false, false, false };
+  for (size_t i = 0; i < 5; i++)
+    assert_int_equal (address_back_before (list, nth (list, i)), want[i]);
+}
+
+static void
+a_client_needs_an_address_or_a_gateway_that_stay (void **state)
+{
+  (void)state;
+  static const char *const both[]
+      = { "10.77.0.10/24", "eth0", "10.77.0.11/24", "eth0", NULL };
+  static const char *const one[] = { "10.77.0.10/24", "eth0", NULL };
+  CLEANUP_JSON json_t *l = links ();
+  CLEANUP_JSON json_t *all = switches (both);
+  CLEANUP_JSON json_t *first = switches (one);
+  CLEANUP_JSON json_t *gone
+      = json_pack ("[{s:s,s:s}]", "dst", "default", "gateway", "10.77.0.1");
+  CLEANUP_JSON json_t *stays
+      = json_pack ("[{s:s,s:s}]", "dst", "default", "gateway", "192.0.2.7");
+  assert_int_equal (client_way (l, gone, first, "10.77.0.10"), CLIENT_LINK);
+  assert_int_equal (client_way (l, gone, all, "10.77.0.10"), CLIENT_NONE);
+  assert_int_equal (client_way (l, stays, all, "10.77.0.10"), CLIENT_ROUTE);
+  assert_int_equal (client_way (l, stays, all, "fd78::10"), CLIENT_NONE);
+}
+
+static void
+the_host_of_a_url_and_the_move_that_it_asks_for (void **state)
+{
+  (void)state;
+  static const char *const pairs[]
+      = { "10.77.0.10/24", "eth0", "10.77.0.11/24", "eth0", NULL };
+  CLEANUP_JSON json_t *list = switches (pairs);
+  CLEANUP_FREE char *four = client_host ("http://10.77.0.11:8080/health");
+  CLEANUP_FREE char *six = client_host ("http://[fd77::10]/");
+  assert_string_equal (four, "10.77.0.11");
+  assert_string_equal (six, "fd77::10");
+  assert_string_equal (client_switch (list, four), "10.77.0.10/24");
+  assert_null (client_switch (list, six));
+}
+
 int
 main (void)
 {
@@ -221,6 +344,12 @@ main (void)
     cmocka_unit_test (an_address_is_found_with_its_interface),
     cmocka_unit_test (taking_keeps_secondaries_and_routes),
     cmocka_unit_test (restoring_makes_the_address_primary_again),
+    cmocka_unit_test (taking_leaves_out_what_was_taken_before),
+    cmocka_unit_test (restoring_all_brings_the_order_between_networks),
+    cmocka_unit_test (only_earlier_moves_of_the_same_interface_count_as_taken),
+    cmocka_unit_test (a_network_comes_back_once),
+    cmocka_unit_test (a_client_needs_an_address_or_a_gateway_that_stay),
+    cmocka_unit_test (the_host_of_a_url_and_the_move_that_it_asks_for),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
