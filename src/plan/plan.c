@@ -125,13 +125,13 @@ read_word (struct node n, const char *const *able, const char *const *later,
 static struct err *
 read_approach (struct node root, struct plan *p)
 {
-  static const char *const able[] = { "warm", "cold", NULL };
-  static const char *const later[] = { "hybrid", NULL };
+  static const char *const able[] = { "warm", NULL };
+  static const char *const later[] = { "cold", "hybrid", NULL };
   static const char *const fences[] = { "closed", NULL };
   static const char *const fences_later[] = { "poweroff", NULL };
   size_t which = 0, fence = 0;
   TRY (read_word (node_member (root, "approach"), able, later, &which));
-  p->approach = which == 0 ? APPROACH_WARM : APPROACH_COLD;
+  p->approach = APPROACH_WARM;
   return read_word (node_member (root, "fence"), fences, fences_later, &fence);
 }
 

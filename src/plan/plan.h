@@ -40,7 +40,7 @@ struct plan_item {
 };
 
 /* How the work moves.  Only what this version can do is accepted. */
-enum plan_approach { APPROACH_COLD, APPROACH_WARM };
+enum plan_approach { APPROACH_WARM };
 
 struct plan_limits {
   long downtime_ms;  /* cutover.downtime-limit, default 30000 */

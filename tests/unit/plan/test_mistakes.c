@@ -120,8 +120,11 @@ static const struct row rows[] = {
   /* Words of a later version. */
   { "an approach of a later version", "RH-PLAN-NOTYET", "5:11", "cannot do yet",
     HEAD "approach: hybrid\n" },
+  { "an approach that would not be carried out", "RH-PLAN-NOTYET", "5:11",
+    "found \"cold\", which this version cannot do yet; expected warm",
+    HEAD "approach: cold\n" },
   { "an approach that is none", "RH-PLAN-VALUE", "5:11",
-    "found the text \"hot\"; expected warm or cold", HEAD "approach: hot\n" },
+    "found the text \"hot\"; expected warm", HEAD "approach: hot\n" },
   { "a fence of a later version", "RH-PLAN-NOTYET", "5:8", "cannot do yet",
     HEAD "fence: poweroff\n" },
   /* Items. */

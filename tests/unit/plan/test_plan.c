@@ -27,7 +27,7 @@ static const char whole[]
       "source: {host: root@old, via: 10.99.0.10, machine-id: " ID
       ", host-key: \"" KEY "\"}\n"
       "target: {host: root@new}\n"
-      "approach: cold\n"
+      "approach: warm\n"
       "items:\n"
       "  - exclude: [cache/]\n"
       "    overwrite: true\n"
@@ -100,7 +100,7 @@ every_section_is_read (void **state)
   assert_string_equal (plan_source (p)->machine_id, ID);
   assert_string_equal (plan_source (p)->host_key, KEY);
   assert_string_equal (plan_target (p)->host, "root@new");
-  assert_int_equal (plan_approach (p), APPROACH_COLD);
+  assert_int_equal (plan_approach (p), APPROACH_WARM);
   assert_int_equal (plan_limits (p)->downtime_ms, 45000);
   assert_int_equal (plan_limits (p)->jobs_wait_ms, 120000);
   assert_int_equal (plan_limits (p)->guard_s, 2 * 86400);
