@@ -37,6 +37,11 @@ char *move_readonly_text (const struct step_call *call, const json_t *mounts);
 
 struct err *move_identity (const struct step_call *call, json_t **result);
 struct err *move_unclaimed (const struct step_call *call, json_t **result);
+/* Into rows of `process.open`, which name few paths of a process, go rows of
+ * `process.writers` under the moved files: each process gets "within", one
+ * path there, and its own row where it has none.  What is deleted does not
+ * move and is passed over.  Pure. */
+void move_unclaimed_within (json_t *open, const json_t *under);
 /* Who of the rows is claimed by nobody: array of texts.  Pure but for the
  * plan; `uids`: moved users; `left_uids`: users that leave names. */
 json_t *move_unclaimed_rows (const struct step_call *call,

@@ -222,22 +222,6 @@ move_arm_undo (const struct step_call *call, json_t **result)
   return remote_remove (call->source, record);
 }
 
-/* Paths as `process.writers` takes them. */
-static json_t *
-writer_args (const struct plan *plan)
-{
-  json_t *paths CLEANUP_JSON = steps_file_paths (plan);
-  json_t *coded = json_array ();
-  size_t i;
-  json_t *one;
-  json_array_foreach (paths, i, one)
-  {
-    const char *path = json_string_value (one);
-    json_array_append_new (coded, json_bytes (path, strlen (path)));
-  }
-  return json_pack ("{s:o}", "paths", coded);
-}
-
 /* Files that are mapped writable: stores through a mapping show in no time
  * stamp before they are flushed, so the final round reads them in any case. */
 struct err *
@@ -245,8 +229,8 @@ move_mapped (const struct step_call *call, json_t **result)
 {
   json_t *said CLEANUP_JSON = NULL;
   json_t *paths CLEANUP_JSON = json_array ();
-  TRY (port_call (call->source, "process.writers", writer_args (call->plan),
-                  &said));
+  TRY (port_call (call->source, "process.writers",
+                  steps_writers_args (call->plan), &said));
   size_t i;
   json_t *one;
   json_array_foreach (json_at (said, "writers"), i, one)
@@ -419,8 +403,8 @@ move_frozen (const struct step_call *call, json_t **result)
         "the target was not opened", "run 'rehome abort', then begin again");
   json_t *said CLEANUP_JSON = NULL;
   json_t *found CLEANUP_JSON = json_array ();
-  TRY (port_call (call->source, "process.writers", writer_args (call->plan),
-                  &said));
+  TRY (port_call (call->source, "process.writers",
+                  steps_writers_args (call->plan), &said));
   add_writers (said, found);
   TRY (add_units (call, found));
   if (json_array_size (found) > 0)

@@ -109,12 +109,15 @@ describe_row (const json_t *row, const char *does)
                        unit[0] == '\0' ? "none" : unit, does);
 }
 
-/* The first path of the row that lies within the moved files, or NULL. */
+/* A path of the row that lies within the moved files, or NULL. */
 static const char *
 path_within (const struct step_call *call, const json_t *row)
 {
+  const char *within = json_string_value (json_at (row, "within"));
   size_t i;
   json_t *one;
+  if (within != NULL)
+    return within;
   json_array_foreach (json_at (row, "paths"), i, one)
   {
     if (json_is_string (one)
@@ -164,6 +167,38 @@ judge_listener (const struct step_call *call, const json_t *row,
                     text_of (row, "address"),
                     (long long)json_integer_value (json_at (row, "port")));
   json_array_append_new (out, describe_row (row, does));
+}
+
+static json_t *
+row_of_pid (json_t *rows, const json_t *pid)
+{
+  size_t i;
+  json_t *row;
+  json_array_foreach (rows, i, row)
+  {
+    if (json_equal (json_at (row, "pid"), pid))
+      return row;
+  }
+  return NULL;
+}
+
+void
+move_unclaimed_within (json_t *open, const json_t *under)
+{
+  size_t i;
+  json_t *one;
+  json_array_foreach (under, i, one)
+  {
+    if (json_is_true (json_at (one, "deleted")))
+      continue;
+    json_t *row = row_of_pid (open, json_at (one, "pid"));
+    if (row == NULL) {
+      row = json_copy (one);
+      json_array_append_new (open, row);
+    }
+    if (json_at (row, "within") == NULL)
+      json_object_set (row, "within", json_object_get (one, "path"));
+  }
 }
 
 json_t *
@@ -240,12 +275,17 @@ move_unclaimed (const struct step_call *call, json_t **result)
 {
   json_t *processes CLEANUP_JSON = NULL;
   json_t *writers CLEANUP_JSON = NULL;
+  json_t *under CLEANUP_JSON = NULL;
   json_t *listeners CLEANUP_JSON = NULL;
   json_t *uids CLEANUP_JSON = json_array ();
   json_t *left_uids CLEANUP_JSON = json_array ();
   TRY (users_of (call, uids, left_uids));
   TRY (port_call (call->source, "process.list", json_object (), &processes));
   TRY (port_call (call->source, "process.open", json_object (), &writers));
+  TRY (port_call (call->source, "process.writers",
+                  steps_writers_args (call->plan), &under));
+  move_unclaimed_within (json_object_get (writers, "writers"),
+                         json_at (under, "writers"));
   TRY (port_call (call->source, "process.listeners", json_object (),
                   &listeners));
   json_t *rows CLEANUP_JSON

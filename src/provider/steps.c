@@ -150,6 +150,21 @@ steps_file_paths (const struct plan *plan)
   return paths;
 }
 
+json_t *
+steps_writers_args (const struct plan *plan)
+{
+  json_t *paths CLEANUP_JSON = steps_file_paths (plan);
+  json_t *coded = json_array ();
+  size_t i;
+  json_t *one;
+  json_array_foreach (paths, i, one)
+  {
+    const char *path = json_string_value (one);
+    json_array_append_new (coded, json_bytes (path, strlen (path)));
+  }
+  return json_pack ("{s:o}", "paths", coded);
+}
+
 bool
 steps_path_moves (const struct plan *plan, const char *path)
 {

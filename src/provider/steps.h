@@ -61,6 +61,8 @@ long steps_item_index (const struct plan *plan, const struct plan_item *item);
 const struct plan_item *steps_first (const struct plan *plan, const char *kind);
 /* Paths of all files items, as a JSON array of plain strings. */
 json_t *steps_file_paths (const struct plan *plan);
+/* The same as arguments of `process.writers`. */
+json_t *steps_writers_args (const struct plan *plan);
 /* Is `path` one of them or below one? */
 bool steps_path_moves (const struct plan *plan, const char *path);
 

@@ -241,6 +241,38 @@ a_writer_within_moved_files_cannot_be_left_behind (void **state)
   assert_int_equal (json_array_size (rows), 1);
 }
 
+/* `process.open` shows eight paths of a process, and this one is none. */
+static void
+a_path_within_moved_files_is_found_behind_others (void **state)
+{
+  (void)state;
+  CLEANUP_PLAN struct plan *p = plan ();
+  CLEANUP_JSON json_t *open
+      = json_pack ("[o,o]",
+                   writer ("rsyslogd", "rsyslog.service", 0, "/var/log/syslog"),
+                   writer ("shop", "shop.service", 1, "/srv/shop/a"));
+  CLEANUP_JSON json_t *under
+      = json_pack ("[{s:i,s:s},{s:i,s:s},{s:i,s:s,s:s,s:s,s:i},{s:i,s:s,s:b}]",
+                   "pid", 42, "path", "/srv/shop/ninth", "pid", 42, "path",
+                   "/srv/shop/tenth", "pid", 43, "path", "/srv/50%25%20off/x",
+                   "comm", "sshd", "unit", "", "uid", 0, "pid", 45, "path",
+                   "/srv/shop/gone", "deleted", 1);
+  json_object_set_new (json_array_get (open, 1), "pid", json_integer (44));
+  struct step_call call = call_for (p);
+  CLEANUP_JSON json_t *before
+      = move_unclaimed_rows (&call, NULL, open, NULL, NULL, NULL);
+  assert_int_equal (json_array_size (before), 0);
+  move_unclaimed_within (open, under);
+  assert_int_equal (json_array_size (open), 3);
+  CLEANUP_JSON json_t *rows
+      = move_unclaimed_rows (&call, NULL, open, NULL, NULL, NULL);
+  assert_int_equal (json_array_size (rows), 2);
+  assert_non_null (strstr (json_string_value (json_array_get (rows, 0)),
+                           "/srv/shop/ninth, which moves"));
+  assert_non_null (
+      strstr (json_string_value (json_array_get (rows, 1)), "(pid 43"));
+}
+
 static json_t *
 listener (const char *comm, const char *unit, const char *proto, int port)
 {
@@ -282,6 +314,7 @@ main (void)
     cmocka_unit_test (writers_of_items_and_left_ones_are_claimed),
     cmocka_unit_test (a_foreign_writer_is_named),
     cmocka_unit_test (a_writer_within_moved_files_cannot_be_left_behind),
+    cmocka_unit_test (a_path_within_moved_files_is_found_behind_others),
     cmocka_unit_test (a_listener_that_nobody_claims_is_named),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
