@@ -12,10 +12,14 @@ static const struct step_row rows[] = {
     STEP_PURE, SIDE_BOTH, 60000 },
   { "unclaimed", "every writer and listener is claimed", STAGE_PREFLIGHT,
     STEP_PURE, SIDE_SOURCE, 120000 },
+  { "window-look", "when the cutover's window is open", STAGE_PREFLIGHT,
+    STEP_PURE, SIDE_TARGET, 60000 },
   { "recheck", "still the right hosts", STAGE_RECHECK, STEP_PURE, SIDE_BOTH,
     60000 },
   { "unclaimed-again", "still every writer and listener is claimed",
     STAGE_RECHECK, STEP_PURE, SIDE_SOURCE, 120000 },
+  { "window", "the cutover's window is open", STAGE_RECHECK, STEP_PURE,
+    SIDE_TARGET, 60000 },
   { "arm", "the way back lies on the source", STAGE_HOLD, STEP_REVERSIBLE,
     SIDE_SOURCE, 120000 },
   { "mapped", "files that are mapped for writing", STAGE_HOLD, STEP_PURE,
@@ -69,9 +73,12 @@ describe (const struct plan *plan, const struct plan_item *item,
           struct graph *g)
 {
   (void)item;
+  bool window = json_object_size (plan_window (plan)) > 0;
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct needs needs CLEANUP_NEEDS = { 0 };
     const char *op = rows[i].op;
+    if (strncmp (op, "window", 6) == 0 && !window)
+      continue;
     if (strcmp (op, "readonly") == 0)
       needs_of_readonly (plan, &needs);
     if (strcmp (op, "arm") == 0)
@@ -88,6 +95,8 @@ static const struct step_op ops[] = {
   { "recheck", move_identity, NULL, NULL },
   { "unclaimed", move_unclaimed, NULL, NULL },
   { "unclaimed-again", move_unclaimed, NULL, NULL },
+  { "window-look", move_window_look, NULL, NULL },
+  { "window", move_window, NULL, NULL },
   { "arm", move_arm, move_arm_probe, move_arm_undo },
   { "mapped", move_mapped, NULL, NULL },
   { "flag", move_flag, move_flag_probe, move_flag_undo },

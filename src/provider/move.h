@@ -36,6 +36,13 @@ char *move_readonly_unit (const char *migration);
 char *move_readonly_text (const struct step_call *call, const json_t *mounts);
 
 struct err *move_identity (const struct step_call *call, json_t **result);
+/* The maintenance window: `window-look` says when it opens, `window` holds a
+ * cutover back outside it ("RH-MOVE-WINDOW"). */
+struct err *move_window_look (const struct step_call *call, json_t **result);
+struct err *move_window (const struct step_call *call, json_t **result);
+/* Minutes until a window of plan_window opens, 0 while it is open.  `now`:
+ * minutes since Monday 00:00 in its zone.  Pure. */
+int move_window_wait (const json_t *window, int now);
 struct err *move_unclaimed (const struct step_call *call, json_t **result);
 /* Into rows of `process.open`, which name few paths of a process, go rows of
  * `process.writers` under the moved files: each process gets "within", one

@@ -56,6 +56,20 @@ def test_a_job_that_still_runs_means_that_the_cutover_does_not_begin(move, befor
         move.write_plan()
 
 
+def test_a_window_that_is_not_open_holds_the_cutover_back(move, before):
+    """S1.2: the maintenance window is enforced, and told in the plan's zone."""
+    today = int(move.at.sh("date -u +%w"))
+    day = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"][(today + 3) % 7]
+    window = f'  window: {{days: [{day}], from: "01:00", to: "05:00", zone: UTC}}\n'
+    move.write_plan(lambda text: text.replace("cutover:\n", "cutover:\n" + window, 1))
+    try:
+        said = move.cutover(expect=4)
+        assert "RH-MOVE-WINDOW" in codes(said) and f"opens next on {day} 01:00 (UTC)" in said, said
+        assert move.lab.old.run(["test", "-e", "/root/REHOME-FROZEN.txt"], check=False).returncode == 1
+    finally:
+        move.write_plan()
+
+
 def test_a_unit_that_does_not_start_on_the_target(move, before):
     on_target(move, "[Service]\nExecStartPre=/bin/false\n")
     try:
