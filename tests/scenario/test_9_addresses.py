@@ -57,6 +57,7 @@ def test_the_last_take_fails_after_the_others(move):
     """Something on the source gives itself the third address again and again."""
     move.write_plan(all_addresses(""))
     before = shape(move.lab.old)
+    move.sync()
     stubborn = move.lab.old.popen(["/bin/sh", "-c", "while :; do ip addr add fd77::10/64 dev eth0 nodad 2>/dev/null; done"])
     try:
         said = move.cutover(expect=6)
@@ -72,6 +73,7 @@ def test_the_controller_killed_while_addresses_go(move, third):
     """The check that fails holds the move for some seconds, so that no kill comes too late."""
     move.write_plan(all_addresses(OUTSIDE.replace("/health", "/not-outside")))
     before = shape(move.lab.old)
+    move.sync()
     running = start_cutover(move)
     wait_for(lambda: "10.77.0.10/24" not in move.lab.network.addresses("old"), every=0.002)
     move.at.sh("systemctl kill -s KILL rehome@shop.service")
@@ -85,6 +87,7 @@ def test_all_addresses_move_and_the_way_back_on_the_source_brings_them(move):
     old, new = move.lab.old, move.lab.new
     move.write_plan(all_addresses(""))
     before = shape(old)
+    move.sync()
     with move.lab.client(rate=20) as load:
         load.wait_acks(10)
         move.cutover()
