@@ -76,13 +76,32 @@ ran_units (const json_t *units, bool late)
   return found;
 }
 
+/* Whoever starts a unit at the same moment (a restarter, an administrator)
+ * cancels systemd's job that stops it: then it is stopped again. */
+static struct err *
+stop_units (const struct step_call *call, const json_t *units)
+{
+  char *said CLEANUP_FREE = NULL;
+  for (int tries = 0; tries < 8; tries++) {
+    struct ran r CLEANUP_RAN = { 0 };
+    if (tries > 0)
+      TRY (remote_pause (call, 40));
+    TRY (remote_run (call->source, argv_of ("stop", units), NULL, 150000, &r));
+    if (r.status == 0)
+      return NULL;
+    free (said);
+    said = mem_strndup (r.err, r.err_len);
+  }
+  return err_new (ERR_REFUSED, "RH-SERVICE-RUNNING",
+                  "units of %s cannot be stopped on the source: %s",
+                  service_unit (call->item), said);
+}
+
 static struct err *
 hold_timers (const struct step_call *call, const json_t *units)
 {
   json_t *late CLEANUP_JSON = ran_units (units, true);
-  if (json_array_size (late) == 0)
-    return NULL;
-  return remote_must (call->source, argv_of ("stop", late), NULL, NULL);
+  return json_array_size (late) > 0 ? stop_units (call, late) : NULL;
 }
 
 /* Starts what ran; a unit that does not come up is named with its log.  One
@@ -296,15 +315,15 @@ service_stop (const struct step_call *call, json_t **result)
   if (units == NULL)
     return err_new (ERR_BUG, "RH-SERVICE-UNARMED", "%s was not armed",
                     service_unit (call->item));
-  struct ran r CLEANUP_RAN = { 0 };
-  TRY (remote_run (call->source, argv_of ("stop", units), NULL, 150000, &r));
+  TRY (err_advise (stop_units (call, units),
+                   "nothing has been opened on the target",
+                   "stop what starts it again"));
   char *running CLEANUP_FREE = NULL;
   TRY (still_running (call, units, &running));
   if (running != NULL)
     return err_advise (
         err_new (ERR_REFUSED, "RH-SERVICE-RUNNING",
-                 "%s still runs on the source after it was stopped: %s",
-                 running, r.err_len > 0 ? r.err : "systemctl says nothing"),
+                 "%s still runs on the source after it was stopped", running),
         "nothing has been opened on the target", "stop what starts it again");
   *result = json_pack ("{s:O}", "stopped", units);
   return NULL;

@@ -24,7 +24,7 @@ def moved(lab, move):
         story["check"] = move.rehome("check", PLAN, expect=None)
         # A restarter, as monit or a configuration manager is one: it starts the service every 0.3 s, all the time.
         restarter = old.popen(["/bin/sh", "-c", "while :; do systemctl start shop-orders nginx shop-report.timer; "
-                                                "nft -f /etc/nftables.conf; sleep 0.3; done"])
+                                                "nft -f /etc/nftables.conf; sleep 0.02; done"])
         story["cutover"] = move.cutover()
         story["served"] = time.time()
         time.sleep(3)
