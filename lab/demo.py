@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The story that ./demo shows: one whole move with a client that keeps ordering, told step by step.
 import argparse
+import os
 import pathlib
 import subprocess
 import sys
@@ -82,6 +83,7 @@ def verdict(lab, load, folder):
          f"{sum(seen.failed.values())} requests failed in it)")
     tell("  This covers every order that the client got an acknowledgement for: its file and its line in the log on "
          "the new server.")
+    folder = os.path.relpath(folder)
     tell(f"  The report lies in {folder}/report.html (and .txt, .json), the journal in {folder}/journal.jsonl")
     return not (seen.lost or seen.doubled or seen.interleaved)
 
