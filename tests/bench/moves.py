@@ -40,8 +40,6 @@ def one_move(lab, build):
     forecast = facts.get("forecast") or {}
     return {"acked": seen.acked, "lost": len(seen.lost), "doubled": len(seen.doubled),
             "both": seen.interleaved, "gap_ms": round(seen.downtime * 1000),
-            "old_after": sum(1 for host in seen.intervals if host == "shop-old" and
-                             seen.intervals[host][1] > seen.intervals.get("shop-new", (1e12,))[0]),
             "lower_ms": forecast.get("lower_ms"), "upper_ms": forecast.get("upper_ms"),
             "controller_ms": facts.get("downtime_ms"), "sync_s": round(synced - begun, 1),
             "phase": facts.get("phase"), "said": said if facts.get("phase") != "guarded" else ""}

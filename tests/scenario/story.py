@@ -58,10 +58,6 @@ def codes(said):
     return set(re.findall(r"RH-[A-Z0-9]+(?:-[A-Z0-9]+)*", said))
 
 
-STATE = ["systemctl", "list-units", "--all", "--plain", "--no-legend", "--type=service,timer,socket",
-         "shop-*", "nginx*", "cron*"]
-
-
 def shape(host):
     """What an abort has to bring back on a server, as text: units and their enablement, unit files, addresses and
     routes in their order, crontabs with times, accounts, rehome's own traces."""

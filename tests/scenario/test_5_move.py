@@ -8,6 +8,7 @@ import time
 import pytest
 
 import independent
+from lab import accepted_after
 from story import PLAN, codes, leftovers, wait_for
 
 TREES = ["/srv/shop", "/etc/shop", "/home/deploy", "/home/anna"]
@@ -48,7 +49,6 @@ def test_no_order_is_doubled_and_never_two_servers_answer(lab, moved):
     assert not moved["seen"].interleaved
     frozen = next(r["time"] for r in moved["move"].records() if r["type"] == "phase"
                   and r["data"]["to"] == "final") / 1000
-    from lab import accepted_after
     assert accepted_after(lab.old, frozen) == []
 
 

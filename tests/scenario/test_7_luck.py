@@ -139,7 +139,6 @@ def test_the_target_is_destroyed_and_the_text_on_the_source_brings_it_back(own_m
 def test_thaw_on_the_source_brings_it_back_when_everything_else_is_gone(own_move):
     move, old, lab = own_move, own_move.lab.old, own_move.lab
     move.sync()
-    lab.install_source = lab.install
     slow_start(move, 20)
     before = shape(old)
     with lab.client(rate=20) as load:
