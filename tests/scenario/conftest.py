@@ -17,7 +17,7 @@ BUILD = os.environ.get("REHOME_BUILD", str(ROOT / "build"))
 
 @pytest.fixture(scope="session")
 def lab():
-    it = Lab("story")
+    it = Lab(os.environ.get("REHOME_LAB_NAME", "story"))
     it.down()
     try:
         yield it.up()

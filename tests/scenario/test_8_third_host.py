@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The controller on a third host: both servers are reached over ssh, and the stream is joined in between."""
+import os
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from story import PLAN, Move, leftovers, wait_for
 
 @pytest.fixture
 def third():
-    lab = Lab("third", hosts=("old", "new", "ctl"))
+    lab = Lab(os.environ.get("REHOME_LAB_NAME", "third")[:7] + "3", hosts=("old", "new", "ctl"))
     lab.down()
     try:
         lab.up()
