@@ -50,7 +50,7 @@ run_step (const struct checks *l, const struct step *s, json_t *results)
   };
   if (p == NULL)
     return err_new (ERR_BUG, "RH-EXEC-PROVIDER", "no provider %s", s->provider);
-  TRY (p->run (&call, &result));
+  TRY (provider_run (p, &call, &result));
   json_object_set_new (results, s->id,
                        result != NULL ? result : json_object ());
   return NULL;

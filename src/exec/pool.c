@@ -108,17 +108,12 @@ call_provider (const struct provider *p, const struct step_call *call,
   enum probe_state state = PROBED_UNKNOWN;
   switch (j->kind) {
   case JOB_RUN:
-    return p->run (call, &j->result);
+    return provider_run (p, call, &j->result);
   case JOB_UNDO:
-    if (p->undo == NULL)
-      return err_new (ERR_BUG, "RH-EXEC-NOUNDO", "%s cannot undo %s",
-                      p->kind.kind, j->step->id);
-    return p->undo (call, &j->result);
+    return provider_undo (p, call, &j->result);
   case JOB_PROBE:
     j->probe = PROBE_UNKNOWN;
-    if (p->probe == NULL)
-      return NULL;
-    TRY (p->probe (call, &state));
+    TRY (provider_probe (p, call, &state));
     j->probe = probe_of (state);
     return NULL;
   }

@@ -308,30 +308,10 @@ static const struct step_op ops[] = {
   { NULL, NULL, NULL, NULL },
 };
 
-static struct err *
-run (const struct step_call *call, json_t **result)
-{
-  return steps_run (ops, call, result);
-}
-
-static struct err *
-probe (const struct step_call *call, enum probe_state *out)
-{
-  return steps_probe (ops, call, out);
-}
-
-static struct err *
-undo (const struct step_call *call, json_t **result)
-{
-  return steps_undo (ops, call, result);
-}
-
 const struct provider provider_accounts = {
   .kind = { "accounts", check, name },
   .about = "users, groups, memberships, passwords, ageing, sudoers snippets",
   .describe = describe,
-  .run = run,
-  .probe = probe,
-  .undo = undo,
+  .ops = ops,
   .discover = NULL,
 };

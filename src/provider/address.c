@@ -413,30 +413,10 @@ static const struct step_op ops[] = {
   { NULL, NULL, NULL, NULL },
 };
 
-static struct err *
-run (const struct step_call *call, json_t **result)
-{
-  return steps_run (ops, call, result);
-}
-
-static struct err *
-probe (const struct step_call *call, enum probe_state *out)
-{
-  return steps_probe (ops, call, out);
-}
-
-static struct err *
-undo (const struct step_call *call, json_t **result)
-{
-  return steps_undo (ops, call, result);
-}
-
 const struct provider provider_address = {
   .kind = { "address", NULL, NULL },
   .about = "addresses that move with the work",
   .describe = describe,
-  .run = run,
-  .probe = probe,
-  .undo = undo,
+  .ops = ops,
   .discover = NULL,
 };

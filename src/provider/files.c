@@ -256,6 +256,7 @@ describe (const struct plan *plan, const struct plan_item *item,
   return NULL;
 }
 
+/* Every step may be run again in whatever state it was left. */
 static const struct step_op ops[] = {
   { "usage", files_usage, NULL, NULL },   { "inway", files_inway, NULL, NULL },
   { "seed", files_seed, NULL, NULL },     { "round", files_round, NULL, NULL },
@@ -263,32 +264,11 @@ static const struct step_op ops[] = {
   { "verify", files_verify, NULL, NULL }, { NULL, NULL, NULL, NULL },
 };
 
-static struct err *
-run (const struct step_call *call, json_t **result)
-{
-  return steps_run (ops, call, result);
-}
-
-/* Every step may be run again in whatever state it was left. */
-static struct err *
-probe (const struct step_call *call, enum probe_state *out)
-{
-  return steps_probe (ops, call, out);
-}
-
-static struct err *
-undo (const struct step_call *call, json_t **result)
-{
-  return steps_undo (ops, call, result);
-}
-
 const struct provider provider_files = {
   .kind = { "files", check, name },
   .about = "a directory tree or a file: content, owners, modes, times, links, "
            "ACLs, attributes, capabilities, holes",
   .describe = describe,
-  .run = run,
-  .probe = probe,
-  .undo = undo,
+  .ops = ops,
   .discover = NULL,
 };

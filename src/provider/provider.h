@@ -4,10 +4,10 @@
  * docs/PROVIDERS.md says it at length; tests/contract runs every provider
  * through it.
  *
- * - describe adds the item's steps to the graph; run performs one; probe tells
- *   what an interrupted run left; undo brings back what was, may be called
- *   after any interruption of run or of undo, and does nothing where nothing
- *   was done.
+ * - describe adds the item's steps to the graph, each with the name of its
+ *   operation; of an operation run performs it; probe tells what an
+ *   interrupted run left; undo brings back what was, may be called after any
+ *   interruption of run or of undo, and does nothing where nothing was done.
  * - run must be repeatable: after a crash it may be called again in any state
  *   that its own earlier calls left.
  * - What undo needs to know is made durable on the host BEFORE the change, in
@@ -55,15 +55,24 @@ struct step_call {
  * (objects, key order kept) and comments to it.  provider/draft.h. */
 struct draft;
 
+/* What one operation of a step does: run, probe and undo.  A NULL probe
+ * answers "not done", which is right for pure steps and for what may be run
+ * again in any state; a NULL undo does nothing, and no reversible step may
+ * have it. */
+struct step_op {
+  const char *op;
+  struct err *(*run) (const struct step_call *call, json_t **result);
+  struct err *(*probe) (const struct step_call *call, enum probe_state *out);
+  struct err *(*undo) (const struct step_call *call, json_t **result);
+};
+
 struct provider {
   struct plan_kind kind; /* .kind is the key in the plan: "files" */
   const char *about;     /* one line for people */
   struct err *(*describe) (const struct plan *plan,
                            const struct plan_item *item, struct graph *g);
-  struct err *(*run) (const struct step_call *call, json_t **result);
-  struct err *(*probe) (const struct step_call *call, enum probe_state *out);
-  /* NULL where the provider has no reversible step. */
-  struct err *(*undo) (const struct step_call *call, json_t **result);
+  /* The operations of its steps; ends with an entry whose op is NULL. */
+  const struct step_op *ops;
   /* Looks at the source and adds what it finds; NULL: finds nothing. */
   struct err *(*discover) (struct port *source, struct port *target,
                            struct draft *draft);
@@ -76,6 +85,17 @@ extern const struct provider provider_cron;
 extern const struct provider provider_address; /* plan section switch: */
 extern const struct provider provider_move;    /* the move itself: identity,
       claims, freeze flag and text, writers, smoke checks, gate order, clean-up */
+
+/* provider/steps.c: the operation that the step of `call` names.  An unknown
+ * one is "RH-STEP-UNKNOWN", a reversible one without an undo
+ * "RH-STEP-NOUNDO".  *result is always set after success. */
+struct err *provider_run (const struct provider *p,
+                          const struct step_call *call, json_t **result);
+struct err *provider_probe (const struct provider *p,
+                            const struct step_call *call,
+                            enum probe_state *out);
+struct err *provider_undo (const struct provider *p,
+                           const struct step_call *call, json_t **result);
 
 /* provider/registry.c */
 const struct provider *provider_find (const char *kind);

@@ -133,31 +133,11 @@ static const struct step_op ops[] = {
   { NULL, NULL, NULL, NULL },
 };
 
-static struct err *
-run (const struct step_call *call, json_t **result)
-{
-  return steps_run (ops, call, result);
-}
-
-static struct err *
-probe (const struct step_call *call, enum probe_state *out)
-{
-  return steps_probe (ops, call, out);
-}
-
-static struct err *
-undo (const struct step_call *call, json_t **result)
-{
-  return steps_undo (ops, call, result);
-}
-
 const struct provider provider_service = {
   .kind = { "service", check, name },
   .about = "systemd units with their drop-ins, environment files, timers and "
            "sockets",
   .describe = describe,
-  .run = run,
-  .probe = probe,
-  .undo = undo,
+  .ops = ops,
   .discover = NULL,
 };

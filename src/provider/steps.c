@@ -24,11 +24,11 @@ op_find (const struct step_op *ops, const struct step_call *call,
 }
 
 struct err *
-steps_run (const struct step_op *ops, const struct step_call *call,
-           json_t **result)
+provider_run (const struct provider *p, const struct step_call *call,
+              json_t **result)
 {
   const struct step_op *op;
-  TRY (op_find (ops, call, &op));
+  TRY (op_find (p->ops, call, &op));
   json_t *made CLEANUP_JSON = NULL;
   TRY (op->run (call, &made));
   *result = made == NULL ? json_object () : STEAL (made);
@@ -36,24 +36,27 @@ steps_run (const struct step_op *ops, const struct step_call *call,
 }
 
 struct err *
-steps_probe (const struct step_op *ops, const struct step_call *call,
-             enum probe_state *out)
+provider_probe (const struct provider *p, const struct step_call *call,
+                enum probe_state *out)
 {
   const struct step_op *op;
-  TRY (op_find (ops, call, &op));
+  TRY (op_find (p->ops, call, &op));
   *out = PROBED_NOT_DONE;
   return op->probe == NULL ? NULL : op->probe (call, out);
 }
 
 struct err *
-steps_undo (const struct step_op *ops, const struct step_call *call,
-            json_t **result)
+provider_undo (const struct provider *p, const struct step_call *call,
+               json_t **result)
 {
   const struct step_op *op;
-  TRY (op_find (ops, call, &op));
+  TRY (op_find (p->ops, call, &op));
   json_t *made CLEANUP_JSON = NULL;
   if (op->undo != NULL)
     TRY (op->undo (call, &made));
+  else if (call->step->cls == STEP_REVERSIBLE)
+    return err_new (ERR_BUG, "RH-STEP-NOUNDO", "%s cannot undo %s",
+                    p->kind.kind, call->step->id);
   *result = made == NULL ? json_object () : STEAL (made);
   return NULL;
 }

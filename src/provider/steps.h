@@ -1,32 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a provider describes its steps and how a step's operation is found:
- * tables of literals.  Also the names and places that the steps of different
- * providers share on a host.  Pure, but for steps_run and its sisters, which
- * call the operation.
+ * How a provider describes its steps: a table of literals.  Also the names
+ * and places that the steps of different providers share on a host.  Pure.
  */
 #ifndef REHOME_PROVIDER_STEPS_H
 #define REHOME_PROVIDER_STEPS_H
 
 #include "provider/provider.h"
-
-/* One operation: what run, probe and undo do.  A NULL probe answers "not
- * done", which is right for pure steps; a NULL undo does nothing. */
-struct step_op {
-  const char *op;
-  struct err *(*run) (const struct step_call *call, json_t **result);
-  struct err *(*probe) (const struct step_call *call, enum probe_state *out);
-  struct err *(*undo) (const struct step_call *call, json_t **result);
-};
-
-/* `ops` ends with an entry whose op is NULL.  An unknown op is
- * "RH-STEP-UNKNOWN". *result is always set after success. */
-struct err *steps_run (const struct step_op *ops, const struct step_call *call,
-                       json_t **result);
-struct err *steps_probe (const struct step_op *ops,
-                         const struct step_call *call, enum probe_state *out);
-struct err *steps_undo (const struct step_op *ops, const struct step_call *call,
-                        json_t **result);
 
 /* One line of a provider's table of steps; id is PREFIX#op. */
 struct step_row {

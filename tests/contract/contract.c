@@ -222,7 +222,7 @@ run_step (struct suite *s, const struct step *step, int left, json_t **result)
 {
   struct step_call call = call_of (s, step);
   s->left = left;
-  struct err *e = provider_find (step->provider)->run (&call, result);
+  struct err *e = provider_run (provider_find (step->provider), &call, result);
   s->left = -1;
   return e;
 }
@@ -233,7 +233,8 @@ undo_step (struct suite *s, const struct step *step, int left)
   struct step_call call = call_of (s, step);
   json_t *result CLEANUP_JSON = NULL;
   s->left = left;
-  struct err *e = provider_find (step->provider)->undo (&call, &result);
+  struct err *e
+      = provider_undo (provider_find (step->provider), &call, &result);
   s->left = -1;
   return e;
 }
@@ -243,7 +244,8 @@ probe_step (struct suite *s, const struct step *step)
 {
   struct step_call call = call_of (s, step);
   enum probe_state state = PROBED_UNKNOWN;
-  struct err *e = provider_find (step->provider)->probe (&call, &state);
+  struct err *e
+      = provider_probe (provider_find (step->provider), &call, &state);
   if (e != NULL)
     check_err (s, e, step->id, "can be probed");
   else if (state == PROBED_UNKNOWN)

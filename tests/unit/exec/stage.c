@@ -73,11 +73,11 @@ undo (const struct step_call *call, json_t **result)
   return NULL;
 }
 
-static const struct provider fake = { .kind = { .kind = "fake" },
-                                      .about = "for tests",
-                                      .run = run,
-                                      .probe = probe,
-                                      .undo = undo };
+static const struct step_op ops[]
+    = { { "op", run, probe, undo }, { NULL, NULL, NULL, NULL } };
+
+static const struct provider fake
+    = { .kind = { .kind = "fake" }, .about = "for tests", .ops = ops };
 
 const struct provider *
 stage_find (const char *kind)

@@ -108,6 +108,45 @@ every_step_of_an_item_knows_its_place_in_the_plan (void **state)
   }
 }
 
+static const struct step_op *
+op_of (const struct step *s)
+{
+  const struct step_op *op = provider_find (s->provider)->ops;
+  while (op->op != NULL && strcmp (op->op, s->op) != 0)
+    op++;
+  return op;
+}
+
+static void
+every_step_has_its_operation_and_each_reversible_one_an_undo (void **state)
+{
+  (void)state;
+  CLEANUP_PLAN struct plan *p = parse (
+      HEAD "cutover: {switch: [{address: {move: 10.0.0.1/24, interface: e}}]}"
+           "\n");
+  CLEANUP_GRAPH struct graph *g = compile (p);
+  for (size_t i = 0; i < graph_len (g); i++) {
+    const struct step *s = graph_at (g, i);
+    const struct step_op *op = op_of (s);
+    if (op->op == NULL || op->run == NULL)
+      fail_msg ("%s has no operation", s->id);
+    if (s->cls == STEP_REVERSIBLE && op->undo == NULL)
+      fail_msg ("%s cannot be undone", s->id);
+  }
+}
+
+static void
+an_undo_that_is_missing_is_an_error_not_a_success (void **state)
+{
+  (void)state;
+  struct step step = { .id = "x#y", .op = "look", .cls = STEP_REVERSIBLE };
+  struct step_call call = { .step = &step };
+  CLEANUP_JSON json_t *result = NULL;
+  CLEANUP_ERR struct err *e = provider_undo (&provider_cron, &call, &result);
+  assert_non_null (e);
+  assert_string_equal (err_code (e), "RH-STEP-NOUNDO");
+}
+
 static void
 there_is_one_pivot (void **state)
 {
@@ -157,6 +196,9 @@ main (void)
     cmocka_unit_test (addresses_have_steps_where_the_plan_switches_some),
     cmocka_unit_test (each_step_needs_only_earlier_ones),
     cmocka_unit_test (every_step_of_an_item_knows_its_place_in_the_plan),
+    cmocka_unit_test (
+        every_step_has_its_operation_and_each_reversible_one_an_undo),
+    cmocka_unit_test (an_undo_that_is_missing_is_an_error_not_a_success),
     cmocka_unit_test (there_is_one_pivot),
     cmocka_unit_test (a_service_after_another_starts_after_it),
     cmocka_unit_test (address_and_move_are_no_kinds_of_items),

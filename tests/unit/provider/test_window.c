@@ -102,7 +102,7 @@ run_at (const char *op, const char *text, const char *time, json_t **result)
   canned_init (&c, "target", host);
   struct step_call call
       = { .plan = p, .step = &step, .target = &c.port, .migration = "shop" };
-  return provider_move.run (&call, result);
+  return provider_run (&provider_move, &call, result);
 }
 
 static void
