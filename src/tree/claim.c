@@ -106,14 +106,14 @@ move_to (const struct claim *c, int dir, const char *name, const char *where,
   for (int i = 0; i < ASIDE_TRIES; i++) {
     CLEANUP_FREE char *to
         = i == 0 ? mem_strdup (name) : mem_printf ("%s.%d", name, i + 1);
-    if (renameat2 (c->parent, c->leaf, dir, to, RENAME_NOREPLACE) == 0) {
+    CLEANUP_ERR struct err *e
+        = durable_rename (c->parent, c->leaf, dir, to, false);
+    if (e == NULL) {
       *kept = mem_printf ("%s/%s", where, to);
-      fsync (dir);
-      fsync (c->parent);
       return 0;
     }
-    if (errno != EEXIST)
-      return errno;
+    if (err_errno (e) != EEXIST)
+      return err_errno (e) != 0 ? err_errno (e) : EIO;
   }
   return EEXIST;
 }

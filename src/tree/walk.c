@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/sysmacros.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define DEPTH_MAX 3000
@@ -60,88 +60,6 @@ tree_open (int dirfd, const char *name, int flags)
   flags |= O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
   int fd = openat (dirfd, name, flags | O_NOATIME);
   return fd < 0 && errno == EPERM ? openat (dirfd, name, flags) : fd;
-}
-
-static enum tree_type
-type_of (uint32_t mode)
-{
-  switch (mode & S_IFMT) {
-  case S_IFREG:
-    return TREE_FILE;
-  case S_IFDIR:
-    return TREE_DIR;
-  case S_IFLNK:
-    return TREE_LINK;
-  case S_IFIFO:
-    return TREE_FIFO;
-  case S_IFSOCK:
-    return TREE_SOCKET;
-  case S_IFCHR:
-    return TREE_CHAR;
-  default:
-    return TREE_BLOCK;
-  }
-}
-
-static uint32_t
-flags_of (uint64_t attributes)
-{
-  return (attributes & STATX_ATTR_IMMUTABLE ? TREE_IMMUTABLE : 0u)
-         | (attributes & STATX_ATTR_APPEND ? TREE_APPEND : 0u)
-         | (attributes & STATX_ATTR_NODUMP ? TREE_NODUMP : 0u);
-}
-
-static void
-from_statx (const struct statx *s, struct tree_entry *e)
-{
-  enum tree_type type = type_of (s->stx_mode);
-  bool device = type == TREE_CHAR || type == TREE_BLOCK;
-  bool flags = (s->stx_attributes_mask & STATX_ATTR_IMMUTABLE) != 0
-               && (type == TREE_FILE || type == TREE_DIR);
-  *e = (struct tree_entry){
-    .type = type,
-    .marks = flags ? TREE_HAS_FLAGS : 0,
-    .mode = s->stx_mode & 07777,
-    .uid = s->stx_uid,
-    .gid = s->stx_gid,
-    .nlink = s->stx_nlink,
-    .iflags = flags ? flags_of (s->stx_attributes) : 0,
-    .size = type == TREE_FILE ? s->stx_size : 0,
-    .dev = makedev (s->stx_dev_major, s->stx_dev_minor),
-    .ino = s->stx_ino,
-    .rdev = device ? makedev (s->stx_rdev_major, s->stx_rdev_minor) : 0,
-    .blocks = type == TREE_FILE ? s->stx_blocks : 0,
-    .mtime = { s->stx_mtime.tv_sec, s->stx_mtime.tv_nsec },
-    .ctime = { s->stx_ctime.tv_sec, s->stx_ctime.tv_nsec },
-    .path = "",
-    .target = "",
-    .link = "",
-  };
-}
-
-int
-tree_stat (int dirfd, const char *name, struct tree_entry *out, bool *mount)
-{
-  struct statx s;
-  if (statx (dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
-             STATX_BASIC_STATS, &s)
-      < 0)
-    return errno;
-  from_statx (&s, out);
-  if (mount != NULL)
-    *mount = (s.stx_attributes & s.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)
-             != 0;
-  return 0;
-}
-
-int
-tree_stat_fd (int fd, struct tree_entry *out)
-{
-  struct statx s;
-  if (statx (fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &s) < 0)
-    return errno;
-  from_statx (&s, out);
-  return 0;
 }
 
 struct err *
@@ -251,6 +169,11 @@ enter (struct walk *w)
   CLEANUP_FD int fd = tree_open (w->dirfd, w->name, O_RDONLY | O_DIRECTORY);
   if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
     return NULL; /* gone or replaced since it was looked at */
+  struct stat now;
+  if (fd >= 0
+      && (fstat (fd, &now) < 0 || now.st_ino != w->entry.ino
+          || now.st_dev != w->entry.dev))
+    return NULL; /* another directory has its name by now */
   struct buf names = { .max = (size_t)4 << 30 };
   size_t n = 0;
   int bad = fd < 0 ? errno : read_names (fd, &names, &n);

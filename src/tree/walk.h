@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "tree/entry.h"
 #include "tree/filter.h"
+#include "tree/stat.h"
 #include "wire/json.h"
 
 struct walk;
@@ -68,11 +69,6 @@ tree_take_fd (int *fd)
 
 /* Opens the directory that holds `root` and gives the last component. */
 struct err *tree_open_parent (const char *root, int *dirfd, const char **leaf);
-/* An entry from a statx of `name`: 0 or an errno. */
-int tree_stat (int dirfd, const char *name, struct tree_entry *out,
-               bool *mount);
-/* The same of an open file. */
-int tree_stat_fd (int fd, struct tree_entry *out);
 /* Opens for reading without touching the access time where allowed. */
 int tree_open (int dirfd, const char *name, int flags);
 

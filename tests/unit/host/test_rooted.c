@@ -211,12 +211,25 @@ struct swap {
   atomic_bool stop;
 };
 
+/* Both names change places, in one call, or (before Linux 3.15) one after the
+ * other and back. */
+static void
+swap_once (int root)
+{
+  if (syscall (SYS_renameat2, root, "dir", root, "link", 2) == 0)
+    return;
+  renameat (root, "dir", root, "aside");
+  renameat (root, "link", root, "dir");
+  renameat (root, "dir", root, "link");
+  renameat (root, "aside", root, "dir");
+}
+
 static void *
 swapper (void *arg)
 {
   struct swap *s = arg;
   while (!atomic_load (&s->stop))
-    syscall (SYS_renameat2, s->root, "dir", s->root, "link", 2);
+    swap_once (s->root);
   return NULL;
 }
 
