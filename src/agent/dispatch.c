@@ -8,20 +8,22 @@
 #include <string.h>
 
 static const struct verb *const tables[]
-    = { verbs_host, verbs_file, verbs_process, verbs_fence, verbs_tree };
+    = { verbs_host,  verbs_file, verbs_process,
+        verbs_fence, verbs_tree, verbs_keeper };
 
 /* The verbs that change nothing on the host but caches of their own, and the
  * fence's own, which decide for themselves. */
 static const char *const looking[] = {
-  "facts",        "space",
-  "http",         "file.read",
-  "file.stat",    "file.list",
-  "process.list", "process.writers",
-  "process.open", "process.listeners",
-  "fence.claim",  "fence.read",
-  "fence.list",   "result.get",
-  "tree.usage",   "tree.list",
-  "tree.compare", "tree.manifest",
+  "facts",         "space",
+  "http",          "file.read",
+  "file.stat",     "file.list",
+  "process.list",  "process.writers",
+  "process.open",  "process.listeners",
+  "fence.claim",   "fence.read",
+  "fence.list",    "result.get",
+  "tree.usage",    "tree.list",
+  "tree.compare",  "tree.manifest",
+  "keeper.status",
 };
 
 struct err *

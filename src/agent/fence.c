@@ -331,6 +331,19 @@ fence_still_ours (void)
   return id[0] == '\0' ? NULL : check_claim (id, epoch, controller);
 }
 
+struct err *
+fence_claimed (const char *id, int64_t *epoch, char **controller)
+{
+  pthread_mutex_lock (&lock);
+  bool ours = strcmp (claim.id, id) == 0;
+  *epoch = claim.epoch;
+  *controller = ours ? mem_strdup (claim.controller) : NULL;
+  pthread_mutex_unlock (&lock);
+  return ours ? NULL
+              : err_new (ERR_REFUSED, "RH-FENCE-EPOCH",
+                         "migration %s is not claimed on this connection", id);
+}
+
 static struct err *
 remove_fence (const char *id)
 {

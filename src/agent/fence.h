@@ -55,6 +55,10 @@ struct err *fence_list (json_t **ids);
  * accepted a higher epoch, or another controller, since.  Reads one file. */
 struct err *fence_still_ours (void);
 
+/* What this process has claimed; "RH-FENCE-EPOCH" where that is not `id`.
+ * The caller frees *controller. */
+struct err *fence_claimed (const char *id, int64_t *epoch, char **controller);
+
 /* Where the state lies: /var/lib/rehome, unless a test has moved it. */
 const char *fence_state_dir (void);
 /* Whether a path lies below it (not the directory itself). */

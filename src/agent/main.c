@@ -5,6 +5,7 @@
  * nothing behind.
  */
 #include "agent/children.h"
+#include "agent/keeper.h"
 #include "agent/self.h"
 #include "agent/session.h"
 #include "base/cleanup.h"
@@ -83,16 +84,29 @@ usage (void)
 {
   static const char text[]
       = "usage: rehome-agent --stdio [--remove-self]\n"
+        "       rehome-agent --keeper ID [--idle SECONDS]\n"
         "       rehome-agent --version\n"
         "rehome starts this program on a host by itself, over ssh.\n";
   return write (STDERR_FILENO, text, sizeof text - 1) < 0 ? EXIT_FAILED
                                                           : EXIT_USAGE;
 }
 
+static struct err *
+run_keeper (const char *id, const char *idle)
+{
+  char *end = NULL;
+  errno = 0;
+  long seconds = idle != NULL ? strtol (idle, &end, 10) : KEEPER_IDLE_S;
+  if (errno != 0 || seconds < 1 || (end != NULL && *end != 0))
+    return err_new (ERR_CORRECT, "RH-AGENT-START", "--idle is in seconds");
+  return keeper_detach (id, seconds);
+}
+
 int
 main (int argc, char **argv)
 {
   bool stdio = false, remove_self = false;
+  const char *keeper = NULL, *idle = NULL;
   log_set_name ("rehome-agent");
   for (int i = 1; i < argc; i++) {
     if (strcmp (argv[i], "--version") == 0)
@@ -101,12 +115,17 @@ main (int argc, char **argv)
       stdio = true;
     else if (strcmp (argv[i], "--remove-self") == 0)
       remove_self = true;
+    else if (strcmp (argv[i], "--keeper") == 0 && i + 1 < argc)
+      keeper = argv[++i];
+    else if (strcmp (argv[i], "--idle") == 0 && i + 1 < argc)
+      idle = argv[++i];
     else
       return usage ();
   }
-  if (!stdio)
+  if (stdio == (keeper != NULL))
     return usage ();
-  CLEANUP_ERR struct err *e = run_session (remove_self);
+  CLEANUP_ERR struct err *e
+      = stdio ? run_session (remove_self) : run_keeper (keeper, idle);
   if (e != NULL)
     log_err (LOG_ERROR, e);
   /* Calls that did not end may still run: no destructors under them. */

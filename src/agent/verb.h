@@ -39,5 +39,6 @@ extern const struct verb verbs_file[];
 extern const struct verb verbs_process[];
 extern const struct verb verbs_fence[];
 extern const struct verb verbs_tree[];
+extern const struct verb verbs_keeper[];
 
 #endif

@@ -3,6 +3,7 @@
 #include "agent/verb.h"
 
 #include "agent/fence.h"
+#include "agent/keeper_call.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "host/durable.h"
@@ -115,6 +116,8 @@ run_release (struct verb_call *call, json_t **result)
   bool tombstone;
   TRY (json_get_str (call->args, "migration", &id));
   TRY (json_opt_bool (call->args, "tombstone", false, &tombstone));
+  /* What the keeper held served this claim; a host without one is as well. */
+  err_free (keeper_stop (id));
   return fence_release (id, tombstone);
 }
 

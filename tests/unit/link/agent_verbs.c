@@ -2,6 +2,7 @@
 /* The verbs of the test agent: the agent's own sessions, calls and dispatch
  * with streams, ticks and failures that a test can ask for. */
 #include "agent/fence.h"
+#include "agent/keeper.h"
 #include "agent/verb.h"
 #include "base/mem.h"
 #include "host/facts.h"
@@ -11,6 +12,15 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
+
+/* This agent keeps nothing. */
+struct err *
+keeper_detach (const char *id, int64_t idle_s)
+{
+  (void)id;
+  (void)idle_s;
+  return err_new (ERR_BUG, "RH-AGENT-KEEPER", "a test's agent");
+}
 
 static atomic_bool fence_is_lost;
 
@@ -141,3 +151,4 @@ const struct verb verbs_file[] = { { NULL, 0, NULL } };
 const struct verb verbs_process[] = { { NULL, 0, NULL } };
 const struct verb verbs_fence[] = { { NULL, 0, NULL } };
 const struct verb verbs_tree[] = { { NULL, 0, NULL } };
+const struct verb verbs_keeper[] = { { NULL, 0, NULL } };
