@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rehome report PLAN: text, JSON or one HTML page. */
+/* rehome report PLAN: text, JSON, one HTML page, or the evidence
+ * bundle. */
 #include "cli/command.h"
 
 #include "base/mem.h"
 #include "cli/load.h"
 #include "cli/say.h"
+#include "report/bundle.h"
 #include "report/text.h"
 
 #include <errno.h>
@@ -24,6 +26,46 @@ write_page (const char *path, const struct buf *b)
   return NULL;
 }
 
+/* What has to be kept apart from the bundle, and the command that uses it. */
+static void
+say_bundle (const char *path, const struct bundle_made *made)
+{
+  size_t i;
+  json_t *one;
+  printf ("The bundle: %s\nKeep these apart from it:\n  SHA-256  %s\n", path,
+          made->sha256);
+  json_array_foreach (made->signers, i, one)
+      printf ("  signer   %s\n", json_string_value (one));
+  printf ("Check it with:\n  sh VERIFY.sh %s %s", path, made->sha256);
+  json_array_foreach (made->signers, i, one)
+      printf (" %s", json_string_value (one));
+  puts ("");
+}
+
+static struct err *
+bundle (const struct invocation *in, const struct loaded *l,
+        const json_t *facts)
+{
+  CLEANUP_STORE struct store *s = NULL;
+  CLEANUP_FREE char *key = place_evidence_key (&l->place);
+  const char *path = in->value[OPT_BUNDLE];
+  struct bundle_made made = { 0 };
+  TRY (store_open_reader (l->place.dir, &s));
+  struct bundle_from from = {
+    .store = s, .facts = facts, .key = key, .token = in->value[OPT_TOKEN]
+  };
+  TRY (bundle_write (&from, path, &made));
+  if (has (in, OPT_JSON)) {
+    CLEANUP_JSON json_t *o
+        = json_pack ("{s:s, s:s, s:O}", "bundle", path, "sha256", made.sha256,
+                     "signers", made.signers);
+    say_json (o);
+  } else
+    say_bundle (path, &made);
+  json_decref (made.signers);
+  return NULL;
+}
+
 static struct err *
 report (const struct invocation *in)
 {
@@ -33,6 +75,8 @@ report (const struct invocation *in)
   TRY (load_plan (in, in->args[0], &l));
   TRY (load_must_have_journal (&l));
   TRY (load_facts (&l, &facts));
+  if (has (in, OPT_BUNDLE))
+    return bundle (in, &l, facts);
   if (has (in, OPT_HTML)) {
     TRY (report_html (facts, &b));
     TRY (write_page (in->value[OPT_HTML], &b));

@@ -10,8 +10,16 @@
 #include "exec/measure.h"
 #include "exec/pool.h"
 #include "exec/timers.h"
+#include "exec/witness.h"
 
 #include <stdatomic.h>
+
+/* The last head that ought to be signed, until its signatures are there. */
+struct unsigned_head {
+  uint64_t seq; /* 0: none */
+  char hash[65];
+  const char *phase; /* of the table of phases */
+};
 
 struct loop {
   struct loop_parts parts;
@@ -20,6 +28,8 @@ struct loop {
   struct pool *pool;
   struct timers *timers;
   struct measure *measure;
+  struct witness *witness; /* NULL: none is wanted */
+  struct unsigned_head to_sign;
   struct effects todo; /* decided, not yet performed; a FIFO from `at` on */
   size_t at;
   uint64_t epoch;
@@ -45,6 +55,8 @@ struct err *loop_feed_and_perform (struct loop *l, const struct event *ev);
 struct err *loop_observe (struct loop *l);
 /* Each cutover is forecast anew. */
 void loop_watch_phase (struct loop *l, const struct record *r);
+/* Remembers a head that is to be signed, and one that is. */
+void loop_watch_witness (struct loop *l, const struct record *r);
 void loop_clear_effect (struct effect *fx);
 
 #endif

@@ -19,7 +19,8 @@ struct answer {
 
 struct note {
   struct job *job;       /* or */
-  struct answer *answer; /* of a request; or neither: look at `stop` */
+  struct answer *answer; /* of a request; or */
+  json_t *witness;       /* a signature; or none of them: look at `stop` */
   enum request request;
   char *actor;
 };
@@ -34,6 +35,30 @@ on_ended (void *ctx, struct job *j)
     job_free (j);
     free (n);
   }
+}
+
+static void
+on_signed (void *ctx, json_t *data)
+{
+  struct loop *l = ctx;
+  struct note *n = mem_alloc (sizeof *n);
+  n->witness = data;
+  if (!queue_put (l->notes, n)) {
+    json_decref (data);
+    free (n);
+  }
+}
+
+static struct witness *
+new_witness (struct loop *l)
+{
+  struct witness_parts wp = { .plan = l->parts.plan,
+                              .migration = l->parts.migration,
+                              .source = l->parts.source,
+                              .target = l->parts.target,
+                              .done = on_signed,
+                              .ctx = l };
+  return l->parts.witnessed ? witness_new (&wp) : NULL;
 }
 
 struct loop *
@@ -54,6 +79,7 @@ loop_new (const struct loop_parts *parts)
                            .ended = on_ended,
                            .ctx = l };
   l->pool = pool_new (&pp, parts->threads != 0 ? parts->threads : 8);
+  l->witness = new_witness (l);
   return l;
 }
 
@@ -78,6 +104,7 @@ replay_one (void *ctx, const struct record *r, const char *line)
   if (r->type == RECORD_FORECAST)
     l->forecast_made = true;
   loop_watch_phase (l, r);
+  loop_watch_witness (l, r);
   return NULL;
 }
 
@@ -119,6 +146,7 @@ drop_note (void *item)
                  err_new (ERR_TRANSIENT, "RH-EXEC-STOPPED",
                           "the owner of this migration is stopping"));
   job_free (n->job);
+  json_decref (n->witness);
   free (n->actor);
   free (n);
 }
@@ -176,7 +204,8 @@ take_note (struct loop *l, struct note *n)
   else if (n->answer != NULL) {
     e = take_request (l, n);
     n->answer = NULL;
-  }
+  } else if (n->witness != NULL)
+    e = loop_append (l, RECORD_WITNESS, "controller", STEAL (n->witness));
   drop_note (n);
   return e;
 }
@@ -247,7 +276,8 @@ static bool
 has_ended (struct loop *l)
 {
   bool quiet = phase_is_end (engine_phase (l->engine))
-               && pool_busy (l->pool) == 0 && queue_len (l->notes) == 0;
+               && pool_busy (l->pool) == 0 && queue_len (l->notes) == 0
+               && (l->witness == NULL || witness_pending (l->witness) == 0);
   if (!quiet)
     l->busy_ms = clock_boot_ms ();
   /* After the acceptance there is nothing more to ask for. */
@@ -287,13 +317,16 @@ loop_run (struct loop *l)
   struct err *e = loop_feed_and_perform (l, &resume);
   if (e == NULL)
     e = loop_observe (l);
+  if (l->witness != NULL && l->to_sign.seq != 0)
+    witness_ask (l->witness, l->to_sign.seq, l->to_sign.hash, l->to_sign.phase);
   while (e == NULL && !stop && !atomic_load (&l->stopping))
     e = turn (l, &stop);
   l->ticked_ms = 0; /* who watches sees where it ended */
   if (e == NULL)
     publish (l);
   queue_close (l->notes);
-  l->pool_left = !pool_stop (l->pool, 3000);
+  l->pool_left = !witness_stop (l->witness, 3000);
+  l->pool_left |= !pool_stop (l->pool, 3000);
   for (struct note *n; (n = queue_take (l->notes)) != NULL;)
     drop_note (n);
   if (l->parts.hub != NULL)
@@ -356,6 +389,7 @@ loop_free (struct loop *l)
     return false;
   queue_free (l->notes, drop_note);
   pool_free (l->pool);
+  witness_free (l->witness);
   timers_free (l->timers);
   measure_free (l->measure);
   engine_free (l->engine);

@@ -21,6 +21,7 @@ struct loop_parts {
   struct port *source, *target;
   const struct provider *(*find) (const char *kind);
   struct hub *hub;
+  bool witnessed; /* both hosts sign the head where a phase begins */
   /* After each durable record (the engine's thread); may be NULL. */
   void (*on_head) (void *ctx, uint64_t seq, const char *hash);
   void *ctx;
@@ -33,8 +34,8 @@ struct loop_parts {
 struct loop;
 
 struct loop *loop_new (const struct loop_parts *parts);
-/* Appends a record outside the engine's decisions (claimed, planned); only
- * before loop_run, on its thread. */
+/* Appends a record outside the engine's decisions (claimed, planned, witness);
+ * on the thread of loop_run, and not while an effect is performed. */
 struct err *loop_append (struct loop *l, enum record_type type,
                          const char *actor, json_t *data);
 /* Replays the journal, sets the epoch to one more than the last, and leaves

@@ -8,6 +8,7 @@
 #include "exec/hosts.h"
 #include "exec/loop.h"
 #include "exec/unit.h"
+#include "host/sshsig.h"
 #include "journal/store.h"
 #include "provider/provider.h"
 
@@ -194,6 +195,7 @@ open_all (struct owner *w, const struct owner_options *o)
                               .target = hosts_target (w->hosts),
                               .find = provider_find,
                               .hub = w->hub,
+                              .witnessed = true,
                               .on_head = on_head,
                               .ctx = w->hosts,
                               .linger_ms = LINGER_MS };
@@ -214,14 +216,31 @@ record_plan (struct owner *w)
                                  (json_int_t)graph_len (w->graph)));
 }
 
+/* The key that signs this migration's bundle: its public half stands in the
+ * chain.  Without ssh-keygen there is none, and no bundle. */
+static char *
+evidence_key (const struct place *p)
+{
+  CLEANUP_FREE char *path = place_evidence_key (p);
+  char *public_key = NULL;
+  CLEANUP_ERR struct err *e = sshsig_make_key (path, p->name);
+  if (e == NULL)
+    e = sshsig_public (path, &public_key);
+  if (e != NULL)
+    log_err (LOG_WARN, e);
+  return public_key;
+}
+
 static struct err *
 take_over (struct owner *w)
 {
+  CLEANUP_FREE char *key = evidence_key (&w->place);
   TRY (loop_replay (w->loop));
   hosts_epoch (w->hosts, loop_epoch (w->loop));
   TRY (loop_append (w->loop, RECORD_CLAIMED, "controller",
-                    json_pack ("{s:s, s:I}", "controller", w->place.controller,
-                               "pid", (json_int_t)getpid ())));
+                    json_pack ("{s:s, s:I, s:s*}", "controller",
+                               w->place.controller, "pid",
+                               (json_int_t)getpid (), "evidence_key", key)));
   TRY (record_plan (w));
   struct door_parts parts = { .dir = w->place.dir,
                               .socket = w->place.socket,

@@ -41,6 +41,28 @@ loop_watch_phase (struct loop *l, const struct record *r)
     l->forecast_made = false;
 }
 
+/* After `l->seq` and `l->head` are the record's. */
+void
+loop_watch_witness (struct loop *l, const struct record *r)
+{
+  const char *to = json_string_value (json_object_get (r->data, "to"));
+  if (r->type == RECORD_WITNESS)
+    l->to_sign.seq = 0;
+  if (r->type != RECORD_PHASE || !witness_wants (to))
+    return;
+  l->to_sign.seq = l->seq;
+  memcpy (l->to_sign.hash, l->head, sizeof l->head);
+  l->to_sign.phase = phase_name (engine_phase (l->engine));
+}
+
+static void
+ask_witness (struct loop *l, const struct record *r)
+{
+  loop_watch_witness (l, r);
+  if (l->witness != NULL && r->type == RECORD_PHASE && l->to_sign.seq == r->seq)
+    witness_ask (l->witness, l->to_sign.seq, l->to_sign.hash, l->to_sign.phase);
+}
+
 static struct err *
 append (struct loop *l, enum record_type type, const char *step,
         uint32_t attempt, const char *actor, json_t *data)
@@ -57,6 +79,7 @@ append (struct loop *l, enum record_type type, const char *step,
     measure_record (l->measure, &r);
     loop_watch_phase (l, &r);
     e = loop_feed (l, &ev);
+    ask_witness (l, &r);
   }
   record_clear (&r);
   return e;

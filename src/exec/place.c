@@ -55,6 +55,12 @@ place_find (const char *state, const char *name, struct place *out)
   return NULL;
 }
 
+char *
+place_evidence_key (const struct place *p)
+{
+  return mem_printf ("%s/evidence-key", p->dir);
+}
+
 void
 place_clear (struct place *p)
 {

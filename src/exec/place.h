@@ -29,6 +29,9 @@ struct err *place_make (struct place *p);
 void place_clear (struct place *p);
 #define CLEANUP_PLACE CLEANUP (place_clear)
 
+/* DIR/evidence-key, which signs bundles; the caller frees. */
+char *place_evidence_key (const struct place *p);
+
 /* The default STATE; the caller frees. */
 char *place_default_state (void);
 /* Names of all migrations below STATE, sorted, NULL-terminated; the caller

@@ -123,6 +123,25 @@ store_plan (struct store *s, char **text, size_t *len)
 }
 
 struct err *
+store_each_plan (struct store *s,
+                 struct err *(*each) (void *ctx, unsigned n, const void *text,
+                                      size_t len),
+                 void *ctx)
+{
+  sqlite3_stmt *st CLEANUP_STMT = NULL;
+  TRY (sql_begin (s->db, "SELECT text FROM plan ORDER BY n", &st));
+  for (unsigned n = 1;; n++) {
+    bool row;
+    TRY (sql_step (s->db, st, &row));
+    if (!row)
+      return NULL;
+    size_t len = (size_t)sqlite3_column_bytes (st, 0);
+    const void *text = sqlite3_column_blob (st, 0);
+    TRY (each (ctx, n, text != NULL ? text : "", len));
+  }
+}
+
+struct err *
 store_head (struct store *s, uint64_t *seq, char hash[65])
 {
   if (s->lock_fd < 0)

@@ -46,6 +46,11 @@ struct err *store_each (struct store *s, uint64_t after,
                         void *ctx);
 /* The plan that was kept last; a NUL byte behind it; the caller frees. */
 struct err *store_plan (struct store *s, char **text, size_t *len);
+/* Every plan that was kept, the first one first, from 1. */
+struct err *store_each_plan (struct store *s,
+                             struct err *(*each) (void *ctx, unsigned n,
+                                                  const void *text, size_t len),
+                             void *ctx);
 struct err *store_head (struct store *s, uint64_t *seq, char hash[65]);
 /* One row that is overwritten, never journaled and not synced; call it at most
  * once a second.  store_progress gives NULL in *out before the first. */

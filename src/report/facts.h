@@ -16,6 +16,8 @@
  *                           "result", "error", "undone_ms"}]
  *   phases                [{"phase", "at_ms", "why", "writer"}]
  *   requests              [{"request", "actor", "at_ms"}]
+ *   witnesses             [{"side", "phase", "at_ms", "fingerprint"|"missing"}]
+ *   outages               report/outages.h
  *   forecast              {"lower_ms", "upper_ms", "causes", "at_ms"}
  *   downtime_ms, downtime_opened
  *   findings              [{"step", "text"} or as the provider gave it]

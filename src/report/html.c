@@ -285,6 +285,48 @@ put_requests (const json_t *facts, struct buf *out)
 }
 
 static struct err *
+put_outages (const json_t *facts, struct buf *out)
+{
+  const json_t *list = json_object_get (facts, "outages");
+  size_t i, k;
+  json_t *o, *q;
+  if (json_array_size (list) == 0)
+    return NULL;
+  TRY (begin (out, "outages", "When neither server took writes"));
+  TRY (buf_put_str (out, "<table><tr><th scope=\"col\">Quarter of an hour "
+                         "from</th><th scope=\"col\" class=\"n\">Out</th></tr>"
+                         "\n"));
+  json_array_foreach (list, i, o)
+  {
+    json_array_foreach (json_object_get (o, "quarters"), k, q)
+    {
+      TRY (put_in (out, "<tr><td>", words_time (number (q, "at_ms")),
+                   "</td><td class=\"n\">"));
+      TRY (put_in (out, "", standing_duration (number (q, "ms")),
+                   "</td></tr>\n"));
+    }
+  }
+  TRY (buf_put_str (out, "</table>\n"));
+  return end (out);
+}
+
+static struct err *
+put_witnesses (const json_t *facts, struct buf *out)
+{
+  const json_t *list = json_object_get (facts, "witnesses");
+  size_t i;
+  json_t *w;
+  if (json_array_size (list) == 0)
+    return NULL;
+  TRY (begin (out, "witnesses", "Who signed the journal&#39;s head"));
+  TRY (buf_put_str (out, "<ul>\n"));
+  json_array_foreach (list, i, w)
+      TRY (put_in (out, "<li>", words_witness (w), "</li>\n"));
+  TRY (buf_put_str (out, "</ul>\n"));
+  return end (out);
+}
+
+static struct err *
 put_findings (const json_t *facts, struct buf *out)
 {
   const json_t *list = json_object_get (facts, "findings");
@@ -330,8 +372,8 @@ put_chain (const json_t *facts, struct buf *out)
   TRY (put_in (out, "From the plan <code>", words_of (c, "first"),
                "</code> to the head <code>"));
   TRY (put_in (out, "", words_of (c, "head"),
-               "</code>. Check it with <code>rehome verify "
-               "JOURNAL</code>.</p>\n"));
+               "</code>. Check it with <code>rehome verify</code>, or what "
+               "<code>rehome report --bundle</code> makes.</p>\n"));
   return end (out);
 }
 
@@ -350,8 +392,10 @@ report_html (const json_t *facts, struct buf *out)
   TRY (put_items (facts, out));
   TRY (put_findings (facts, out));
   TRY (put_steps (facts, out));
+  TRY (put_outages (facts, out));
   TRY (put_requests (facts, out));
   TRY (put_left (facts, out));
+  TRY (put_witnesses (facts, out));
   TRY (put_chain (facts, out));
   return buf_put_str (out, "</main>\n</body>\n</html>\n");
 }

@@ -128,6 +128,52 @@ put_requests (const json_t *facts, struct buf *out)
 }
 
 static struct err *
+put_outage (const json_t *o, struct buf *out)
+{
+  size_t i;
+  json_t *q;
+  json_array_foreach (json_object_get (o, "quarters"), i, q)
+  {
+    CLEANUP_FREE char *when
+        = words_time (json_integer_value (json_object_get (q, "at_ms")));
+    CLEANUP_FREE char *took
+        = standing_duration (json_integer_value (json_object_get (q, "ms")));
+    TRY (buf_printf (out, "  quarter from %s  %10s\n", when, took));
+  }
+  return NULL;
+}
+
+static struct err *
+put_outages (const json_t *facts, struct buf *out)
+{
+  const json_t *list = json_object_get (facts, "outages");
+  size_t i;
+  json_t *o;
+  if (json_array_size (list) == 0)
+    return NULL;
+  TRY (heading (out, "When neither server took writes", "outages"));
+  json_array_foreach (list, i, o) TRY (put_outage (o, out));
+  return NULL;
+}
+
+static struct err *
+put_witnesses (const json_t *facts, struct buf *out)
+{
+  const json_t *list = json_object_get (facts, "witnesses");
+  size_t i;
+  json_t *w;
+  if (json_array_size (list) == 0)
+    return NULL;
+  TRY (heading (out, "Who signed the journal's head", "witnesses"));
+  json_array_foreach (list, i, w)
+  {
+    CLEANUP_FREE char *text = words_witness (w);
+    TRY (buf_printf (out, "  %s\n", text));
+  }
+  return NULL;
+}
+
+static struct err *
 put_findings (const json_t *facts, struct buf *out)
 {
   const json_t *list = json_object_get (facts, "findings");
@@ -171,12 +217,12 @@ put_chain (const json_t *facts, struct buf *out)
   CLEANUP_FREE char *first = words_of (c, "first");
   CLEANUP_FREE char *head = words_of (c, "head");
   TRY (heading (out, "The journal's chain", "chain"));
-  return buf_printf (out,
-                     "  %lld records, from the plan %s\n"
-                     "  to the head             %s\n"
-                     "  check it with: rehome verify JOURNAL\n",
-                     (long long)json_integer_value (json_object_get (c, "seq")),
-                     first, head);
+  return buf_printf (
+      out,
+      "  %lld records, from the plan %s\n"
+      "  to the head             %s\n"
+      "  check it with: rehome verify, or rehome report --bundle\n",
+      (long long)json_integer_value (json_object_get (c, "seq")), first, head);
 }
 
 struct err *
@@ -188,8 +234,10 @@ report_text (const json_t *facts, struct buf *out)
   TRY (put_sentences (json_object_get (facts, "covers"), out));
   TRY (put_items (facts, out));
   TRY (put_steps (facts, out));
+  TRY (put_outages (facts, out));
   TRY (put_requests (facts, out));
   TRY (put_findings (facts, out));
   TRY (put_left (facts, out));
+  TRY (put_witnesses (facts, out));
   return put_chain (facts, out);
 }

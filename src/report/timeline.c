@@ -2,6 +2,8 @@
 /* What happened when. */
 #include "report/timeline.h"
 
+#include "report/outages.h"
+
 #include "base/mem.h"
 
 #include <string.h>
@@ -16,7 +18,7 @@ struct lived {
 struct timeline {
   const struct graph *graph;
   struct lived *steps;
-  json_t *phases, *requests;
+  json_t *phases, *requests, *witnesses;
   json_t *forecast;
   char *migration;
   uint64_t epoch, seq;
@@ -32,6 +34,7 @@ timeline_new (const struct graph *g)
   t->steps = mem_alloc ((graph_len (g) + 1) * sizeof *t->steps);
   t->phases = json_array ();
   t->requests = json_array ();
+  t->witnesses = json_array ();
   return t;
 }
 
@@ -45,6 +48,7 @@ timeline_free (struct timeline *t)
   free (t->steps);
   json_decref (t->phases);
   json_decref (t->requests);
+  json_decref (t->witnesses);
   json_decref (t->forecast);
   free (t->migration);
   free (t);
@@ -112,6 +116,21 @@ take_request (struct timeline *t, const struct record *r)
                                     r->actor, "at_ms", (json_int_t)r->time_ms));
 }
 
+/* Who signed the head, or why a host did not. */
+static void
+take_witness (struct timeline *t, const struct record *r)
+{
+  const json_t *missing = json_object_get (r->data, "missing");
+  json_t *o = json_pack ("{s:o, s:o, s:I}", "side", copy_str (r->data, "side"),
+                         "phase", copy_str (r->data, "phase"), "at_ms",
+                         (json_int_t)r->time_ms);
+  if (missing != NULL)
+    json_object_set_new (o, "missing", copy_str (missing, "message"));
+  else
+    json_object_set_new (o, "fingerprint", copy_str (r->data, "fingerprint"));
+  json_array_append_new (t->witnesses, o);
+}
+
 static void
 take_forecast (struct timeline *t, const struct record *r)
 {
@@ -144,6 +163,8 @@ timeline_record (struct timeline *t, const struct record *r, const char *line)
     take_request (t, r);
   else if (r->type == RECORD_FORECAST)
     take_forecast (t, r);
+  else if (r->type == RECORD_WITNESS)
+    take_witness (t, r);
 }
 
 static const char *
@@ -219,6 +240,8 @@ timeline_put (const struct timeline *t, const struct engine *e, json_t *facts)
   json_object_set_new (facts, "findings", findings);
   json_object_set (facts, "phases", t->phases);
   json_object_set (facts, "requests", t->requests);
+  json_object_set (facts, "witnesses", t->witnesses);
+  json_object_set_new (facts, "outages", outages_make (t->phases));
   if (t->forecast != NULL)
     json_object_set (facts, "forecast", t->forecast);
   if (t->migration != NULL)

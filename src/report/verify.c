@@ -86,6 +86,18 @@ verify_lines (const char *path, struct walk *w)
   return e;
 }
 
+bool
+verify_is_bundle (const char *path)
+{
+  /* The magic of a POSIX tar lies at 257 (POSIX.1-2017, pax). */
+  char head[263] = "";
+  FILE *f = fopen (path, "re");
+  size_t n = f != NULL ? fread (head, 1, sizeof head, f) : 0;
+  if (f != NULL)
+    fclose (f);
+  return n == sizeof head && memcmp (head + 257, "ustar", 5) == 0;
+}
+
 static bool
 is_there (const char *dir, const char *name)
 {

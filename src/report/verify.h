@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct verified {
@@ -18,5 +19,8 @@ struct verified {
  * byte that was changed is "RH-JOURNAL-CHAIN" with the record's number. */
 struct err *verify_path (const char *path, const char *plan_hash,
                          struct verified *out);
+
+/* Whether it looks like an evidence bundle (report/bundle.h) instead. */
+bool verify_is_bundle (const char *path);
 
 #endif

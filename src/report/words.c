@@ -13,6 +13,18 @@
 #include <time.h>
 
 char *
+words_witness (const json_t *witness)
+{
+  CLEANUP_FREE char *side = words_of (witness, "side");
+  CLEANUP_FREE char *phase = words_of (witness, "phase");
+  CLEANUP_FREE char *key = words_of (witness, "fingerprint");
+  CLEANUP_FREE char *missing = words_of (witness, "missing");
+  return key[0] != '\0'
+             ? mem_printf ("%s, %s: signed by %s", side, phase, key)
+             : mem_printf ("%s, %s: not signed: %s", side, phase, missing);
+}
+
+char *
 words_of (const json_t *o, const char *key)
 {
   const char *s = json_string_value (json_object_get (o, key));
@@ -170,6 +182,7 @@ words_demands (const char *section)
     { "moved", "S0.15, S0.23" }, { "steps", "S0.33, S0.35" },
     { "requests", "S0.34" },     { "chain", "S0.34" },
     { "findings", "S0.27" },     { "left", "S0.39" },
+    { "outages", "S0.28" },      { "witnesses", "S0.34, S0.35" },
   };
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
     if (strcmp (table[i][0], section) == 0)

@@ -15,6 +15,8 @@ char *words_downtime (const json_t *facts);
 char *words_item (const json_t *item);
 /* One finding, "CODE message (step)". */
 char *words_finding (const json_t *finding);
+/* "source, guarded: signed by SHA256:...", or why not. */
+char *words_witness (const json_t *witness);
 /* "2026-11-21 02:00:01 UTC". */
 char *words_time (int64_t ms);
 /* A member of an object, escaped; "" where absent. */
