@@ -18,7 +18,7 @@ PACKAGES = {
         libcap2-bin e2fsprogs iproute2 ifupdown nftables tmux procps python3 openssl""".split(),
     "target": """systemd-sysv libpam-systemd dbus udev openssh-server openssh-client cron sudo nginx-light acl attr
         libcap2-bin e2fsprogs iproute2 nftables procps python3 openssl libjansson4 libsqlite3-0 libyaml-0-2
-        libnettle8t64 libxxhash0 libzstd1 libmicrohttpd12t64""".split(),
+        libnettle8t64 libxxhash0 libzstd1 libmicrohttpd12t64 libarchive13t64""".split(),
 }
 OPTIONS = [
     "--variant=minbase", "--format=directory",

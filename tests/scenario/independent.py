@@ -83,6 +83,8 @@ def differences(source, target, written_after=None):
     if written_after is not None:
         own = {path for path, entry in target["entry"].items()
                if entry.changed > written_after and float(entry.mtime) > written_after}
+        # Made while it was looked at: find had passed already.
+        own |= {path for what in target for path in target[what] if path not in target["entry"]}
     lines = []
     for what in source:
         names = set(source[what]) | set(target[what])

@@ -3,6 +3,9 @@
 
 S0.32 partly, S2.36-39, S4.5-7 and S4.9; S1.4 by an independent second method.
 """
+import json
+import pathlib
+import shutil
 import time
 
 import pytest
@@ -11,6 +14,7 @@ import independent
 from lab import accepted_after
 from story import PLAN, codes, leftovers, wait_for
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 TREES = ["/srv/shop", "/etc/shop", "/home/deploy", "/home/anna"]
 
 
@@ -110,6 +114,32 @@ def test_the_journal_verifies_and_a_changed_byte_does_not(moved):
                "! cmp -s /root/journal.jsonl /root/bent.jsonl")
     said = move.rehome("verify", "/root/bent.jsonl", expect=5)
     assert "RH-JOURNAL" in said
+
+
+def test_both_hosts_have_signed_and_a_stranger_can_check_the_bundle(lab, moved):
+    """S0.34 and S0.35: by a machine that has no rehome, with its own ssh-keygen and sha256sum."""
+    move = moved["move"]
+    wait_for(lambda: sum(r["type"] == "witness" and r["data"]["phase"] == "guarded" for r in move.records()) == 2)
+    made = json.loads(move.rehome("report", PLAN, "--bundle", "/root/evidence.tar", "--json"))
+    keys = [lab.host(role).sh("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").split()[1] for role in ("old", "new")]
+    assert set(keys) < set(made["signers"])
+    for name in ("evidence.tar", "VERIFY.sh"):
+        source = ROOT / "src/report/VERIFY.sh" if name == "VERIFY.sh" else lab.new.root / "root" / name
+        shutil.copy(source, lab.old.root / "root" / name)
+    check = ["sh", "/root/VERIFY.sh", "/root/evidence.tar", made["sha256"], *made["signers"]]
+    said = lab.old.run(check)
+    assert said.stdout.startswith("WHOLE: ") and "4 signatures of hosts" in said.stdout
+    assert lab.old.run(check[:-1], check=False).returncode == 1
+    moved_on = bytearray((lab.old.root / "root/evidence.tar").read_bytes())
+    moved_on[len(moved_on) // 2] ^= 1
+    (lab.old.root / "root/evidence.tar").write_bytes(moved_on)
+    assert lab.old.run(check, check=False).returncode == 1
+    verify = ["verify", "/root/evidence.tar", "--digest", made["sha256"], "--signers"]
+    move.rehome(*verify, ",".join(made["signers"]))
+    move.rehome(*verify, made["signers"][0], expect=5)
+    for path in ("old/root/evidence.tar", "old/root/VERIFY.sh", "new/root/evidence.tar"):
+        role, _, rest = path.partition("/")
+        (lab.host(role).root / rest).unlink()
 
 
 def test_no_secret_is_in_the_journal(lab, moved):
