@@ -2,15 +2,41 @@
 /* rehome abort PLAN: before the pivot the source serves again. */
 #include "cli/command.h"
 
+#include "base/mem.h"
 #include "cli/follow.h"
+#include "cli/hosts.h"
 #include "cli/load.h"
 #include "cli/say.h"
+#include "exec/ownkey.h"
+
+#include <stdio.h>
+
+/* A key that was approved, and then nothing was begun: no owner takes it away
+ * again. */
+static bool
+only_a_key (const struct loaded *l)
+{
+  CLEANUP_FREE char *key = ownkey_path (&l->place);
+  return key != NULL && !load_has_journal (l);
+}
+
+static struct err *
+drop_key (struct loaded *l)
+{
+  CLEANUP_OPENED struct opened o = { 0 };
+  TRY (open_hosts (l->plan, &o));
+  TRY (ownkey_remove (&l->place, o.hosts));
+  fputs ("Nothing was begun; the migration's own key was removed.\n", stderr);
+  return NULL;
+}
 
 int
 cmd_abort (const struct invocation *in)
 {
   CLEANUP_LOADED struct loaded l;
   struct err *e = load_plan (in, in->args[0], &l);
+  if (e == NULL && only_a_key (&l))
+    return say_err (in, drop_key (&l));
   if (e == NULL)
     e = load_must_have_journal (&l);
   return e != NULL ? say_err (in, e) : follow_request (in, &l, REQUEST_ABORT);

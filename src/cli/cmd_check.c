@@ -8,6 +8,7 @@
 #include "cli/load.h"
 #include "cli/say.h"
 #include "exec/checks.h"
+#include "exec/ownkey.h"
 #include "provider/provider.h"
 
 #include <stdio.h>
@@ -83,6 +84,46 @@ ended (void *ctx, const struct step *s, const struct err *error,
   take_warnings (t, s, result);
 }
 
+/* Looked at by the controller itself, not by a step of a provider. */
+static void
+prove_reconnect (struct tally *t, const struct loaded *l,
+                 const struct opened *o)
+{
+  static const struct step step
+      = { .id = "controller#reconnect",
+          .title = "rehome can connect again when you are gone" };
+  const struct plan_host *const hosts[]
+      = { plan_source (l->plan), plan_target (l->plan) };
+  static const char *const names[] = { "source", "target" };
+  for (size_t i = 0; i < 2; i++) {
+    CLEANUP_ERR struct err *e
+        = ownkey_prove (&l->place, hosts[i], names[i], o->agent);
+    if (strcmp (hosts[i]->host, "local") != 0)
+      ended (t, &step, e, NULL, false);
+  }
+}
+
+/* The approval: --own-key. */
+static struct err *
+make_key (struct loaded *l, const struct opened *o)
+{
+  CLEANUP_JSON json_t *facts = NULL;
+  TRY (place_make (&l->place));
+  TRY (ownkey_make (&l->place, l->plan, o->migration, o->agent, o->hosts));
+  TRY (ownkey_facts (&l->place, &facts));
+  static const char *const names[] = { "source", "target" };
+  for (size_t i = 0; i < 2; i++) {
+    const char *path = json_string_value (
+        json_object_get (json_object_get (facts, names[i]), "path"));
+    if (path != NULL)
+      fprintf (stderr,
+               "A key of this migration's own stands in %s on the %s; "
+               "accept and abort remove it.\n",
+               path, names[i]);
+  }
+  return NULL;
+}
+
 static void
 sum_up (const struct tally *t, const struct loaded *l)
 {
@@ -118,6 +159,9 @@ check (const struct invocation *in, struct tally *t)
                          .begins = begins,
                          .ended = ended,
                          .ctx = t };
+  if (has (in, OPT_OWN_KEY))
+    TRY (make_key (&l, &o));
+  prove_reconnect (t, &l, &o);
   TRY (checks_run (&look, STAGE_PREFLIGHT));
   sum_up (t, &l);
   return NULL;

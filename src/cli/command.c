@@ -37,6 +37,9 @@ const struct option_row option_table[OPT_COUNT] = {
   { OPT_SIGNERS, "signers", "KEY,...",
     "the fingerprints of those who must have signed, as noted" },
   { OPT_EXCLUDE, "exclude", "PATTERN", "leave out what matches" },
+  { OPT_OWN_KEY, "own-key", NULL,
+    "approve a key of this migration's own, which may start nothing but its "
+    "agent, and is removed at accept or abort" },
   { OPT_MAN, "man", NULL, "the man page in scdoc's form" },
   { OPT_MARKDOWN, "markdown", NULL, "every code, as docs/ERRORS.md has it" },
   { OPT_HELP, "help", NULL, "this text" },
@@ -57,8 +60,11 @@ const struct command command_table[] = {
         | BIT (OPT_GRAPH) | BIT (OPT_DOT),
     false, cmd_plan },
   { "check", "PLAN", 1, 1, "preflight: every finding, and what to do",
-    "Looks only.  Exit status 0: nothing found, 3: warnings, 4: blockers.", 0,
-    false, cmd_check },
+    "Looks only, and proves that rehome can connect again when nobody is "
+    "logged in.  Where it cannot, --own-key puts a key of the migration's own "
+    "into authorized_keys on the hosts.  Exit status 0: nothing found, 3: "
+    "warnings, 4: blockers.",
+    BIT (OPT_OWN_KEY), false, cmd_check },
   { "sync", "PLAN", 1, 1, "copy and keep in step; never stops a service",
     "Ends when the target is in step; the owner process keeps it so.  Can be "
     "left with Ctrl-C and taken up again at any time.",

@@ -31,6 +31,7 @@ enum option_id {
   OPT_DIGEST,
   OPT_SIGNERS,
   OPT_EXCLUDE,
+  OPT_OWN_KEY,
   OPT_MAN,
   OPT_MARKDOWN,
   OPT_HELP,

@@ -158,6 +158,8 @@ bool engine_idle (const struct engine *e); /* nothing runs, nothing due */
 /* What is being worked on: SYNC, CUTOVER, ABORT or ACCEPT; REQUEST_COUNT where
  * nothing is (the last request has ended, well or with attention). */
 enum request engine_goal (const struct engine *e);
+/* An operator asked for an abort, and for no sync or cutover since. */
+bool engine_abort_asked (const struct engine *e);
 /* Syncing, at least one round is done and none is under way. */
 bool engine_in_step (const struct engine *e);
 /* Why the phase is what it is: the last phase record's `why`, or NULL. */

@@ -55,6 +55,12 @@ engine_goal (const struct engine *e)
 }
 
 bool
+engine_abort_asked (const struct engine *e)
+{
+  return e->abort_asked;
+}
+
+bool
 engine_in_step (const struct engine *e)
 {
   return e->phase == PHASE_SYNCING && leg_done (e) && state_open_count (e) == 0;

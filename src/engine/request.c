@@ -168,6 +168,7 @@ work_on (struct engine *e, enum request goal)
   bool idle = e->goal == NO_REQUEST;
   e->goal = goal;
   e->stopped = NO_REQUEST;
+  e->abort_asked = false;
   if (e->phase == PHASE_SYNCING && idle && state_open_count (e) == 0)
     leg_begin (e);
   else if (e->phase == PHASE_SYNCING || e->phase == PHASE_ACCEPTING)

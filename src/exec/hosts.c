@@ -266,6 +266,7 @@ side_init (struct side *s, struct hosts *h, const char *name,
   s->where.host_key = ph->host_key;
   s->where.agent_path = h->where.agent_path;
   s->where.batch = h->where.batch;
+  s->where.identity = h->where.identity;
   pthread_mutex_init (&s->lock, NULL);
   pthread_mutex_init (&s->opening, NULL);
 }

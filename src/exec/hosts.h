@@ -24,6 +24,7 @@ struct hosts_where {
   uint64_t epoch;         /* with a migration */
   const char *agent_path;
   bool batch;
+  const char *identity; /* the migration's own key, or NULL (exec/ownkey.h) */
 };
 
 struct hosts *hosts_new (const struct hosts_where *where);

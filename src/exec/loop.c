@@ -266,17 +266,28 @@ publish (struct loop *l)
     hub_progress (l->parts.hub, STEAL (p));
 }
 
+/* A sync that was aborted stays where it is, and nobody works on it. */
 static bool
-phase_is_end (enum phase p)
+has_given_up (const struct loop *l)
 {
-  return p == PHASE_PLANNED || p == PHASE_ABORTED || p == PHASE_ACCEPTED;
+  return engine_phase (l->engine) == PHASE_SYNCING
+         && engine_abort_asked (l->engine)
+         && engine_goal (l->engine) == REQUEST_COUNT;
+}
+
+static bool
+at_end (const struct loop *l)
+{
+  enum phase p = engine_phase (l->engine);
+  return p == PHASE_PLANNED || p == PHASE_ABORTED || p == PHASE_ACCEPTED
+         || has_given_up (l);
 }
 
 static bool
 has_ended (struct loop *l)
 {
-  bool quiet = phase_is_end (engine_phase (l->engine))
-               && pool_busy (l->pool) == 0 && queue_len (l->notes) == 0
+  bool quiet = at_end (l) && pool_busy (l->pool) == 0
+               && queue_len (l->notes) == 0
                && (l->witness == NULL || witness_pending (l->witness) == 0);
   if (!quiet)
     l->busy_ms = clock_boot_ms ();
@@ -338,6 +349,14 @@ bool
 loop_is_accepted (const struct loop *l)
 {
   return engine_phase (l->engine) == PHASE_ACCEPTED;
+}
+
+bool
+loop_is_aborted (const struct loop *l)
+{
+  return engine_phase (l->engine) == PHASE_ABORTED || has_given_up (l)
+         || (engine_phase (l->engine) == PHASE_PLANNED
+             && engine_abort_asked (l->engine));
 }
 
 bool

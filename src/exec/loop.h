@@ -27,15 +27,16 @@ struct loop_parts {
   void *ctx;
   unsigned threads; /* 0: 8 */
   long linger_ms;   /* ends by itself after this long with nothing to do in a
-                       phase that is an end (planned, aborted, accepted);
-                       0: never */
+                       phase that is an end (planned, aborted, accepted), or
+                       when a sync was aborted; 0: never */
 };
 
 struct loop;
 
 struct loop *loop_new (const struct loop_parts *parts);
 /* Appends a record outside the engine's decisions (claimed, planned, witness);
- * on the thread of loop_run, and not while an effect is performed. */
+ * on the thread of loop_run, also before and after it, and not while an effect
+ * is performed. */
 struct err *loop_append (struct loop *l, enum record_type type,
                          const char *actor, json_t *data);
 /* Replays the journal, sets the epoch to one more than the last, and leaves
@@ -47,6 +48,8 @@ uint64_t loop_epoch (const struct loop *l);
 struct err *loop_run (struct loop *l);
 /* After loop_run: the migration was accepted. */
 bool loop_is_accepted (const struct loop *l);
+/* After loop_run: it was aborted, and nothing was begun again. */
+bool loop_is_aborted (const struct loop *l);
 /* After loop_run: it ended because nothing was left to do. */
 bool loop_is_over (const struct loop *l);
 /* After loop_run: no provider's call is under way. */

@@ -7,6 +7,7 @@
 #include "exec/door.h"
 #include "exec/hosts.h"
 #include "exec/loop.h"
+#include "exec/ownkey.h"
 #include "exec/unit.h"
 #include "host/sshsig.h"
 #include "journal/store.h"
@@ -27,6 +28,7 @@ struct glance {
   char plan_hash[65];
   bool planned;
   char phase[32];
+  char own_key[64]; /* fingerprint of the one that was approved, or "" */
 };
 
 static struct err *
@@ -41,6 +43,14 @@ glance_record (void *ctx, const struct record *r, const char *line)
   if (r->type == RECORD_PLANNED && hash != NULL) {
     g->planned = true;
     snprintf (g->plan_hash, sizeof g->plan_hash, "%s", hash);
+  }
+  const json_t *key = json_object_get (r->data, "own_key");
+  if (r->type == RECORD_APPROVE && key != NULL) {
+    bool gone = json_is_true (json_object_get (key, "removed"));
+    const char *print
+        = json_string_value (json_object_get (key, "fingerprint"));
+    snprintf (g->own_key, sizeof g->own_key, "%s",
+              gone || print == NULL ? "" : print);
   }
   if (r->type == RECORD_PHASE && to != NULL)
     snprintf (g->phase, sizeof g->phase, "%s", to);
@@ -156,6 +166,7 @@ struct owner {
   struct loop *loop;
   struct door *door;
   char *agent;
+  char *identity; /* of the migration's own key, or NULL */
   pthread_t signals;
   bool has_signals;
 };
@@ -175,6 +186,7 @@ open_all (struct owner *w, const struct owner_options *o)
   TRY (read_plan (w->store, o->name, &w->plan));
   TRY (provider_compile (w->plan, &w->graph));
   TRY (place_agent (&w->agent));
+  w->identity = ownkey_path (&w->place);
   TRY (store_each (w->store, 0, glance_record, &w->seen));
   if (w->seen.migration == NULL)
     w->seen.migration
@@ -184,7 +196,8 @@ open_all (struct owner *w, const struct owner_options *o)
                                .migration = w->seen.migration,
                                .controller = w->place.controller,
                                .agent_path = w->agent,
-                               .batch = o->batch };
+                               .batch = o->batch,
+                               .identity = w->identity };
   w->hosts = hosts_new (&where);
   struct loop_parts parts = { .store = w->store,
                               .plan = w->plan,
@@ -231,6 +244,43 @@ evidence_key (const struct place *p)
   return public_key;
 }
 
+/* A key of the migration's own that a person approved with rehome check. */
+static struct err *
+record_key (struct owner *w)
+{
+  CLEANUP_JSON json_t *key = NULL;
+  TRY (ownkey_facts (&w->place, &key));
+  const char *print = json_string_value (json_object_get (key, "fingerprint"));
+  if (w->identity == NULL || print == NULL
+      || strcmp (print, w->seen.own_key) == 0)
+    return NULL;
+  return loop_append (w->loop, RECORD_APPROVE, "operator",
+                      json_pack ("{s:O}", "own_key", key));
+}
+
+/* At the end of a migration; a host that is gone keeps its line, which the
+ * journal then says. */
+static void
+remove_key (struct owner *w)
+{
+  CLEANUP_JSON json_t *key = NULL;
+  CLEANUP_ERR struct err *e = ownkey_facts (&w->place, &key);
+  if (e == NULL && key == NULL)
+    return;
+  if (e == NULL)
+    e = ownkey_remove (&w->place, w->hosts);
+  if (e != NULL)
+    log_err (LOG_WARN, e);
+  if (key == NULL)
+    return;
+  json_object_set_new (key, "removed", json_boolean (e == NULL));
+  CLEANUP_ERR struct err *f
+      = loop_append (w->loop, RECORD_APPROVE, "controller",
+                     json_pack ("{s:O}", "own_key", key));
+  if (f != NULL)
+    log_err (LOG_WARN, f);
+}
+
 static struct err *
 take_over (struct owner *w)
 {
@@ -242,6 +292,7 @@ take_over (struct owner *w)
                                w->place.controller, "pid",
                                (json_int_t)getpid (), "evidence_key", key)));
   TRY (record_plan (w));
+  TRY (record_key (w));
   struct door_parts parts = { .dir = w->place.dir,
                               .socket = w->place.socket,
                               .hub = w->hub,
@@ -307,6 +358,7 @@ close_all (struct owner *w)
     plan_free (w->plan);
     free (w->seen.migration);
     free (w->agent);
+    free (w->identity);
     place_clear (&w->place);
   }
   return all;
@@ -331,6 +383,8 @@ owner_run (const struct owner_options *o, bool *left)
   if (e != NULL && w.place.error != NULL)
     unit_failed (&w.place, e);
   if (e == NULL && loop_is_over (w.loop)) {
+    if (loop_is_accepted (w.loop) || loop_is_aborted (w.loop))
+      remove_key (&w);
     if (loop_is_accepted (w.loop))
       hosts_release (w.hosts, true);
     unit_over (&w.place);

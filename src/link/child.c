@@ -19,15 +19,16 @@ extern char **environ;
 static char **
 environment (bool private)
 {
-  static const char *const drop[] = { "SSH_ASKPASS=", "SSH_ASKPASS_REQUIRE=",
-                                      "SSH_AUTH_SOCK=", "SSH_AGENT_PID=" };
+  static const char *const drop[]
+      = { "SSH_ASKPASS=", "SSH_ASKPASS_REQUIRE=", "SSH_AUTH_SOCK=",
+          "SSH_AGENT_PID=", "KRB5CCNAME=" };
   size_t n = 0, o = 0;
   while (environ[n] != NULL)
     n++;
   char **env = mem_alloc ((n + 1) * sizeof *env);
   for (size_t i = 0; i < n; i++) {
     bool dropped = false;
-    for (size_t k = 0; k < (private ? 4u : 2u); k++)
+    for (size_t k = 0; k < (private ? 5u : 2u); k++)
       dropped |= strncmp (environ[i], drop[k], strlen (drop[k])) == 0;
     if (!dropped)
       env[o++] = environ[i];

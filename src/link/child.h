@@ -18,8 +18,8 @@ struct child {
 };
 #define CHILD_INIT { 0, -1, -1, -1 }
 
-/* argv[0] is looked for in PATH.  `private` takes the caller's ssh agent and
- * askpass programs out of the environment.  "RH-LINK-START". */
+/* argv[0] is looked for in PATH.  `private` takes the caller's ssh agent,
+ * askpass programs and tickets out of the environment.  "RH-LINK-START". */
 struct err *child_start (const char *const *argv, bool private,
                          struct child *out);
 /* Closes its stdin and waits for its end; after `ms` it is told to end, then

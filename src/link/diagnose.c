@@ -118,7 +118,8 @@ login_refused (const struct link_where *w, const struct ssh_names *n,
   return err_todo (e, "put a key of this user there (ssh-copy-id -- %s)%s",
                    w->host,
                    w->batch ? "; it must work without a terminal and without "
-                              "your ssh agent"
+                              "your ssh agent, or rehome check PLAN --own-key "
+                              "makes one for this migration alone"
                             : "");
 }
 

@@ -25,6 +25,8 @@ struct link_where {
   const char *host_key;   /* expected "SHA256:...", or NULL */
   const char *agent_path; /* the agent's binary on this machine */
   bool batch;             /* no terminal, no caller's ssh agent (owner) */
+  const char *identity;   /* private key of the migration's own, or NULL; with
+                             `batch` only */
 };
 
 /* Errors: RH-LINK-UNKNOWN (name does not resolve), RH-LINK-UNREACHABLE,

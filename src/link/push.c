@@ -55,6 +55,34 @@ const char push_script[]
       "echo \"REHOME-RUN $d\"; "
       "exec sudo -n -- \"$d/$g\" --stdio --remove-self";
 
+/* Behind this the script has digest and size, and has done nothing yet. */
+static const char begin_work[] = "g=rehome-agent-$sha; ";
+
+/* sshd takes a backslash away before a double quote, and nowhere else. */
+static char *
+quoted (const char *text)
+{
+  char *out = mem_alloc (2 * strlen (text) + 1);
+  char *o = out;
+  for (const char *p = text; *p != 0; p++) {
+    if (*p == '"')
+      *o++ = '\\';
+    *o++ = *p;
+  }
+  return out;
+}
+
+char *
+push_forced_command (const char *digest)
+{
+  const char *at = strstr (push_script, begin_work);
+  CLEANUP_FREE char *script
+      = mem_printf ("sh -c '%.*s[ \"$sha\" = %s ] || "
+                    "{ echo \"REHOME-FAIL other $sha\"; exit 1; }; %s'",
+                    (int)(at - push_script), push_script, digest, at);
+  return quoted (script);
+}
+
 void
 push_clear (struct push *p)
 {
@@ -202,6 +230,13 @@ failure (const char *why, const struct binary *agent)
     return no_place (rest);
   if ((rest = behind (why, "sudo")) != NULL)
     return no_sudo (rest, agent);
+  if (behind (why, "other") != NULL)
+    return err_todo (
+        err_new (ERR_REFUSED, "RH-LINK-OWNKEY",
+                 "the migration's own key starts only the agent that it was "
+                 "made for, and this rehome has another one (SHA-256 %s)",
+                 agent->digest),
+        "rehome check PLAN --own-key makes the key anew");
   CLEANUP_FREE char *shown = text_escape (why, strlen (why));
   return err_new (ERR_TRANSIENT, "RH-LINK-PUSH",
                   "the agent did not arrive whole (%s)", shown);

@@ -11,6 +11,11 @@
 /* The fixed script; it is given no value from outside. */
 extern const char push_script[];
 
+/* For authorized_keys: a command that does what the script does, but starts
+ * no other program than the one with this digest (64 hex digits).  No
+ * newline, no double quote that is not escaped; the caller frees. */
+char *push_forced_command (const char *digest);
+
 struct push {
   struct frame_reader *from; /* the remote's stdout */
   int to;                    /* the remote's stdin */
@@ -25,7 +30,7 @@ void push_clear (struct push *p);
  * caller to see into. */
 struct err *push_await (struct push *p);
 /* The rest, until the agent runs.  Errors: RH-LINK-NOEXEC, RH-LINK-SUDO,
- * RH-LINK-PUSH, RH-LINK-LOST. */
+ * RH-LINK-OWNKEY, RH-LINK-PUSH, RH-LINK-LOST. */
 struct err *push_send (struct push *p, const struct binary *agent);
 
 #endif

@@ -160,6 +160,36 @@ via (struct words *words, const struct link_where *w, const struct ssh_names *n)
   option (words, "HostKeyAlias", n->alias);
 }
 
+/* The value as ssh's configuration takes it: quoted, no expansion in it. */
+static char *
+literal (const char *path)
+{
+  char *out = mem_alloc (2 * strlen (path) + 3);
+  char *o = out;
+  *o++ = '"';
+  for (const char *p = path; *p != 0; p++) {
+    if (*p == '%')
+      *o++ = '%';
+    *o++ = *p;
+  }
+  *o = '"';
+  return out;
+}
+
+/* Nobody is there: no agent that goes with a login, and the own key first. */
+static void
+batch (struct words *words, const struct link_where *w)
+{
+  if (!w->batch)
+    return;
+  option (words, "IdentityAgent", "none");
+  if (w->identity == NULL)
+    return;
+  CLEANUP_FREE char *file = literal (w->identity);
+  option (words, "IdentityFile", file);
+  option (words, "IdentitiesOnly", "yes");
+}
+
 char **
 ssh_argv (const struct link_where *w, const struct ssh_names *n,
           const char *log, const char *script)
@@ -180,6 +210,7 @@ ssh_argv (const struct link_where *w, const struct ssh_names *n,
     option (&words, fixed[i][0], fixed[i][1]);
   port (&words, w);
   via (&words, w, n);
+  batch (&words, w);
   word (&words, "--");
   word (&words, w->host);
   /* ssh joins these with spaces for the login's shell, whichever it is; the

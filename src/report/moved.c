@@ -143,6 +143,22 @@ add_left (json_t *all, const json_t *paths, const char *side)
                              json_pack ("{s:s, s:O}", "host", side, "what", p));
 }
 
+/* The migration's own key, unless it was taken away. */
+static void
+add_key (json_t *all, const json_t *key, const char *side)
+{
+  const char *path = json_string_value (
+      json_object_get (json_object_get (key, side), "path"));
+  const char *mark = json_string_value (json_object_get (key, "mark"));
+  if (path == NULL || json_is_true (json_object_get (key, "removed")))
+    return;
+  CLEANUP_FREE char *what
+      = mem_printf ("%s: the line that ends in %s, the migration's own key",
+                    path, mark != NULL ? mark : "rehome:");
+  json_array_append_new (all,
+                         json_pack ("{s:s, s:s}", "host", side, "what", what));
+}
+
 /* What the clean-up said it leaves: {"left": {"source": [], "target": []}}. */
 static json_t *
 left (const struct graph *g, const struct engine *e)
@@ -170,5 +186,9 @@ moved_put (const struct plan *plan, const struct graph *g,
   json_object_set_new (facts, "covers",
                        covers (plan, items,
                                engine_writer (e) == WRITER_TARGET));
-  json_object_set_new (facts, "left", left (g, e));
+  json_t *all = left (g, e);
+  const json_t *key = json_object_get (facts, "own_key");
+  add_key (all, key, "source");
+  add_key (all, key, "target");
+  json_object_set_new (facts, "left", all);
 }

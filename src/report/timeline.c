@@ -20,6 +20,7 @@ struct timeline {
   struct lived *steps;
   json_t *phases, *requests, *witnesses;
   json_t *forecast;
+  json_t *own_key; /* as it was approved or removed last */
   char *migration;
   uint64_t epoch, seq;
   char first[65], head[65];
@@ -50,6 +51,7 @@ timeline_free (struct timeline *t)
   json_decref (t->requests);
   json_decref (t->witnesses);
   json_decref (t->forecast);
+  json_decref (t->own_key);
   free (t->migration);
   free (t);
 }
@@ -139,6 +141,16 @@ take_forecast (struct timeline *t, const struct record *r)
   json_object_set_new (t->forecast, "at_ms", json_integer (r->time_ms));
 }
 
+static void
+take_approval (struct timeline *t, const struct record *r)
+{
+  json_t *key = json_object_get (r->data, "own_key");
+  if (!json_is_object (key))
+    return;
+  json_decref (t->own_key);
+  t->own_key = json_deep_copy (key);
+}
+
 void
 timeline_record (struct timeline *t, const struct record *r, const char *line)
 {
@@ -165,6 +177,8 @@ timeline_record (struct timeline *t, const struct record *r, const char *line)
     take_forecast (t, r);
   else if (r->type == RECORD_WITNESS)
     take_witness (t, r);
+  else if (r->type == RECORD_APPROVE)
+    take_approval (t, r);
 }
 
 static const char *
@@ -244,6 +258,8 @@ timeline_put (const struct timeline *t, const struct engine *e, json_t *facts)
   json_object_set_new (facts, "outages", outages_make (t->phases));
   if (t->forecast != NULL)
     json_object_set (facts, "forecast", t->forecast);
+  if (t->own_key != NULL)
+    json_object_set (facts, "own_key", t->own_key);
   if (t->migration != NULL)
     json_object_set_new (facts, "migration", json_string (t->migration));
   json_object_set_new (facts, "epoch", json_integer ((json_int_t)t->epoch));
