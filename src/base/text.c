@@ -47,12 +47,17 @@ text_is_utf8 (const char *bytes, size_t len)
   return true;
 }
 
-/* C0, DEL, and the C1 controls that UTF-8 writes as C2 80 to C2 9F. */
+/* C0, DEL, the C1 controls that UTF-8 writes as C2 80 to C2 9F, and what
+ * turns the direction of the text around it or breaks its line: U+2028 to
+ * U+202E, U+2066 to U+2069. */
 static bool
 is_control (const unsigned char *p, size_t n)
 {
   return (n == 1 && (p[0] < 0x20 || p[0] == 0x7f))
-         || (n == 2 && p[0] == 0xc2 && p[1] < 0xa0);
+         || (n == 2 && p[0] == 0xc2 && p[1] < 0xa0)
+         || (n == 3 && p[0] == 0xe2
+             && ((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae)
+                 || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9)));
 }
 
 /* Copies valid text; every other byte, and `special`, becomes `lead` and two

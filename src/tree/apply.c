@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define BIG_HOLE ((uint64_t)1 << 30)
+
 void
 applier_start (struct applier *a, struct place *place, int parent,
                const char *leaf, bool direct)
@@ -332,6 +334,9 @@ struct err *
 apply_file_hole (struct applier *a, uint64_t len)
 {
   TRY (check_room (a, len));
+  /* A hole is hashed: one that the filesystem cannot hold is not begun. */
+  if (len >= BIG_HOLE && ftruncate (a->fd, (off_t)(a->at + len)) < 0)
+    return write_err (a, "write", a->file.entry.path, a->file.entry.path_len);
   a->at += len;
   return NULL;
 }
