@@ -59,6 +59,7 @@ run_space (struct verb_call *call, json_t **result)
   json_object_set_new (o, "source", json_bytes (s.source, strlen (s.source)));
   json_object_set_new (o, "device", json_string (s.device));
   json_object_set_new (o, "mount", json_bytes (s.mount, strlen (s.mount)));
+  json_object_set_new (o, "inner", json_bytes (s.inner, strlen (s.inner)));
   json_object_set_new (o, "readonly", json_boolean (s.readonly));
   *result = o;
   return NULL;

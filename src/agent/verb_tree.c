@@ -139,6 +139,8 @@ run_receive (struct verb_call *call, json_t **result)
   TRY (read_common (call, true, &c));
   TRY (json_opt_bool (call->args, "seed", false, &a.seed));
   TRY (json_opt_bool (call->args, "overwrite", false, &a.overwrite));
+  TRY (json_opt_bool (call->args, "merge", false, &a.merge));
+  TRY (json_opt_bool (call->args, "keep", false, &a.keep));
   TRY (json_opt_int (call->args, "delete_limit", 0, INT64_MAX, 1000, &limit));
   if (json_at (call->args, "aside") != NULL)
     TRY (json_get_bytes (call->args, "aside", &aside, &len));
@@ -219,6 +221,7 @@ run_compare (struct verb_call *call, json_t **result)
   TRY (read_common (call, false, &c));
   TRY (read_mode (call->args, &full));
   TRY (json_opt_int (call->args, "limit", 0, 10000, 20, &limit));
+  TRY (json_opt_bool (call->args, "keep", false, &a.keep));
   a.what = inventory_of (&c, full);
   a.maps = &c.maps;
   a.limit = (size_t)limit;

@@ -3,6 +3,7 @@
 #include "cli/both.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "exec/place.h"
 #include "provider/provider.h"
 
@@ -15,7 +16,32 @@ is_kind (const char *word)
   return provider_kinds ()->find (word) != NULL;
 }
 
-/* A local path is made absolute: the agent takes no other. */
+/* A local path is made absolute: the agent takes no other.  What does not
+ * exist yet may be the last component alone. */
+static struct err *
+make_absolute (const char *text, char **name)
+{
+  char path[PATH_MAX];
+  CLEANUP_FREE char *last = NULL;
+  CLEANUP_FREE char *above = NULL;
+  if (realpath (*name, path) == NULL) {
+    size_t n = strlen (*name);
+    while (n > 1 && (*name)[n - 1] == '/')
+      n--;
+    size_t cut = n;
+    while (cut > 0 && (*name)[cut - 1] != '/')
+      cut--;
+    last = mem_strndup (*name + cut, n - cut);
+    above = cut > 0 ? mem_strndup (*name, cut) : mem_strdup (".");
+    if (realpath (above, path) == NULL || strcmp (last, "..") == 0)
+      return err_new (ERR_CORRECT, "RH-CLI-ITEM",
+                      "%s: there is no such directory here", text);
+  }
+  free (*name);
+  *name = last == NULL ? mem_strdup (path) : mem_printf ("%s/%s", path, last);
+  return NULL;
+}
+
 static struct err *
 one (const char *text, struct address *out)
 {
@@ -26,16 +52,17 @@ one (const char *text, struct address *out)
                                 "of files alone",
                                 text),
                        "nothing was changed", "give [HOST:]/PATH");
-  if (out->name[0] != '/' && out->host == NULL) {
-    char path[PATH_MAX];
-    if (realpath (out->name, path) == NULL)
-      return err_new (ERR_CORRECT, "RH-CLI-ITEM",
-                      "%s: there is no such path here", text);
-    free (out->name);
-    out->name = mem_strdup (path);
-  }
+  if (out->name[0] != '/' && out->host == NULL)
+    TRY (make_absolute (text, &out->name));
   if (out->name[0] != '/')
     return err_new (ERR_CORRECT, "RH-CLI-ITEM", "%s: the path is not absolute",
+                    text);
+  for (size_t n = strlen (out->name); n > 1 && out->name[n - 1] == '/'; n--)
+    out->name[n - 1] = 0;
+  if (!text_is_utf8 (out->name, strlen (out->name)))
+    return err_new (ERR_CORRECT, "RH-CLI-ITEM",
+                    "%s: the path of an item itself must be UTF-8 (the names "
+                    "below it may be any)",
                     text);
   return NULL;
 }
@@ -46,6 +73,50 @@ both_parse (const struct invocation *in, struct both *out)
   memset (out, 0, sizeof *out);
   TRY (one (in->args[0], &out->from));
   return one (in->args[1], &out->to);
+}
+
+json_t *
+both_rules (const struct invocation *in, bool encoded)
+{
+  json_t *out = json_array ();
+  for (size_t i = 0; i < in->typed_count; i++) {
+    const struct typed *t = &in->typed[i];
+    if (t->id != OPT_EXCLUDE && t->id != OPT_INCLUDE)
+      continue;
+    CLEANUP_FREE char *rule
+        = mem_printf ("%s%s", t->id == OPT_INCLUDE ? "+ " : "- ", t->value);
+    json_array_append_new (out, encoded ? json_bytes (rule, strlen (rule))
+                                        : json_string (rule));
+  }
+  return out;
+}
+
+static struct err *
+map_pair (const char *text, json_t *out)
+{
+  char *end = NULL, *last = NULL;
+  unsigned long from = strtoul (text, &end, 10), to = 0;
+  if (*text >= '0' && *text <= '9' && *end == ':' && end[1] >= '0'
+      && end[1] <= '9')
+    to = strtoul (end + 1, &last, 10);
+  if (last == NULL || *last != 0 || from >= UINT32_MAX || to >= UINT32_MAX)
+    return err_todo (err_new (ERR_CORRECT, "RH-CLI-USAGE",
+                              "not a map of ids: %s", text),
+                     "give two numbers, such as --map-user=1000:2000");
+  json_array_append_new (out, json_pack ("[I, I]", (json_int_t)from,
+                                         (json_int_t)to));
+  return NULL;
+}
+
+struct err *
+both_map (const struct invocation *in, enum option_id id, json_t **out)
+{
+  CLEANUP_JSON json_t *map = json_array ();
+  for (size_t i = 0; i < in->typed_count; i++)
+    if (in->typed[i].id == id)
+      TRY (map_pair (in->typed[i].value, map));
+  *out = STEAL (map);
+  return NULL;
 }
 
 static struct err *

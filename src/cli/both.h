@@ -18,6 +18,12 @@ struct both {
 /* Parses both; only trees of files, and an absolute path after a host:
  * "RH-CLI-ITEM". */
 struct err *both_parse (const struct invocation *in, struct both *out);
+/* The rules of --exclude and --include in the order in which they were typed;
+ * percent-encoded for an agent, or as a plan has them.  New reference. */
+json_t *both_rules (const struct invocation *in, bool encoded);
+/* The pairs of --map-user or --map-group: [[from, to], ...]. */
+struct err *both_map (const struct invocation *in, enum option_id id,
+                      json_t **out);
 struct err *both_open (struct both *i);
 void both_clear (struct both *i);
 #define CLEANUP_BOTH CLEANUP (both_clear)

@@ -15,12 +15,9 @@
 static json_t *
 arguments (const struct invocation *in, const struct address *a)
 {
-  json_t *exclude = json_array ();
-  if (has (in, OPT_EXCLUDE))
-    json_array_append_new (exclude, json_string (in->value[OPT_EXCLUDE]));
   return json_pack ("{s:o, s:o, s:s}", "root",
-                    json_bytes (a->name, strlen (a->name)), "exclude", exclude,
-                    "mode", "full");
+                    json_bytes (a->name, strlen (a->name)), "exclude",
+                    both_rules (in, true), "mode", "full");
 }
 
 static void

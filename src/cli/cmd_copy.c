@@ -12,8 +12,10 @@
 #include "provider/provider.h"
 #include "report/moved.h"
 #include "report/standing.h"
+#include "report/words.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static json_t *
@@ -26,23 +28,66 @@ host_of (const struct address *a)
   return json_pack ("{s:s}", "host", url);
 }
 
+/* The item's keys, as a plan has them. */
+static struct err *
+item_of (const struct invocation *in, const struct both *i, json_t **out)
+{
+  CLEANUP_JSON json_t *item = json_pack ("{s:s, s:s, s:s}", "files",
+                                         i->from.name, "to", i->to.name, "into",
+                                         has (in, OPT_DELETE)  ? "mirror"
+                                         : has (in, OPT_MERGE) ? "merge"
+                                                               : "keep");
+  static const struct {
+    enum option_id id;
+    const char *key;
+  } maps[] = { { OPT_MAP_USER, "uids" }, { OPT_MAP_GROUP, "gids" } };
+  for (size_t k = 0; k < 2; k++) {
+    json_t *map;
+    TRY (both_map (in, maps[k].id, &map));
+    if (json_array_size (map) > 0)
+      json_object_set_new (item, maps[k].key, map);
+    else
+      json_decref (map);
+  }
+  CLEANUP_JSON json_t *rules = both_rules (in, false);
+  if (json_array_size (rules) > 0)
+    json_object_set (item, "exclude", rules);
+  if (has (in, OPT_ONE_FILE_SYSTEM))
+    json_object_set_new (item, "one-file-system", json_true ());
+  const char *limit = in->value[OPT_DELETE_LIMIT];
+  char *end = NULL;
+  long long n = limit != NULL ? strtoll (limit, &end, 10) : 0;
+  if (limit != NULL && (*limit == 0 || *end != 0 || n < 0))
+    return err_new (ERR_CORRECT, "RH-CLI-USAGE", "not a number: %s", limit);
+  if (limit != NULL)
+    json_object_set_new (item, "delete-limit", json_integer (n));
+  *out = STEAL (item);
+  return NULL;
+}
+
 /* JSON is YAML: the plan of one item. */
-static char *
-plan_of (const struct invocation *in, const struct both *i)
+static struct err *
+plan_of (const struct invocation *in, const struct both *i, char **out)
 {
   char name[65];
-  CLEANUP_FREE char *both = mem_printf ("%s %s", in->args[0], in->args[1]);
+  json_t *item = NULL;
+  TRY (item_of (in, i, &item));
+  CLEANUP_JSON json_t *source = host_of (&i->from);
+  CLEANUP_JSON json_t *target = host_of (&i->to);
+  CLEANUP_FREE char *both
+      = mem_printf ("%s:%s %s:%s", json_string_value (json_at (source, "host")),
+                    i->from.name, json_string_value (json_at (target, "host")),
+                    i->to.name);
   record_hash (both, strlen (both), name);
   CLEANUP_FREE char *copy = mem_printf ("copy-%.8s", name);
-  json_t *item = json_pack ("{s:s}", "files", i->from.name);
-  if (has (in, OPT_EXCLUDE))
-    json_object_set_new (item, "exclude",
-                         json_pack ("[s]", in->value[OPT_EXCLUDE]));
   CLEANUP_JSON json_t *plan
-      = json_pack ("{s:i, s:s, s:o, s:o, s:[o]}", "rehome", 1, "name", copy,
-                   "source", host_of (&i->from), "target", host_of (&i->to),
-                   "items", item);
-  return json_line (plan);
+      = json_pack ("{s:i, s:s, s:O, s:O, s:[o]}", "rehome", 1, "name", copy,
+                   "source", source, "target", target, "items", item);
+  if (plan == NULL)
+    return err_new (ERR_CORRECT, "RH-CLI-ITEM",
+                    "a host or a pattern is not UTF-8");
+  *out = json_line (plan);
+  return NULL;
 }
 
 static void
@@ -73,6 +118,7 @@ run (const struct invocation *in, const struct plan *plan, const char *agent,
   struct copy c = { .place = &place,
                     .plan = plan,
                     .agent_path = agent,
+                    .proof = !has (in, OPT_NO_PROOF),
                     .progress = on_progress,
                     .ctx = view };
   struct err *e = copy_run (&c, result);
@@ -81,38 +127,76 @@ run (const struct invocation *in, const struct plan *plan, const char *agent,
   return e;
 }
 
-static struct err *
-copy (const struct invocation *in)
+static void
+print_findings (const json_t *findings)
 {
-  CLEANUP_BOTH struct both i = { 0 };
-  CLEANUP_PLAN struct plan *plan = NULL;
-  CLEANUP_JSON json_t *result = NULL;
-  TRY (both_parse (in, &i));
-  if (strcmp (i.from.name, i.to.name) != 0)
-    return err_advise (err_new (ERR_CORRECT, "RH-CLI-COPYPATH",
-                                "this version copies %s to the same path "
-                                "alone, not to %s",
-                                i.from.name, i.to.name),
-                       "nothing was changed",
-                       "give the same path on both sides");
-  TRY (place_agent (&i.agent));
-  CLEANUP_FREE char *text = plan_of (in, &i);
-  TRY (plan_parse (text, strlen (text), "copy", provider_kinds (), &plan));
-  TRY (run (in, plan, i.agent, &result));
+  size_t i;
+  json_t *f;
+  json_array_foreach (findings, i, f)
+  {
+    CLEANUP_FREE char *code = words_of (f, "code");
+    CLEANUP_FREE char *message = words_of (f, "message");
+    CLEANUP_FREE char *path = words_of (f, "path");
+    CLEANUP_FREE char *what = words_of (f, "what");
+    fprintf (stderr, "warning %s: %s%s%s%s\n", code, message, path,
+             *path != 0 && *what != 0 ? ": " : "", what);
+  }
+}
+
+static void
+print (const struct invocation *in, const json_t *result)
+{
   CLEANUP_FREE char *files
       = standing_count (moved_number (json_object_get (result, "files")));
   CLEANUP_FREE char *bytes
       = standing_bytes (moved_number (json_object_get (result, "bytes")));
+  CLEANUP_FREE char *gone
+      = standing_count (moved_number (json_object_get (result, "deleted")));
+  const json_t *proof = json_object_get (result, "proof");
+  print_findings (json_object_get (result, "findings"));
+  printf ("copied: %s files, %s; removed: %s\n", files, bytes, gone);
+  if (!json_is_object (proof)) {
+    printf ("not proven\nnext: rehome compare %s %s\n", in->args[0],
+            in->args[1]);
+    return;
+  }
+  CLEANUP_FREE char *entries
+      = standing_count (moved_number (json_object_get (proof, "entries")));
+  CLEANUP_FREE char *digest = words_of (proof, "digest");
+  json_int_t dirty = json_integer_value (json_object_get (proof, "dirty"));
+  printf ("equal: %s entries, read back from the disks, digest %s\n", entries,
+          digest);
+  if (dirty > 0)
+    printf ("changed since and not compared: %lld entries; copy again\n",
+            (long long)dirty);
+}
+
+static struct err *
+copy (const struct invocation *in, bool *warned)
+{
+  CLEANUP_BOTH struct both i = { 0 };
+  CLEANUP_PLAN struct plan *plan = NULL;
+  CLEANUP_JSON json_t *result = NULL;
+  CLEANUP_FREE char *text = NULL;
+  TRY (both_parse (in, &i));
+  TRY (place_agent (&i.agent));
+  TRY (plan_of (in, &i, &text));
+  TRY (plan_parse_copy (text, strlen (text), "copy", provider_kinds (), &plan));
+  TRY (run (in, plan, i.agent, &result));
+  *warned = json_array_size (json_object_get (result, "findings")) > 0;
   if (has (in, OPT_JSON))
     say_json (result);
   else
-    printf ("copied: %s files, %s\nnext: rehome compare %s %s\n", files, bytes,
-            in->args[0], in->args[1]);
+    print (in, result);
   return NULL;
 }
 
 int
 cmd_copy (const struct invocation *in)
 {
-  return say_err (in, copy (in));
+  bool warned = false;
+  struct err *e = copy (in, &warned);
+  if (e != NULL)
+    return say_err (in, e);
+  return warned ? EXIT_WARNINGS : EXIT_OK;
 }

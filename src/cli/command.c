@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define BIT(o) (1u << (o))
+#define BIT(o) (UINT64_C (1) << (o))
 
 const struct option_row option_table[OPT_COUNT] = {
   { OPT_JSON, "json", NULL, "JSON on stdout; for events one object a line" },
@@ -36,10 +36,30 @@ const struct option_row option_table[OPT_COUNT] = {
     "the bundle's digest, as noted when it was made" },
   { OPT_SIGNERS, "signers", "KEY,...",
     "the fingerprints of those who must have signed, as noted" },
-  { OPT_EXCLUDE, "exclude", "PATTERN", "leave out what matches" },
   { OPT_OWN_KEY, "own-key", NULL,
     "approve a key of this migration's own, which may start nothing but its "
     "agent, and is removed at accept or abort" },
+  { OPT_EXCLUDE, "exclude", "PATTERN",
+    "leave out what matches; patterns as rsync has them, the first that "
+    "matches counts" },
+  { OPT_INCLUDE, "include", "PATTERN",
+    "do not leave out what matches, whatever follows says" },
+  { OPT_MERGE, "merge", NULL,
+    "the target may hold other content: files of the same name are replaced, "
+    "all else stays" },
+  { OPT_DELETE, "delete", NULL,
+    "make the target the same: what only it holds is removed" },
+  { OPT_DELETE_LIMIT, "delete-limit", "N",
+    "more deletions than this in one round stop it" },
+  { OPT_MAP_USER, "map-user", "FROM:TO",
+    "user id FROM becomes TO, in owners and ACLs" },
+  { OPT_MAP_GROUP, "map-group", "FROM:TO",
+    "group id FROM becomes TO, in owners and ACLs" },
+  { OPT_ATIMES, "atimes", NULL, "carry the times of last access, too" },
+  { OPT_ONE_FILE_SYSTEM, "one-file-system", NULL,
+    "leave out filesystems that are mounted below, knowingly" },
+  { OPT_NO_PROOF, "no-proof", NULL,
+    "do not read both sides back from the disks and compare them" },
   { OPT_MAN, "man", NULL, "the man page in scdoc's form" },
   { OPT_MARKDOWN, "markdown", NULL, "every code, as docs/ERRORS.md has it" },
   { OPT_HELP, "help", NULL, "this text" },
@@ -103,10 +123,28 @@ const struct command command_table[] = {
     BIT (OPT_PLAN_HASH) | BIT (OPT_DIGEST) | BIT (OPT_SIGNERS), false,
     cmd_verify },
   { "copy", "ITEM ITEM", 2, 2, "one item, once or again as a delta",
-    "An item is [HOST:]/PATH.  The copy has a journal of its own.",
-    BIT (OPT_EXCLUDE), false, cmd_copy },
-  { "compare", "ITEM ITEM", 2, 2, "are they the same? exit status 0 or 5", NULL,
-    BIT (OPT_EXCLUDE), false, cmd_compare },
+    "An item is [HOST:]PATH; the second one names what the first becomes: "
+    "with /srv to /srv the content of the one becomes that of the other.  "
+    "Everything is carried: numeric owners, times to the nanosecond, hard "
+    "links, holes, attributes, ACLs, capabilities, inode flags, project ids.  "
+    "A target that holds other content is refused, unless --merge or --delete "
+    "says what becomes of it.  Copied again it is a delta: what the source no "
+    "longer holds and an earlier copy put there is removed; anything else on "
+    "the target is removed only with --delete.  Afterwards both sides are "
+    "read from their disks and compared: exit status 0 when they are equal, 3 "
+    "when they are and there are findings, 5 when they differ.",
+    BIT (OPT_EXCLUDE) | BIT (OPT_INCLUDE) | BIT (OPT_MERGE) | BIT (OPT_DELETE)
+        | BIT (OPT_DELETE_LIMIT) | BIT (OPT_MAP_USER) | BIT (OPT_MAP_GROUP)
+        | BIT (OPT_ONE_FILE_SYSTEM) | BIT (OPT_NO_PROOF),
+    false, cmd_copy },
+  { "compare", "ITEM ITEM", 2, 2, "are they the same? exit status 0 or 5",
+    "Reads both sides from their disks, changes nothing, and says what "
+    "differs, each kind apart, with examples.  The digests are SHA-256 over "
+    "names, metadata and content: two trees with the same digest are the "
+    "same.",
+    BIT (OPT_EXCLUDE) | BIT (OPT_INCLUDE) | BIT (OPT_MAP_USER)
+        | BIT (OPT_MAP_GROUP) | BIT (OPT_ONE_FILE_SYSTEM),
+    false, cmd_compare },
   { "thaw", "[MIGRATION]", 0, 1,
     "break-glass, on the source itself, when all else is gone",
     "Undoes the freeze that lies on this machine, by what its own record "
@@ -179,6 +217,7 @@ take_option (const struct command *c, const char *const *argv, int argc,
     out->value[o->id] = argv[++*at];
   else
     return usage (c, "needs a value: ", argv[*at]);
+  out->typed[out->typed_count++] = (struct typed){ o->id, out->value[o->id] };
   return NULL;
 }
 
@@ -191,6 +230,7 @@ command_parse (const struct command *c, int argc, const char *const *argv,
   bool only_args = false;
   out->command = c;
   out->args = args;
+  out->typed = mem_alloc (((size_t)argc + 1) * sizeof *out->typed);
   for (int i = 0; i < argc; i++) {
     if (!only_args && strcmp (argv[i], "--") == 0)
       only_args = true;
@@ -214,5 +254,7 @@ void
 invocation_clear (struct invocation *in)
 {
   free ((void *)in->args);
+  free (in->typed);
   in->args = NULL;
+  in->typed = NULL;
 }

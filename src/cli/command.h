@@ -10,6 +10,7 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum option_id {
   OPT_JSON,
@@ -32,6 +33,15 @@ enum option_id {
   OPT_SIGNERS,
   OPT_EXCLUDE,
   OPT_OWN_KEY,
+  OPT_INCLUDE,
+  OPT_MERGE,
+  OPT_DELETE,
+  OPT_DELETE_LIMIT,
+  OPT_MAP_USER,
+  OPT_MAP_GROUP,
+  OPT_ATIMES,
+  OPT_ONE_FILE_SYSTEM,
+  OPT_NO_PROOF,
   OPT_MAN,
   OPT_MARKDOWN,
   OPT_HELP,
@@ -47,12 +57,20 @@ struct option_row {
 };
 extern const struct option_row option_table[OPT_COUNT];
 
+/* One option as it was typed; their order counts for some. */
+struct typed {
+  enum option_id id;
+  const char *value;
+};
+
 /* What was typed, after parsing. */
 struct invocation {
   const struct command *command;
   const char *value[OPT_COUNT]; /* "" for a flag that is set; NULL: absent */
   const char *const *args;      /* NULL-terminated, borrowed from argv */
   size_t arg_count;
+  struct typed *typed; /* all options, in their order */
+  size_t typed_count;
 };
 
 /* Exit statuses (notes in rehome(1)). */
@@ -74,7 +92,7 @@ struct command {
   size_t least, most; /* how many */
   const char *about;  /* one line */
   const char *more;   /* a paragraph, may be NULL */
-  unsigned options;   /* bits 1 << OPT_... beside the common ones */
+  uint64_t options;   /* bits 1 << OPT_... beside the common ones */
   bool hidden;
   int (*run) (const struct invocation *in);
 };
@@ -84,7 +102,7 @@ const struct command *command_find (const char *name);
 /* Parses argv behind the command's name.  "RH-CLI-USAGE". */
 struct err *command_parse (const struct command *c, int argc,
                            const char *const *argv, struct invocation *out);
-/* Frees the argument vector. */
+/* Frees the argument vector and the options. */
 void invocation_clear (struct invocation *in);
 bool has (const struct invocation *in, enum option_id id);
 

@@ -300,7 +300,7 @@ prepare_when_free (struct loaded *l, bool *changed)
   for (int i = 0; i < 100; i++) {
     struct timespec nap = { 0, 100000000 };
     err_free (e);
-    e = owner_prepare (&l->place, l->plan, changed);
+    e = owner_prepare (&l->place, l->plan, false, changed);
     if (e == NULL || strcmp (err_code (e), "RH-JOURNAL-BUSY") != 0)
       return e;
     nanosleep (&nap, NULL);

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COMMON_BITS                                        \
-  ((1u << OPT_HELP) | (1u << OPT_STATE) | (1u << OPT_JSON) \
-   | (1u << OPT_NO_INPUT))
+#define COMMON_BITS                                         \
+  ((UINT64_C (1) << OPT_HELP) | (UINT64_C (1) << OPT_STATE) \
+   | (UINT64_C (1) << OPT_JSON) | (UINT64_C (1) << OPT_NO_INPUT))
 
 static char *
 option_words (const struct option_row *o)
@@ -19,10 +19,10 @@ option_words (const struct option_row *o)
 }
 
 static struct err *
-put_options (unsigned bits, struct buf *out)
+put_options (uint64_t bits, struct buf *out)
 {
   for (size_t i = 0; i < OPT_COUNT; i++) {
-    if (!(bits & (1u << option_table[i].id)))
+    if (!(bits & (UINT64_C (1) << option_table[i].id)))
       continue;
     CLEANUP_FREE char *words = option_words (&option_table[i]);
     TRY (buf_printf (out, "  %-22s %s\n", words, option_table[i].about));
@@ -93,7 +93,7 @@ man_command (const struct command *c, struct buf *out)
     TRY (buf_put_str (out, "\n\n"));
   }
   for (size_t i = 0; i < OPT_COUNT; i++)
-    if (c->options & (1u << option_table[i].id))
+    if (c->options & (UINT64_C (1) << option_table[i].id))
       TRY (man_option (&option_table[i], out));
   return NULL;
 }
@@ -132,7 +132,7 @@ help_man (struct buf *out)
       TRY (man_command (c, out));
   TRY (buf_put_str (out, "# COMMON OPTIONS\n\n"));
   for (size_t i = 0; i < OPT_COUNT; i++)
-    if (COMMON_BITS & (1u << option_table[i].id))
+    if (COMMON_BITS & (UINT64_C (1) << option_table[i].id))
       TRY (man_option (&option_table[i], out));
   return buf_put_str (out, man_tail);
 }

@@ -33,10 +33,38 @@ fold_claimed (struct engine *e, const struct record *r)
   return NULL;
 }
 
+/* A copy: each run of it is whole, whatever became of the one before.  Only
+ * where no step has anything to be undone. */
+static struct err *
+begin_anew (struct engine *e, const struct record *r)
+{
+  for (size_t i = 0; i < e->n; i++)
+    if (state_step (e, i)->cls != STEP_PURE
+        && state_step (e, i)->cls != STEP_IDEMPOTENT)
+      return fold_bad (r, "begins anew what may have to be undone");
+  for (size_t i = 0; i < e->n; i++) {
+    struct progress *p = &e->steps[i];
+    *p = (struct progress){ .attempt = p->attempt,
+                            .undo_attempt = p->undo_attempt,
+                            .result = p->result,
+                            .error = p->error };
+  }
+  attention_clear (e);
+  e->phase = e->back = PHASE_PLANNED;
+  e->leg = 0;
+  e->goal = e->stopped = NO_REQUEST;
+  e->has_why = e->paused = e->abort_asked = false;
+  json_decref (e->planned);
+  e->planned = json_incref (r->data);
+  return NULL;
+}
+
 /* Another plan: what prepares the target is done again under it. */
 static struct err *
 fold_planned (struct engine *e, const struct record *r)
 {
+  if (json_is_true (json_at (r->data, "anew")))
+    return begin_anew (e, r);
   if (e->planned != NULL && json_equal (e->planned, r->data))
     return NULL;
   bool quiet = e->phase == PHASE_PLANNED || e->phase == PHASE_SYNCING

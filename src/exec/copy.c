@@ -16,33 +16,38 @@
 #include <string.h>
 
 static bool
-is_wanted (const struct step *s)
+is_wanted (const struct step *s, bool proof)
 {
-  return s->item == 0 && s->stage <= STAGE_ROUND;
+  return s->item == 0
+         && (s->stage <= STAGE_PREPARE || (proof && s->stage == STAGE_PROVE));
 }
 
+/* A proof follows at once: it has no cutover to wait for. */
 static struct err *
-add_step (const struct graph *all, const struct step *s, struct graph *g)
+add_step (const struct graph *all, const struct step *s, bool proof,
+          struct graph *g)
 {
   VEC (const char *) needs = { 0 };
+  struct step copy = *s;
   for (size_t i = 0; s->needs != NULL && s->needs[i] != NULL; i++)
-    if (is_wanted (graph_find (all, s->needs[i])))
+    if (is_wanted (graph_find (all, s->needs[i]), proof))
       *VEC_PUSH (&needs) = s->needs[i];
   *VEC_PUSH (&needs) = NULL;
-  struct step copy = *s;
   copy.needs = needs.v;
+  if (copy.stage == STAGE_PROVE)
+    copy.stage = STAGE_ROUND;
   struct err *e = graph_add (g, &copy);
   VEC_FREE (&needs);
   return e;
 }
 
 struct err *
-copy_graph (const struct graph *all, struct graph **out)
+copy_graph (const struct graph *all, bool proof, struct graph **out)
 {
   CLEANUP_GRAPH struct graph *g = graph_new ();
   for (size_t i = 0; i < graph_len (all); i++)
-    if (is_wanted (graph_at (all, i)))
-      TRY (add_step (all, graph_at (all, i), g));
+    if (is_wanted (graph_at (all, i), proof))
+      TRY (add_step (all, graph_at (all, i), proof, g));
   TRY (graph_seal (g));
   *out = STEAL (g);
   return NULL;
@@ -67,17 +72,31 @@ on_head (void *ctx, uint64_t seq, const char *hash)
   hosts_head (ctx, seq, hash);
 }
 
+/* That of the first record: what lies on the hosts is found again under it,
+ * whatever options this run has. */
+static struct err *
+take_migration (void *ctx, const struct record *r, const char *line)
+{
+  char **migration = ctx;
+  (void)line;
+  if (*migration == NULL)
+    *migration = mem_strdup (r->migration);
+  return NULL;
+}
+
 static struct err *
 open_all (struct copying *w)
 {
   CLEANUP_GRAPH struct graph *all = NULL;
   const struct copy *c = w->c;
   bool changed = false;
-  TRY (owner_prepare (c->place, c->plan, &changed));
+  TRY (owner_prepare (c->place, c->plan, true, &changed));
   TRY (store_open_writer (c->place->dir, NULL, NULL, 0, &w->store));
   TRY (provider_compile (c->plan, &all));
-  TRY (copy_graph (all, &w->graph));
-  w->migration = place_migration (plan_name (c->plan), plan_hash (c->plan));
+  TRY (copy_graph (all, c->proof, &w->graph));
+  TRY (store_each (w->store, 0, take_migration, &w->migration));
+  if (w->migration == NULL)
+    w->migration = place_migration (plan_name (c->plan), plan_hash (c->plan));
   w->hub = hub_new ();
   struct hosts_where where = { .plan = c->plan,
                                .migration = w->migration,
@@ -102,11 +121,11 @@ open_all (struct copying *w)
   hosts_epoch (w->hosts, loop_epoch (w->loop));
   TRY (loop_append (w->loop, RECORD_CLAIMED, "controller",
                     json_pack ("{s:s}", "controller", c->place->controller)));
-  return loop_append (w->loop, RECORD_PLANNED, "controller",
-                      json_pack ("{s:s, s:s, s:i, s:I}", "plan",
-                                 plan_hash (c->plan), "name",
-                                 plan_name (c->plan), "items", 1, "steps",
-                                 (json_int_t)graph_len (w->graph)));
+  return loop_append (
+      w->loop, RECORD_PLANNED, "controller",
+      json_pack ("{s:s, s:s, s:i, s:I, s:b}", "plan", plan_hash (c->plan),
+                 "name", plan_name (c->plan), "items", 1, "steps",
+                 (json_int_t)graph_len (w->graph), "anew", true));
 }
 
 static void *
@@ -172,7 +191,9 @@ drive (struct copying *w)
 /* The sums of what was sent; a round sends again what changed meanwhile. */
 struct sums {
   const struct graph *graph;
-  uint64_t files, bytes;
+  uint64_t files, bytes, deleted;
+  json_t *findings;
+  json_t *proof; /* the last one's result, or NULL */
 };
 
 static uint64_t
@@ -183,29 +204,62 @@ amount (const json_t *result, const char *key)
                             : (uint64_t)json_integer_value (v);
 }
 
+/* Findings are objects, or sentences; each counts once. */
+static void
+take_findings (struct sums *s, const json_t *found)
+{
+  size_t i, j;
+  json_t *f, *known;
+  json_array_foreach (found, i, f)
+  {
+    CLEANUP_JSON json_t *o = json_is_object (f)
+                                 ? json_deep_copy (f)
+                                 : json_pack ("{s:O}", "message", f);
+    bool again = false;
+    json_array_foreach (s->findings, j, known) again
+        = again || json_equal (known, o);
+    if (!again)
+      json_array_append (s->findings, o);
+  }
+}
+
 static struct err *
 add_sent (void *ctx, const struct record *r, const char *line)
 {
   struct sums *s = ctx;
-  const json_t *result = json_object_get (r->data, "result");
+  json_t *result = json_object_get (r->data, "result");
   const struct step *step
       = r->step != NULL ? graph_find (s->graph, r->step) : NULL;
   (void)line;
-  if (r->type != RECORD_OUTCOME || step == NULL || step->stage < STAGE_PREPARE)
+  if (r->type != RECORD_OUTCOME || step == NULL || result == NULL)
     return NULL;
+  take_findings (s, json_object_get (result, "findings"));
+  if (step->stage < STAGE_PREPARE)
+    return NULL;
+  if (strcmp (step->op, "prove") == 0) {
+    json_decref (s->proof);
+    s->proof = json_incref (result);
+    return NULL;
+  }
   s->files += amount (result, "files");
   s->bytes += amount (result, "bytes");
+  s->deleted += amount (result, "deleted");
   return NULL;
 }
 
 static struct err *
 sum_up (struct copying *w, json_t **result)
 {
-  struct sums s = { .graph = w->graph };
-  TRY (store_each (w->store, w->began, add_sent, &s));
-  *result = json_pack ("{s:I, s:o}", "files", (json_int_t)s.files, "bytes",
-                       json_u64 (s.bytes));
-  return NULL;
+  struct sums s = { .graph = w->graph, .findings = json_array () };
+  struct err *e = store_each (w->store, w->began, add_sent, &s);
+  if (e == NULL)
+    *result = json_pack ("{s:I, s:o, s:I, s:O, s:O?}", "files",
+                         (json_int_t)s.files, "bytes", json_u64 (s.bytes),
+                         "deleted", (json_int_t)s.deleted, "findings",
+                         s.findings, "proof", s.proof);
+  json_decref (s.findings);
+  json_decref (s.proof);
+  return e;
 }
 
 static void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One item copied, in this process, with a journal of its own: the item's
- * steps up to the rounds, under the same engine.  Again: a delta. */
+/* One item copied, in this process, with a journal of its own, under the same
+ * engine.  Each run begins anew, also after one that was killed; what was
+ * copied before makes it a delta. */
 #ifndef REHOME_EXEC_COPY_H
 #define REHOME_EXEC_COPY_H
 
@@ -12,15 +13,19 @@ struct copy {
   struct place *place;
   const struct plan *plan; /* of one item */
   const char *agent_path;
+  bool proof; /* both sides are read back and compared, too */
   /* The loop's progress, now and then; from the caller's thread. */
   void (*progress) (void *ctx, const json_t *progress);
   void *ctx;
 };
 
 /* Runs until the item is in step once; an item that cannot be copied gives
- * the step's own error. *result: {"files", "bytes"} that were sent. */
+ * the step's own error. *result: {"files", "bytes", "deleted"} that were sent,
+ * "findings" (objects with "message"), and "proof" where there is one. */
 struct err *copy_run (const struct copy *c, json_t **result);
-/* The steps of the plan's first item up to STAGE_ROUND. */
-struct err *copy_graph (const struct graph *all, struct graph **out);
+/* The steps of the plan's first item up to STAGE_PREPARE, whose first copy is
+ * a delta when it was made before; with `proof` also that of STAGE_PROVE. */
+struct err *copy_graph (const struct graph *all, bool proof,
+                        struct graph **out);
 
 #endif

@@ -35,6 +35,7 @@ struct hosts {
   struct side source;
   struct side target;
   pthread_mutex_t lock;
+  pthread_mutex_t claiming;
   uint64_t seq;
   uint64_t epoch;
   char hash[65];
@@ -52,6 +53,8 @@ copy_err (const struct err *e)
 
 /* ---- Opening ---- */
 
+/* One claim at a time: where both sides are one host, a claim that knows less
+ * of the journal may not come behind one that knows more. */
 static struct err *
 claim (struct side *s, struct link *link)
 {
@@ -59,6 +62,7 @@ claim (struct side *s, struct link *link)
   json_t *result = NULL;
   if (h->where.migration == NULL)
     return NULL;
+  pthread_mutex_lock (&h->claiming);
   pthread_mutex_lock (&h->lock);
   json_t *args
       = json_pack ("{s:s, s:I, s:s, s:O, s:I, s:s}", "migration",
@@ -67,6 +71,7 @@ claim (struct side *s, struct link *link)
                    (json_int_t)h->seq, "hash", h->hash);
   pthread_mutex_unlock (&h->lock);
   struct err *e = port_call (link_port (link), "fence.claim", args, &result);
+  pthread_mutex_unlock (&h->claiming);
   json_decref (result);
   return err_wrap (e, "while claiming %s", s->port.name);
 }
@@ -290,6 +295,7 @@ hosts_new (const struct hosts_where *where)
   h->where = *where;
   h->epoch = where->epoch;
   pthread_mutex_init (&h->lock, NULL);
+  pthread_mutex_init (&h->claiming, NULL);
   h->items = json_array ();
   for (size_t i = 0; i < plan_item_count (where->plan); i++)
     json_array_append_new (h->items,
@@ -387,5 +393,6 @@ hosts_free (struct hosts *h)
   side_clear (&h->target);
   json_decref (h->items);
   pthread_mutex_destroy (&h->lock);
+  pthread_mutex_destroy (&h->claiming);
   free (h);
 }

@@ -76,7 +76,8 @@ read_plan (struct store *s, const char *name, struct plan **out)
   CLEANUP_FREE char *text = NULL;
   size_t len = 0;
   TRY (store_plan (s, &text, &len));
-  return plan_parse (text, len, name, provider_kinds (), out);
+  /* It was checked when it was taken in; it may be a copy's. */
+  return plan_parse_copy (text, len, name, provider_kinds (), out);
 }
 
 struct err *
@@ -122,18 +123,20 @@ owner_may_replan (const struct place *p)
 }
 
 static struct err *
-replace_plan (struct place *p, const struct plan *plan)
+replace_plan (struct place *p, const struct plan *plan, bool copy)
 {
   CLEANUP_STORE struct store *s = NULL;
   size_t len = 0;
   const char *text = plan_text (plan, &len);
   TRY (store_open_writer (p->dir, NULL, NULL, 0, &s));
-  TRY (check_replan (s));
+  if (!copy) /* which only copies, and may always begin anew */
+    TRY (check_replan (s));
   return store_replace_plan (s, text, len);
 }
 
 struct err *
-owner_prepare (struct place *p, const struct plan *plan, bool *changed)
+owner_prepare (struct place *p, const struct plan *plan, bool copy,
+               bool *changed)
 {
   char hash[65];
   *changed = false;
@@ -150,7 +153,7 @@ owner_prepare (struct place *p, const struct plan *plan, bool *changed)
   if (strcmp (hash, plan_hash (plan)) == 0)
     return NULL;
   *changed = true;
-  return replace_plan (p, plan);
+  return replace_plan (p, plan, copy);
 }
 
 /* ---- Running ---- */

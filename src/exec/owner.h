@@ -16,8 +16,9 @@
 /* Makes the journal of a plan, or brings the plan's newer bytes into it:
  * `changed` says that the plan was replaced.  Refused with "RH-EXEC-FROZEN"
  * when the migration has gone past the point where its plan may change, and
- * with RH-JOURNAL-BUSY while an owner runs. */
-struct err *owner_prepare (struct place *p, const struct plan *plan,
+ * with RH-JOURNAL-BUSY while an owner runs.  The plan of a `copy` may always
+ * change. */
+struct err *owner_prepare (struct place *p, const struct plan *plan, bool copy,
                            bool *changed);
 /* The plan's hash that the journal follows now: 64 hex digits. */
 struct err *owner_plan_hash (const struct place *p, char out[65]);

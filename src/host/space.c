@@ -10,15 +10,25 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
-/* The nearest part of `path` that exists, links resolved. */
+/* The nearest part of `path` that exists, links resolved; what follows it is
+ * *rest.  A link at the end is not followed: it is what would be copied. */
 static char *
-existing (const char *path)
+existing (const char *path, const char **rest)
 {
   CLEANUP_FREE char *at = mem_strdup (path);
+  struct stat st;
+  for (size_t n = strlen (at); n > 1 && at[n - 1] == '/'; n--)
+    at[n - 1] = '\0';
+  char *last = strrchr (at, '/');
+  if (last != NULL && last[1] != '\0' && lstat (at, &st) == 0
+      && S_ISLNK (st.st_mode))
+    last[last == at ? 1 : 0] = '\0';
   for (;;) {
     char *real = realpath (at, NULL);
+    *rest = path + strlen (at);
     if (real != NULL || (errno != ENOENT && errno != ENOTDIR))
       return real;
     char *slash = strrchr (at, '/');
@@ -26,6 +36,21 @@ existing (const char *path)
       return NULL;
     slash[slash == at ? 1 : 0] = '\0';
   }
+}
+
+static char *
+inner_path (const char *inner, const char *rest)
+{
+  size_t n = strlen (rest);
+  while (*rest == '/') {
+    rest++;
+    n--;
+  }
+  while (n > 0 && rest[n - 1] == '/')
+    n--;
+  return mem_printf ("%s%s%.*s", strcmp (inner, "/") == 0 ? "" : inner,
+                     n > 0 || strcmp (inner, "/") == 0 ? "/" : "", (int)n,
+                     rest);
 }
 
 static struct err *
@@ -40,7 +65,8 @@ struct err *
 space_of (const char *path, struct space_info *out)
 {
   *out = (struct space_info){ .readonly = false };
-  CLEANUP_FREE char *real = existing (path);
+  const char *rest = "";
+  CLEANUP_FREE char *real = existing (path, &rest);
   struct statvfs fs;
   if (real == NULL || statvfs (real, &fs) != 0)
     return failed (errno, path);
@@ -56,6 +82,9 @@ space_of (const char *path, struct space_info *out)
   out->fstype = mem_strdup (m == NULL ? "" : m->fstype);
   out->source = mem_strdup (m == NULL ? "" : m->source);
   out->mount = mem_strdup (m == NULL ? "/" : m->point);
+  CLEANUP_FREE char *inner
+      = m != NULL ? mount_inner_path (m, real) : mem_strdup (real);
+  out->inner = inner_path (inner != NULL ? inner : real, rest);
   if (m != NULL) {
     snprintf (out->device, sizeof out->device, "%u:%u", m->major, m->minor);
     out->readonly = out->readonly || m->readonly;
@@ -69,4 +98,5 @@ space_free (struct space_info *s)
   free (s->fstype);
   free (s->source);
   free (s->mount);
+  free (s->inner);
 }

@@ -15,6 +15,8 @@ struct space_info {
   char *fstype;
   char *source;
   char *mount;
+  char *inner; /* the whole path as its filesystem has it: through bind mounts
+                  and links, and also where it does not exist yet */
   char device[32]; /* "8:1": equal for two paths on one filesystem */
   bool readonly;
 };

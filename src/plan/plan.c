@@ -81,7 +81,7 @@ read_name (struct node root, const char **out)
 }
 
 static struct err *
-read_hosts (struct node root, struct plan *p)
+read_hosts (struct node root, bool one_host, struct plan *p)
 {
   struct node source = node_member (root, "source");
   struct node target = node_member (root, "target");
@@ -94,7 +94,7 @@ read_hosts (struct node root, struct plan *p)
   TRY (section_host (target, &p->target));
   const char *a = p->source.machine_id, *b = p->target.machine_id;
   bool same_id = a != NULL && b != NULL && strcmp (a, b) == 0;
-  if (same_id || strcmp (p->source.host, p->target.host) == 0)
+  if (!one_host && (same_id || strcmp (p->source.host, p->target.host) == 0))
     return node_fault (target, "RH-PLAN-SAME",
                        "source and target are the same host (%.200s); expected "
                        "two",
@@ -152,7 +152,7 @@ read_cutover (struct node root, struct plan *p)
 }
 
 static struct err *
-read_root (struct plan *p, const struct plan_kinds *kinds)
+read_root (struct plan *p, const struct plan_kinds *kinds, bool one_host)
 {
   static const char *const keys[]
       = { "rehome", "name",    "source", "target", "approach", "items",
@@ -162,7 +162,7 @@ read_root (struct plan *p, const struct plan_kinds *kinds)
                   keys));
   TRY (read_version (root));
   TRY (read_name (root, &p->name));
-  TRY (read_hosts (root, p));
+  TRY (read_hosts (root, one_host, p));
   TRY (read_approach (root, p));
   struct node items = node_member (root, "items");
   if (items.value == NULL)
@@ -173,9 +173,9 @@ read_root (struct plan *p, const struct plan_kinds *kinds)
   return section_smoke (node_member (root, "smoke"), &p->smoke);
 }
 
-struct err *
-plan_parse (const char *bytes, size_t len, const char *label,
-            const struct plan_kinds *kinds, struct plan **out)
+static struct err *
+parse (const char *bytes, size_t len, const char *label,
+       const struct plan_kinds *kinds, bool one_host, struct plan **out)
 {
   *out = NULL;
   CLEANUP_PLAN struct plan *p = mem_alloc (sizeof *p);
@@ -183,9 +183,23 @@ plan_parse (const char *bytes, size_t len, const char *label,
   p->text = mem_strndup (bytes, len); /* without NUL: yaml_load saw to it */
   p->len = len;
   hash_text (p);
-  TRY (read_root (p, kinds));
+  TRY (read_root (p, kinds, one_host));
   *out = STEAL (p);
   return NULL;
+}
+
+struct err *
+plan_parse (const char *bytes, size_t len, const char *label,
+            const struct plan_kinds *kinds, struct plan **out)
+{
+  return parse (bytes, len, label, kinds, false, out);
+}
+
+struct err *
+plan_parse_copy (const char *bytes, size_t len, const char *label,
+                 const struct plan_kinds *kinds, struct plan **out)
+{
+  return parse (bytes, len, label, kinds, true, out);
 }
 
 /* The file's bytes, at most one more than a plan may have. */

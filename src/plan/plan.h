@@ -66,6 +66,9 @@ struct plan_kinds {
  * and what was expected.  `label` names the file in messages. */
 struct err *plan_parse (const char *bytes, size_t len, const char *label,
                         const struct plan_kinds *kinds, struct plan **out);
+/* The same of one item that is copied: both hosts may be one. */
+struct err *plan_parse_copy (const char *bytes, size_t len, const char *label,
+                             const struct plan_kinds *kinds, struct plan **out);
 struct err *plan_read (const char *path, const struct plan_kinds *kinds,
                        struct plan **out);
 void plan_free (struct plan *p);

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "provider/steps.h"
 #include "tree/filter.h"
+#include "tree/idmap.h"
 
 #include <string.h>
 
@@ -73,6 +74,35 @@ bool
 files_overwrite (const json_t *spec)
 {
   return json_is_true (json_at (spec, "overwrite"));
+}
+
+static const char *const into_words[] = { [INTO_OWN] = "own",
+                                          [INTO_KEEP] = "keep",
+                                          [INTO_MERGE] = "merge",
+                                          [INTO_MIRROR] = "mirror" };
+
+enum files_into
+files_into (const json_t *spec)
+{
+  const char *word = json_string_value (json_at (spec, "into"));
+  for (int i = INTO_KEEP; word != NULL && i <= INTO_MIRROR; i++)
+    if (strcmp (word, into_words[i]) == 0)
+      return (enum files_into)i;
+  return INTO_OWN;
+}
+
+void
+files_maps (const struct step_call *call, json_t *args)
+{
+  const json_t *spec = call->item->spec;
+  const json_t *map = steps_input (call, "accounts#map");
+  static const char *const keys[] = { "uids", "gids" };
+  for (size_t i = 0; i < 2; i++) {
+    json_t *own = json_at (spec, keys[i]);
+    json_t *all = json_at (map, keys[i]);
+    if (own != NULL || all != NULL)
+      json_object_set (args, keys[i], own != NULL ? own : all);
+  }
 }
 
 json_t *
@@ -143,10 +173,38 @@ is_pattern (const char *s)
 }
 
 static struct err *
+check_into (const json_t *spec)
+{
+  const json_t *value = json_at (spec, "into");
+  const char *word = json_string_value (value);
+  for (int i = INTO_OWN; word != NULL && i <= INTO_MIRROR; i++)
+    if (strcmp (word, into_words[i]) == 0)
+      return NULL;
+  if (value == NULL)
+    return NULL;
+  return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
+                  "'into' has '%s', expected own, keep, merge or mirror",
+                  word != NULL ? word : "another type");
+}
+
+static struct err *
+check_map (const json_t *spec, const char *key)
+{
+  struct idmap map;
+  CLEANUP_ERR struct err *e = idmap_read (json_at (spec, key), &map);
+  if (e != NULL)
+    return err_new (ERR_CORRECT, "RH-PLAN-VALUE", "'%s': %s", key,
+                    err_message (e));
+  idmap_free (&map);
+  return NULL;
+}
+
+static struct err *
 check (const json_t *spec)
 {
   static const char *const keys[]
-      = { "files", "exclude", "overwrite", "to", "delete-limit", NULL };
+      = { "files", "exclude",         "overwrite", "to",   "delete-limit",
+          "into",  "one-file-system", "uids",      "gids", NULL };
   CLEANUP_FILTER struct filter *filter = NULL;
   int64_t limit;
   TRY (spec_keys (spec, keys));
@@ -156,6 +214,10 @@ check (const json_t *spec)
   CLEANUP_JSON json_t *patterns = files_exclude (spec);
   TRY (filter_read (patterns, &filter));
   TRY (json_opt_int (spec, "delete-limit", 0, INT64_MAX, 0, &limit));
+  TRY (check_into (spec));
+  TRY (check_map (spec, "uids"));
+  TRY (check_map (spec, "gids"));
+  TRY (spec_flag (spec, "one-file-system"));
   return spec_flag (spec, "overwrite");
 }
 

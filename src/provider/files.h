@@ -16,6 +16,19 @@ char *files_index (const json_t *spec, bool target);
 json_t *files_exclude (const json_t *spec);
 bool files_overwrite (const json_t *spec);
 
+/* What becomes of other content at the item's place on the target. */
+enum files_into {
+  INTO_OWN,   /* refused at first; what appears there later is not ours to
+                 judge, the proof names it */
+  INTO_KEEP,  /* refused at first; later it stays */
+  INTO_MERGE, /* the same names are replaced, all else stays */
+  INTO_MIRROR /* the same names are replaced, all else is removed */
+};
+enum files_into files_into (const json_t *spec);
+/* The id maps of both kinds for a verb: the item's own, else those of the
+ * plan's accounts. */
+void files_maps (const struct step_call *call, json_t *args);
+
 /* Arguments that every tree verb of this item takes, on one side; new
  * reference. */
 json_t *files_args (const struct step_call *call, bool target);

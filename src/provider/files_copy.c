@@ -75,11 +75,15 @@ receive_args (const struct copy *c)
 {
   const struct step_call *call = c->call;
   json_t *args = files_args (call, true);
-  const json_t *map = steps_input (call, "accounts#map");
+  enum files_into into = files_into (call->item->spec);
   const json_t *inway = steps_input (call, "%s#inway", call->item->name);
   bool same = json_is_true (json_at (inway, "same"));
   CLEANUP_FREE char *aside = steps_path (call, "aside");
-  json_object_set_new (args, "seed", json_boolean (c->seed));
+  json_object_set_new (args, "seed",
+                       json_boolean (c->seed && into < INTO_MERGE));
+  json_object_set_new (args, "merge", json_boolean (into >= INTO_MERGE));
+  json_object_set_new (args, "keep",
+                       json_boolean (into == INTO_KEEP || into == INTO_MERGE));
   json_object_set_new (
       args, "overwrite",
       json_boolean (c->seed && (same || files_overwrite (call->item->spec))));
@@ -88,10 +92,7 @@ receive_args (const struct copy *c)
                        json_integer (delete_limit (call)));
   if (c->remove != NULL)
     json_object_set (args, "remove", c->remove);
-  if (map != NULL) {
-    json_object_set (args, "uids", json_at (map, "uids"));
-    json_object_set (args, "gids", json_at (map, "gids"));
-  }
+  files_maps (call, args);
   return args;
 }
 
@@ -159,7 +160,8 @@ delta (struct copy *c, json_t **result)
   TRY (files_repair_read (c->call, &force, &gone));
   c->force = force;
   c->remove = gone;
-  TRY (send_again (c, HOW_DELTA, result));
+  bool all = files_into (c->call->item->spec) == INTO_MIRROR;
+  TRY (send_again (c, all ? HOW_LISTING : HOW_DELTA, result));
   if (force == NULL)
     return NULL;
   json_object_set (*result, "repaired", force);

@@ -36,7 +36,7 @@ count_source (const struct step_call *call, json_t **usage)
 }
 
 static struct err *
-check_readable (const char *path, const json_t *usage)
+check_readable (const char *path, bool one_fs, const json_t *usage)
 {
   const json_t *bad = json_at (usage, "unreadable_paths");
   const json_t *mounts = json_at (usage, "mounts");
@@ -48,7 +48,7 @@ check_readable (const char *path, const json_t *usage)
                  (long long)json_integer_value (json_at (usage, "unreadable")),
                  path, json_string_value (json_array_get (bad, 0))),
         "mend them, or leave them out with exclude:");
-  if (json_array_size (mounts) > 0)
+  if (json_array_size (mounts) > 0 && !one_fs)
     return err_todo (
         err_new (ERR_BLOCKED, "RH-FILES-MOUNT",
                  "%s below %s is a filesystem of its own, which the item "
@@ -71,7 +71,7 @@ count_copy (const struct step_call *call, uint64_t *bytes, uint64_t *inodes)
   *bytes = *inodes = 0;
   TRY (remote_exists (call->target, own, &ours));
   TRY (remote_exists (call->target, to, &there));
-  if (!ours || !there)
+  if (!there || (!ours && files_into (call->item->spec) < INTO_MERGE))
     return NULL;
   TRY (count (call, call->target, true, &usage));
   *inodes = (uint64_t)(json_integer_value (json_at (usage, "files"))
@@ -80,14 +80,20 @@ count_copy (const struct step_call *call, uint64_t *bytes, uint64_t *inodes)
 }
 
 static struct err *
+place_of (struct port *port, const char *path, json_t **space)
+{
+  return port_call (
+      port, "space",
+      json_pack ("{s:o}", "path", json_bytes (path, strlen (path))), space);
+}
+
+static struct err *
 check_space (const struct step_call *call, const json_t *usage, json_t *result)
 {
   CLEANUP_FREE char *to = files_to (call->item->spec);
   CLEANUP_JSON json_t *space = NULL;
   uint64_t need, have, free_bytes, free_inodes, held_inodes;
-  TRY (port_call (call->target, "space",
-                  json_pack ("{s:o}", "path", json_bytes (to, strlen (to))),
-                  &space));
+  TRY (place_of (call->target, to, &space));
   TRY (json_get_u64 (usage, "allocated", &need));
   TRY (json_get_u64 (space, "bytes_free", &free_bytes));
   TRY (json_get_u64 (space, "inodes_free", &free_inodes));
@@ -134,13 +140,51 @@ note_links (const char *path, json_t *usage)
   json_object_set_new (usage, "findings", findings);
 }
 
+static bool
+is_within (const char *path, const char *dir)
+{
+  size_t n = strlen (dir);
+  return strcmp (dir, "/") == 0
+         || (strncmp (path, dir, n) == 0 && (path[n] == 0 || path[n] == '/'));
+}
+
+/* On one machine the target may not lie in the source, nor around it, by
+ * whatever mount or link it is reached. */
+static struct err *
+check_apart (const struct step_call *call)
+{
+  CLEANUP_FREE char *from = files_from (call->item->spec);
+  CLEANUP_FREE char *to = files_to (call->item->spec);
+  CLEANUP_JSON json_t *a = NULL, *b = NULL, *here = NULL, *there = NULL;
+  TRY (port_call (call->source, "facts", NULL, &a));
+  TRY (port_call (call->target, "facts", NULL, &b));
+  if (!json_equal (json_at (a, "machine_id"), json_at (b, "machine_id"))
+      || !json_equal (json_at (a, "boot_id"), json_at (b, "boot_id")))
+    return NULL;
+  TRY (place_of (call->source, from, &here));
+  TRY (place_of (call->target, to, &there));
+  const char *x = json_string_value (json_at (here, "inner"));
+  const char *y = json_string_value (json_at (there, "inner"));
+  if (x == NULL || y == NULL
+      || !json_equal (json_at (here, "device"), json_at (there, "device"))
+      || (!is_within (x, y) && !is_within (y, x)))
+    return NULL;
+  return err_advise (
+      err_new (ERR_BLOCKED, "RH-FILES-OVERLAP",
+               "%s and %s are %s on one machine", from, to,
+               strcmp (x, y) == 0 ? "the same place" : "one inside the other"),
+      "nothing was changed", "copy to a place outside of the source");
+}
+
 struct err *
 files_usage (const struct step_call *call, json_t **result)
 {
   CLEANUP_JSON json_t *usage = NULL;
   CLEANUP_FREE char *path = files_from (call->item->spec);
+  TRY (check_apart (call));
   TRY (count_source (call, &usage));
-  TRY (check_readable (path, usage));
+  bool one_fs = json_is_true (json_at (call->item->spec, "one-file-system"));
+  TRY (check_readable (path, one_fs, usage));
   TRY (check_space (call, usage, usage));
   note_links (path, usage);
   *result = STEAL (usage);
@@ -148,14 +192,17 @@ files_usage (const struct step_call *call, json_t **result)
 }
 
 static struct err *
-in_way (const char *what)
+in_way (const char *what, enum files_into into)
 {
   return err_advise (
       err_new (ERR_BLOCKED, "RH-TREE-INWAY",
                "content is in the way on the target: %s", what),
       "nothing was changed",
-      "move it away, or say overwrite: true at the item; what is there is "
-      "then kept aside");
+      into == INTO_KEEP
+          ? "move it away, or give --merge (the same names are replaced, the "
+            "rest stays) or --delete (the target becomes the same)"
+          : "move it away, or say overwrite: true at the item; what is there "
+            "is then kept aside");
 }
 
 /* The names in a directory that count as content; new reference. */
@@ -216,15 +263,19 @@ files_inway (const struct step_call *call, json_t **result)
   TRY (remote_exists (call->target, own, &ours));
   if (!ours)
     TRY (find_in_way (call, to, &what, &same));
-  if (what != NULL && !files_overwrite (call->item->spec))
-    return in_way (what);
+  enum files_into into = files_into (call->item->spec);
+  if (what != NULL && into < INTO_MERGE && !files_overwrite (call->item->spec))
+    return in_way (what, into);
   json_t *findings = json_array ();
   if (what != NULL)
     json_array_append_new (
         findings,
-        json_sprintf ("%s is in the way on the target and will be kept "
-                      "aside",
-                      what));
+        json_sprintf ("%s is on the target already; %s", what,
+                      into == INTO_MERGE    ? "what the source does not have "
+                                              "stays there"
+                      : into == INTO_MIRROR ? "what the source does not have "
+                                              "will be removed"
+                                            : "it will be kept aside"));
   *result = json_pack ("{s:b, s:b, s:o}", "ours", ours, "same", same,
                        "findings", findings);
   return NULL;

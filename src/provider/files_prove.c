@@ -67,11 +67,10 @@ struct err *
 files_compare (const struct step_call *call, json_t *list, json_t *own,
                json_t **listed, json_t **compared)
 {
-  const json_t *map = steps_input (call, "accounts#map");
-  if (map != NULL) {
-    json_object_set (own, "uids", json_at (map, "uids"));
-    json_object_set (own, "gids", json_at (map, "gids"));
-  }
+  enum files_into into = files_into (call->item->spec);
+  files_maps (call, own);
+  json_object_set_new (own, "keep",
+                       json_boolean (into == INTO_KEEP || into == INTO_MERGE));
   json_object_set_new (own, "limit", json_integer (EXAMPLES));
   return call->source->ops->pipe (call->source, "tree.list", list, call->target,
                                   "tree.compare", own, call->tick, call->ctx,

@@ -158,7 +158,7 @@ look (const struct tree_receive *a, struct claim *c)
     TRY (first_name (c->parent, c->leaf, &name));
     c->fresh = name == NULL;
   }
-  if (c->fresh)
+  if (c->fresh || a->merge)
     return NULL;
   if (!a->seed || !a->overwrite)
     return in_way (a, name != NULL ? name : "");

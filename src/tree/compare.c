@@ -63,6 +63,8 @@ static void
 report (struct comparer *c, unsigned kinds, const struct tree_entry *source,
         const struct tree_entry *target)
 {
+  if (source == NULL && c->a->keep)
+    return;
   c->differences++;
   for (int k = 0; k < KIND_COUNT; k++)
     c->by_kind[k] += (kinds >> k) & 1;

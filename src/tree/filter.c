@@ -1,151 +1,124 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exclude patterns. */
+/* Rules of what is left out. */
 #include "tree/filter.h"
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/vec.h"
 #include "tree/entry.h"
+#include "tree/glob.h"
 
 #include <string.h>
 
-#define PATTERNS_MAX 10000
+#define RULES_MAX 10000
 #define PATTERN_MAX 4096
 
-struct pattern {
+enum against {
+  AGAINST_LEAF,      /* the last component */
+  AGAINST_PATH,      /* the whole path */
+  AGAINST_ANY_START, /* the path from any of its components on */
+  AGAINST_SLASHED    /* "/" and the whole path: "**" at the start may stand
+                        for nothing */
+};
+
+struct rule {
   char *glob; /* without leading and trailing "/" */
-  bool anchored;
-  bool only_dirs;
-  bool whole; /* compared with the path, not with the last component */
+  enum against against;
+  bool take;      /* what matches is not left out */
+  bool only_dirs; /* a trailing "/" */
+  bool and_below; /* three stars at the end: a directory as "NAME/", too */
+  bool literal;   /* no wildcard: a backslash is one */
 };
 
 struct filter {
-  VEC (struct pattern) patterns;
+  VEC (struct rule) rules;
 };
-
-/* The end of a bracket expression that starts at `p` ("["), or NULL. */
-static const char *
-bracket_end (const char *p)
-{
-  p++;
-  if (*p == '!' || *p == '^')
-    p++;
-  if (*p == ']')
-    p++;
-  while (*p != 0 && *p != ']')
-    p++;
-  return *p == ']' ? p : NULL;
-}
-
-static bool
-in_bracket (const char *p, const char *end, unsigned char c)
-{
-  bool negate = false, found = false;
-  p++;
-  if (*p == '!' || *p == '^') {
-    negate = true;
-    p++;
-  }
-  while (p < end) {
-    unsigned char lo = (unsigned char)*p, hi = lo;
-    if (p + 2 < end && p[1] == '-') {
-      hi = (unsigned char)p[2];
-      p += 2;
-    }
-    found = found || (c >= lo && c <= hi);
-    p++;
-  }
-  return found != negate && c != '/';
-}
-
-static bool glob_match (const char *p, const char *s, const char *end);
-
-/* Behind one or more stars: tries every length. */
-static bool
-match_stars (const char *p, const char *s, const char *end)
-{
-  bool deep = p[1] == '*';
-  while (*p == '*')
-    p++;
-  for (;; s++) {
-    if (glob_match (p, s, end))
-      return true;
-    if (s == end || (*s == '/' && !deep))
-      return false;
-  }
-}
-
-static bool
-glob_match (const char *p, const char *s, const char *end)
-{
-  for (; *p != 0; p++) {
-    if (*p == '*')
-      return match_stars (p, s, end);
-    if (s == end)
-      return false;
-    const char *close = *p == '[' ? bracket_end (p) : NULL;
-    if (close != NULL) {
-      if (!in_bracket (p, close, (unsigned char)*s))
-        return false;
-      p = close;
-    } else if (*p == '?') {
-      if (*s == '/')
-        return false;
-    } else {
-      if (*p == '\\' && p[1] != 0)
-        p++;
-      if (*p != *s)
-        return false;
-    }
-    s++;
-  }
-  return s == end;
-}
 
 static struct err *
 bad (const char *pattern, const char *what)
 {
+  CLEANUP_FREE char *shown = text_escape (pattern, strlen (pattern));
   return err_new (ERR_CORRECT, "RH-TREE-EXCLUDE",
-                  "the exclude pattern \"%s\" %s", pattern, what);
+                  "the exclude pattern \"%s\" %s", shown, what);
+}
+
+static enum against
+against (const char *glob, bool anchored, bool slashes)
+{
+  const char *deep = strpbrk (glob, "*?[") ? strstr (glob, "**") : NULL;
+  if (!slashes && !anchored && deep == NULL)
+    return AGAINST_LEAF;
+  if (anchored)
+    return AGAINST_PATH;
+  return deep == glob ? AGAINST_SLASHED : AGAINST_ANY_START;
+}
+
+/* `glob` without its prefix; modified. */
+static struct err *
+parse (const char *text, char *glob, struct rule *out)
+{
+  size_t len = strlen (glob);
+  out->only_dirs = len > 1 && glob[len - 1] == '/';
+  if (out->only_dirs)
+    glob[--len] = 0;
+  bool anchored = glob[0] == '/';
+  if (anchored) {
+    glob++;
+    len--;
+  }
+  if (*glob == 0)
+    return bad (text, "would leave out everything, or nothing");
+  out->literal = strpbrk (glob, "*?[") == NULL;
+  out->and_below = len >= 3 && strcmp (glob + len - 3, "***") == 0;
+  out->against = against (glob, anchored, strchr (glob, '/') != NULL);
+  out->glob = mem_strdup (glob);
+  return NULL;
+}
+
+static void
+clear (struct filter *f)
+{
+  for (size_t i = 0; i < f->rules.n; i++)
+    free (f->rules.v[i].glob);
+  f->rules.n = 0;
 }
 
 static struct err *
 add (struct filter *f, const char *text)
 {
-  char *glob;
+  char *decoded;
   size_t len;
-  TRY (text_decode (text, &glob, &len));
-  CLEANUP_FREE char *hold = glob;
-  if (len == 0 || len > PATTERN_MAX || strlen (glob) != len)
+  TRY (text_decode (text, &decoded, &len));
+  CLEANUP_FREE char *hold = decoded;
+  struct rule r = { 0 };
+  if (strlen (decoded) == len && strcmp (decoded, "!") == 0) {
+    clear (f);
+    return NULL;
+  }
+  if (len > 2 && decoded[1] == ' ' && (*decoded == '+' || *decoded == '-')) {
+    r.take = *decoded == '+';
+    decoded += 2;
+    len -= 2;
+  }
+  if (len == 0 || len > PATTERN_MAX || strlen (decoded) != len)
     return bad (text, "is empty, too long or holds a zero byte");
-  struct pattern p = { 0 };
-  p.only_dirs = len > 1 && glob[len - 1] == '/';
-  if (p.only_dirs)
-    glob[--len] = 0;
-  p.anchored = glob[0] == '/';
-  if (p.anchored)
-    glob++;
-  if (*glob == 0)
-    return bad (text, "would leave out everything");
-  p.whole
-      = p.anchored || strchr (glob, '/') != NULL || strstr (glob, "**") != NULL;
-  p.glob = mem_strdup (glob);
-  *VEC_PUSH (&f->patterns) = p;
+  TRY (parse (text, decoded, &r));
+  *VEC_PUSH (&f->rules) = r;
   return NULL;
 }
 
 struct err *
-filter_read (const json_t *patterns, struct filter **out)
+filter_read (const json_t *rules, struct filter **out)
 {
   *out = NULL;
-  if (patterns != NULL && !json_is_array (patterns))
+  if (rules != NULL && !json_is_array (rules))
     return err_new (ERR_CORRECT, "RH-TREE-EXCLUDE", "exclude is not a list");
-  if (json_array_size (patterns) > PATTERNS_MAX)
+  if (json_array_size (rules) > RULES_MAX)
     return err_new (ERR_CORRECT, "RH-TREE-EXCLUDE",
-                    "more than %d exclude patterns", PATTERNS_MAX);
+                    "more than %d exclude patterns", RULES_MAX);
   CLEANUP_FILTER struct filter *f = mem_alloc (sizeof *f);
-  for (size_t i = 0; i < json_array_size (patterns); i++) {
-    const char *text = json_string_value (json_array_get (patterns, i));
+  for (size_t i = 0; i < json_array_size (rules); i++) {
+    const char *text = json_string_value (json_array_get (rules, i));
     if (text == NULL)
       return err_new (ERR_CORRECT, "RH-TREE-EXCLUDE",
                       "exclude pattern %zu is not a string", i + 1);
@@ -156,17 +129,52 @@ filter_read (const json_t *patterns, struct filter **out)
 }
 
 static bool
-matches (const struct pattern *p, const char *path, size_t len)
+equals (const struct rule *r, const char *s, const char *end)
 {
-  const char *end = path + len;
-  if (!p->whole)
-    return glob_match (p->glob, path + tree_path_leaf (path, len), end);
-  if (glob_match (p->glob, path, end))
-    return true;
-  for (size_t i = 0; !p->anchored && i < len; i++)
-    if (path[i] == '/' && glob_match (p->glob, path + i + 1, end))
-      return true;
-  return false;
+  if (!r->literal)
+    return glob_match (r->glob, s, end);
+  size_t n = strlen (r->glob);
+  return (size_t)(end - s) == n && memcmp (r->glob, s, n) == 0;
+}
+
+/* `path` stands behind a "/" that belongs to the caller's buffer. */
+static bool
+matches (const struct rule *r, const char *path, const char *end)
+{
+  switch (r->against) {
+  case AGAINST_LEAF:
+    break;
+  case AGAINST_PATH:
+    return equals (r, path, end);
+  case AGAINST_SLASHED:
+    return equals (r, path - 1, end);
+  case AGAINST_ANY_START:
+    for (const char *s = path; s != NULL; s = s != NULL ? s + 1 : NULL) {
+      if (equals (r, s, end))
+        return true;
+      s = memchr (s, '/', (size_t)(end - s));
+      if (s == NULL || s + 1 >= end)
+        return false;
+    }
+    return false;
+  }
+  return equals (r, path + tree_path_leaf (path, (size_t)(end - path)), end);
+}
+
+static bool
+rule_matches (const struct rule *r, const char *path, size_t len, bool is_dir)
+{
+  if (r->only_dirs && !is_dir)
+    return false;
+  bool below = r->and_below && is_dir;
+  if (r->against == AGAINST_LEAF && !below)
+    return equals (r, path + tree_path_leaf (path, len), path + len);
+  if (r->against != AGAINST_SLASHED && !below)
+    return matches (r, path, path + len);
+  /* Compared as if it stood between slashes. */
+  CLEANUP_FREE char *slashed
+      = mem_printf ("/%.*s%s", (int)len, path, below ? "/" : "");
+  return matches (r, slashed + 1, slashed + 1 + len + below);
 }
 
 bool
@@ -175,18 +183,27 @@ filter_excludes (const struct filter *f, const char *path, size_t len,
 {
   if (f == NULL || len == 0)
     return false;
-  for (size_t i = 0; i < f->patterns.n; i++) {
-    const struct pattern *p = &f->patterns.v[i];
-    if ((is_dir || !p->only_dirs) && matches (p, path, len))
-      return true;
-  }
+  for (size_t i = 0; i < f->rules.n; i++)
+    if (rule_matches (&f->rules.v[i], path, len, is_dir))
+      return !f->rules.v[i].take;
   return false;
+}
+
+bool
+filter_hides (const struct filter *f, const char *path, size_t len, bool is_dir)
+{
+  if (filter_empty (f))
+    return false;
+  for (size_t i = 0; i < len; i++)
+    if (path[i] == '/' && filter_excludes (f, path, i, true))
+      return true;
+  return filter_excludes (f, path, len, is_dir);
 }
 
 bool
 filter_empty (const struct filter *f)
 {
-  return f == NULL || f->patterns.n == 0;
+  return f == NULL || f->rules.n == 0;
 }
 
 void
@@ -194,8 +211,7 @@ filter_free (struct filter *f)
 {
   if (f == NULL)
     return;
-  for (size_t i = 0; i < f->patterns.n; i++)
-    free (f->patterns.v[i].glob);
-  VEC_FREE (&f->patterns);
+  clear (f);
+  VEC_FREE (&f->rules);
   free (f);
 }

@@ -8,6 +8,7 @@
 #include "tree/records.h"
 
 #include <nettle/sha2.h>
+#include <string.h>
 
 struct lister {
   const struct tree_list *a;
@@ -38,6 +39,20 @@ gone (void *ctx, const struct tree_entry *known)
   return record_entry (&l->rec, REC_ENTRY, &e);
 }
 
+/* Whether the entry, read just now, is what the target was given. */
+static bool
+as_given (const struct tree_entry *e, const struct tree_entry *known)
+{
+  if (known->is_link != e->is_link || !entry_same_meta (e, known))
+    return false;
+  if (e->is_link)
+    return known->link_len == e->link_len
+           && memcmp (known->link, e->link, e->link_len) == 0;
+  return e->type != TREE_FILE
+         || ((e->marks & known->marks & TREE_HAS_XXH)
+             && memcmp (e->xxh, known->xxh, sizeof e->xxh) == 0);
+}
+
 static struct err *
 each (struct lister *l, struct tree_entry *e)
 {
@@ -49,7 +64,7 @@ each (struct lister *l, struct tree_entry *e)
     bool forced
         = l->a->what.force != NULL && paths_have (l->a->what.force, e->path);
     if (known == NULL || forced || (e->marks & TREE_DIRTY)
-        || !entry_same_inode (e, known))
+        || (!entry_same_inode (e, known) && !as_given (e, known)))
       out.marks |= TREE_DIRTY;
   } else if (e->marks & TREE_DIRTY) {
     CLEANUP_FREE char *shown = text_escape (e->path, e->path_len);

@@ -23,6 +23,7 @@ struct tree_compare {
   struct inventory_args what;
   const struct idmaps *maps; /* applied to the other side's entries */
   size_t limit;              /* of examples */
+  bool keep;                 /* what only this side holds is no difference */
 };
 /* The result says what differs (docs/PROTOCOL.md); a difference is no
  * error. */

@@ -233,6 +233,8 @@ delete_record (struct receiver *r, struct cursor *c)
   TRY (check_order (r, path, c->left));
   r->to_delete--;
   TRY (watch_step (r->watch, path, c->left));
+  if (filter_hides (r->a->filter, path, c->left, false))
+    return NULL;
   TRY (apply_delete (&r->applier, path, c->left, &removed));
   r->deleted += removed;
   return NULL;
@@ -323,7 +325,8 @@ start (struct receiver *r)
   r->watch->of_files = r->head.files;
   r->watch->of_bytes = r->head.bytes;
   TRY (applier_clean (&r->applier));
-  if (r->claim.fresh || (delta && !(r->head.flags & STREAM_LISTING)))
+  if (r->claim.fresh || r->a->keep
+      || (delta && !(r->head.flags & STREAM_LISTING)))
     return NULL;
   TRY (index_path (r->a->index_dir, r->a->index, "got", &r->got_path));
   return index_create (r->got_path, &r->got);

@@ -28,6 +28,8 @@ struct tree_receive {
   bool seed;
   const char *aside; /* directory for what was in the way, or NULL */
   bool overwrite;    /* what is in the way may be moved aside */
+  bool merge;        /* what is there may be anybody's: names are replaced */
+  bool keep;         /* what the sender does not name stays; DELETEs go */
   uint64_t delete_limit;
   const struct paths *remove; /* to be removed besides; or NULL */
 };

@@ -85,6 +85,8 @@ static struct err *
 note_gone (void *ctx, const struct tree_entry *e)
 {
   struct sender *s = ctx;
+  if (filter_hides (s->a->filter, e->path, e->path_len, e->type == TREE_DIR))
+    return NULL; /* left out since: what was copied stays */
   *VEC_PUSH (&s->gone_at) = s->gone.len;
   return buf_put (&s->gone, e->path, e->path_len + 1);
 }

@@ -206,7 +206,7 @@ ground_compare (struct ground *g, bool full, bool baseline,
   TRY (tree_list (&list, &sink, &watch, &listed));
   what.root = g->dst;
   what.index_dir = g->dst_index;
-  struct tree_compare compare = { what, &g->maps, 20 };
+  struct tree_compare compare = { .what = what, .maps = &g->maps, .limit = 20 };
   return tree_compare (&compare, &source, &watch, out);
 }
 
