@@ -36,12 +36,12 @@ const struct option_row option_table[OPT_COUNT] = {
     "the bundle's digest, as noted when it was made" },
   { OPT_SIGNERS, "signers", "KEY,...",
     "the fingerprints of those who must have signed, as noted" },
-  { OPT_OWN_KEY, "own-key", NULL,
-    "approve a key of this migration's own, which may start nothing but its "
-    "agent, and is removed at accept or abort" },
   { OPT_EXCLUDE, "exclude", "PATTERN",
     "leave out what matches; patterns as rsync has them, the first that "
     "matches counts" },
+  { OPT_OWN_KEY, "own-key", NULL,
+    "approve a key of this migration's own, which may start nothing but its "
+    "agent, and is removed at accept or abort" },
   { OPT_INCLUDE, "include", "PATTERN",
     "do not leave out what matches, whatever follows says" },
   { OPT_MERGE, "merge", NULL,
