@@ -9,8 +9,9 @@ to_undo (const struct engine *e, size_t i)
 {
   const struct step *s = state_step (e, i);
   const struct progress *p = &e->steps[i];
-  return s->cls == STEP_REVERSIBLE && s->stage >= STAGE_HOLD
-         && s->stage <= STAGE_PIVOT && p->first_intent != 0
+  const struct course *c = state_course (e);
+  return s->cls == STEP_REVERSIBLE && s->stage >= c->hold
+         && s->stage <= c->pivot && p->first_intent != 0
          && p->mark != MARK_UNDONE;
 }
 
@@ -53,7 +54,10 @@ count_undos (const struct engine *e, size_t *waiting, size_t *failed)
 static enum phase
 undone_phase (const struct engine *e)
 {
-  return e->frozen_at == 0 && !e->abort_asked ? PHASE_SYNCING : PHASE_ABORTED;
+  if (e->phase == PHASE_BACK_ABORTING)
+    return PHASE_GUARDED;
+  bool frozen = e->outage[WAY_OUT].frozen_at != 0;
+  return !frozen && !e->abort_asked ? PHASE_SYNCING : PHASE_ABORTED;
 }
 
 void
@@ -70,7 +74,7 @@ rule_aborting (struct engine *e, struct effects *out)
   else if (waiting > 0)
     return;
   else if (failed > 0)
-    push_phase (e, out, PHASE_STUCK, WHY_UNDO_FAILED);
+    push_phase (e, out, state_course (e)->stuck, WHY_UNDO_FAILED);
   else
     push_phase (e, out, undone_phase (e), WHY_UNDONE);
 }
@@ -79,5 +83,5 @@ void
 rule_stuck (struct engine *e, struct effects *out)
 {
   if (e->goal == REQUEST_ABORT)
-    push_phase (e, out, PHASE_ABORTING, WHY_REQUEST);
+    push_phase (e, out, state_course (e)->aborting, WHY_REQUEST);
 }

@@ -70,12 +70,13 @@ attention_blocked (struct engine *e)
 void
 attention_limit (struct engine *e)
 {
+  const char *host = phase_way (e->phase) == WAY_BACK ? "target" : "source";
   set_error (e,
              err_advise (err_new (ERR_REFUSED, "RH-ENGINE-DOWNTIME-LIMIT",
-                                  "the source was frozen for longer than the "
+                                  "the %s was frozen for longer than the "
                                   "limit of %ld ms",
-                                  e->limits.downtime_ms),
-                         "the source serves again, with everything that it "
+                                  host, e->limits.downtime_ms),
+                         "it serves again, with everything that it "
                          "acknowledged",
                          "see in the report which step took long, then cut "
                          "over again or raise cutover.downtime-limit"),
@@ -90,12 +91,15 @@ attention_stuck (struct engine *e)
     if (e->steps[i].undo_failed)
       json_array_append_new (findings, finding (e, i));
   size_t n = json_array_size (findings);
+  bool back = phase_way (e->phase) == WAY_BACK;
   set_error (e,
              err_advise (err_new (ERR_REFUSED, "RH-ENGINE-STUCK",
                                   "%zu step%s could not be undone", n,
                                   n == 1 ? "" : "s"),
-                         "the target was never opened; what remains frozen "
-                         "stays frozen",
+                         back ? "the source was not opened; what remains "
+                                "frozen stays frozen"
+                              : "the target was never opened; what remains "
+                                "frozen stays frozen",
                          "mend what the findings name, then `rehome resume`; "
                          "if rehome cannot, /root/REHOME-FROZEN.txt on the "
                          "source says how to bring it back"),

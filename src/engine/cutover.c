@@ -2,21 +2,15 @@
 /* The rules from the first hold to the acceptance. */
 #include "engine/state.h"
 
-static const enum phase next_phase[PHASE_COUNT] = {
-  [PHASE_HOLDING] = PHASE_FREEZING,  [PHASE_FREEZING] = PHASE_FINAL,
-  [PHASE_FINAL] = PHASE_VERIFYING,   [PHASE_VERIFYING] = PHASE_STARTING,
-  [PHASE_STARTING] = PHASE_SMOKE,    [PHASE_SMOKE] = PHASE_SWITCHING,
-  [PHASE_SWITCHING] = PHASE_OUTSIDE,
-};
-
 static void
 go_on (struct engine *e, struct effects *out)
 {
-  if (e->phase == PHASE_HOLDING && e->paused)
+  const struct course *c = state_course (e);
+  if (e->phase == c->holding && e->paused)
     return;
   bool last = e->leg + 1 == phase_legs (e->phase)->n;
-  if (last && leg_done (e) && e->phase != PHASE_OUTSIDE)
-    push_phase (e, out, next_phase[e->phase], WHY_DONE);
+  if (last && leg_done (e) && e->phase != c->outside)
+    push_phase (e, out, (enum phase) (e->phase + 1), WHY_DONE);
   else
     schedule (e, out);
 }
@@ -24,8 +18,8 @@ go_on (struct engine *e, struct effects *out)
 bool
 window_ends (const struct engine *e, enum why *why)
 {
-  bool late = e->limit_due && e->frozen_at != 0;
-  if (e->phase < PHASE_HOLDING || e->phase > PHASE_OUTSIDE)
+  bool late = e->limit_due && e->outage[phase_way (e->phase)].frozen_at != 0;
+  if (!phase_in_window (e->phase))
     return false;
   *why = e->abort_asked ? WHY_REQUEST : late ? WHY_DOWNTIME_LIMIT : WHY_FAILED;
   return e->abort_asked || late || leg_failed (e);
@@ -38,7 +32,7 @@ rule_window (struct engine *e, struct effects *out)
 {
   enum why why;
   if (window_ends (e, &why))
-    push_phase (e, out, PHASE_ABORTING, why);
+    push_phase (e, out, state_course (e)->aborting, why);
   else
     go_on (e, out);
 }
@@ -48,9 +42,8 @@ rule_window (struct engine *e, struct effects *out)
 static bool
 surely_closed (const struct engine *e)
 {
-  for (size_t i = e->first_of[STAGE_PIVOT]; i < e->first_of[STAGE_PIVOT + 1];
-       i++)
-  {
+  enum stage pivot = state_course (e)->pivot;
+  for (size_t i = e->first_of[pivot]; i < e->first_of[pivot + 1]; i++) {
     const struct progress *p = &e->steps[i];
     bool begun = p->first_intent != 0;
     if (state_step (e, i)->cls == STEP_PIVOT && begun
@@ -63,8 +56,8 @@ surely_closed (const struct engine *e)
 static bool
 pivot_failed (const struct engine *e)
 {
-  for (size_t i = e->first_of[STAGE_PIVOT]; i < e->first_of[STAGE_PIVOT + 1];
-       i++)
+  enum stage pivot = state_course (e)->pivot;
+  for (size_t i = e->first_of[pivot]; i < e->first_of[pivot + 1]; i++)
     if (e->steps[i].failed)
       return true;
   return false;
@@ -74,11 +67,12 @@ void
 rule_opening (struct engine *e, struct effects *out)
 {
   bool last = e->leg + 1 == phase_legs (e->phase)->n;
-  if (e->opened_at == 0 && surely_closed (e)
+  const struct course *c = state_course (e);
+  if (state_outage (e)->opened_at == 0 && surely_closed (e)
       && (pivot_failed (e) || e->limit_due))
-    push_phase (e, out, PHASE_ABORTING, WHY_NOT_OPENED);
+    push_phase (e, out, c->aborting, WHY_NOT_OPENED);
   else if (last && leg_done (e))
-    push_phase (e, out, PHASE_GUARDED, WHY_DONE);
+    push_phase (e, out, c->open, WHY_DONE);
   else
     schedule (e, out);
 }
@@ -86,11 +80,16 @@ rule_opening (struct engine *e, struct effects *out)
 void
 rule_guarded (struct engine *e, struct effects *out)
 {
-  if (e->goal == REQUEST_ACCEPT) {
-    if (state_open_count (e) == 0)
-      push_phase (e, out, PHASE_ACCEPTING, WHY_REQUEST);
-  } else if (!e->paused)
-    schedule (e, out);
+  if (e->goal != NO_REQUEST) {
+    enum phase to
+        = e->goal == REQUEST_ACCEPT ? PHASE_ACCEPTING : PHASE_RETURNING;
+    if (schedule_settle (e, out))
+      push_phase (e, out, to, WHY_REQUEST);
+  } else if (!e->paused) {
+    schedule_beside (e, out);
+    if (state_has_back (e))
+      keep_rounds (e, e->back_rounds, e->limits.back_ms, out);
+  }
 }
 
 void

@@ -88,8 +88,9 @@ push_call (struct engine *e, struct effects *out, enum effect_kind kind,
   f->step = mem_strdup (state_step (e, step)->id);
   f->attempt = f->undo ? e->steps[step].undo_attempt : e->steps[step].attempt;
   if (kind != EFFECT_CANCEL)
-    f->data = json_pack ("{s:o}", "inputs",
-                         inputs_of (e, step, kind == EFFECT_UNDO));
+    f->data = json_pack ("{s:o, s:b}", "inputs",
+                         inputs_of (e, step, kind == EFFECT_UNDO), "alone",
+                         e->alone);
 }
 
 void

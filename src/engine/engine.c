@@ -103,11 +103,13 @@ answer_intent (struct engine *e, const struct record *r, enum phase before,
 {
   size_t i = state_find (e, r->step);
   bool undo = e->steps[i].undo_open;
+  bool frozen
+      = state_frozen_phase (e->phase) && state_outage (e)->frozen_at != 0;
   e->steps[i].flying = true;
   e->steps[i].cancelled = false;
-  if (!was_frozen && e->frozen_at != 0 && e->limits.downtime_ms > 0)
+  if (!was_frozen && frozen && !e->alone && e->limits.downtime_ms > 0)
     push_timer (out, "downtime-limit", NULL, e->limits.downtime_ms);
-  if (before == PHASE_OUTSIDE && e->phase == PHASE_OPENING)
+  if (before != e->phase && e->phase == state_course (e)->opening)
     push_timer (out, "downtime-limit", NULL, -1);
   push_call (e, out, undo ? EFFECT_UNDO : EFFECT_RUN, i);
 }
@@ -135,7 +137,12 @@ tell_phase (struct engine *e, enum phase before, struct effects *out)
 {
   if (e->phase == before)
     return;
-  if (e->phase == PHASE_ABORTING && before != PHASE_STUCK) {
+  const struct course *c = state_course (e);
+  if (e->phase == c->holding)
+    e->limit_due = false;
+  if (e->phase == PHASE_GUARDED)
+    e->round_delay = e->limits.back_ms;
+  if (e->phase == c->aborting && before != c->stuck) {
     push_timer (out, "downtime-limit", NULL, -1);
     e->limit_due = false;
   }
@@ -167,7 +174,7 @@ answer_request (struct engine *e, const struct record *r, struct err *refused,
     err_free (refused);
   if (known && request == REQUEST_ABORT
       && (e->phase == PHASE_SEEDING || e->phase == PHASE_SYNCING
-          || e->phase == PHASE_PROVING))
+          || e->phase == PHASE_PROVING || e->phase == PHASE_RETURNING))
     schedule_cancel (e, out);
 }
 
@@ -213,7 +220,8 @@ on_record (struct engine *e, const struct event *ev, struct effects *out)
                    : fold_record (e, r);
   TRY (take_live (e, r));
   enum phase before = e->phase;
-  bool was_frozen = e->frozen_at != 0 && e->phase >= PHASE_FREEZING;
+  bool was_frozen
+      = state_frozen_phase (e->phase) && state_outage (e)->frozen_at != 0;
   unsigned attentions = e->attentions;
   struct err *refused = refusal_of (e, r);
   struct err *bad = fold_record (e, r);

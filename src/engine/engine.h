@@ -53,6 +53,20 @@ enum phase {
   PHASE_ABORTING, /* undoing, before the pivot */
   PHASE_ABORTED,  /* source serves; the copy is kept; sync may go on */
   PHASE_STUCK,    /* an undo failed: locks and fences kept */
+  /* Rollback: the same way, backwards. */
+  PHASE_RETURNING,     /* the way back is looked at; writer: target */
+  PHASE_BACK_HOLDING,  /* the target still serves */
+  PHASE_BACK_FREEZING, /* writer: none */
+  PHASE_BACK_FINAL,
+  PHASE_BACK_VERIFYING,
+  PHASE_BACK_STARTING, /* source starts behind a gate */
+  PHASE_BACK_SMOKE,
+  PHASE_BACK_SWITCHING,
+  PHASE_BACK_OUTSIDE,
+  PHASE_BACK_OPENING,  /* writer: source from the pivot's outcome */
+  PHASE_ROLLED_BACK,   /* writer: source, with all that the target took */
+  PHASE_BACK_ABORTING, /* undoing the rollback, before its pivot */
+  PHASE_BACK_STUCK,
   PHASE_COUNT
 };
 const char *phase_name (enum phase p);
@@ -65,8 +79,10 @@ enum request {
   REQUEST_CUTOVER, /* sync first where needed, then cut over */
   REQUEST_ABORT,
   REQUEST_ACCEPT,
-  REQUEST_PAUSE,  /* at the next step boundary */
-  REQUEST_RESUME, /* also: try again what needs attention */
+  REQUEST_ROLLBACK,
+  REQUEST_ROLLBACK_ALONE, /* the target is gone for good: without it */
+  REQUEST_PAUSE,          /* at the next step boundary */
+  REQUEST_RESUME,         /* also: try again what needs attention */
   REQUEST_COUNT
 };
 const char *request_name (enum request r);
@@ -155,8 +171,9 @@ enum phase engine_phase (const struct engine *e);
 enum writer engine_writer (const struct engine *e);
 bool engine_paused (const struct engine *e);
 bool engine_idle (const struct engine *e); /* nothing runs, nothing due */
-/* What is being worked on: SYNC, CUTOVER, ABORT or ACCEPT; REQUEST_COUNT where
- * nothing is (the last request has ended, well or with attention). */
+/* What is being worked on: SYNC, CUTOVER, ABORT, ACCEPT or ROLLBACK;
+ * REQUEST_COUNT where nothing is (the last request has ended, well or with
+ * attention). */
 enum request engine_goal (const struct engine *e);
 /* An operator asked for an abort, and for no sync or cutover since. */
 bool engine_abort_asked (const struct engine *e);
@@ -172,6 +189,14 @@ const json_t *engine_attention (const struct engine *e);
  * epoch), and when the pivot's outcome was recorded; 0 before. */
 int64_t engine_frozen_at (const struct engine *e);
 int64_t engine_opened_at (const struct engine *e);
+/* The same of the last rollback. */
+int64_t engine_back_frozen_at (const struct engine *e);
+int64_t engine_back_opened_at (const struct engine *e);
+/* When the last reverse round that ended was begun (ms since the epoch): what
+ * the target took before is laid up on the source.  0: none has ended. */
+int64_t engine_back_since (const struct engine *e);
+/* The rollback goes without the target. */
+bool engine_alone (const struct engine *e);
 /* How many rounds have ended, how many cutovers were begun. */
 unsigned engine_rounds (const struct engine *e);
 unsigned engine_cutovers (const struct engine *e);

@@ -85,7 +85,8 @@ fold_checkpoint (struct engine *e, const struct record *r)
 {
   if (r->step != NULL)
     return NULL;
-  if (e->phase != PHASE_SYNCING || state_open_count (e) > 0)
+  bool rounds = e->phase == PHASE_SYNCING || e->phase == PHASE_GUARDED;
+  if (!rounds || leg_is_open (e))
     return fold_bad (r, "begins a round where none can begin");
   leg_begin (e);
   return NULL;
@@ -94,8 +95,9 @@ fold_checkpoint (struct engine *e, const struct record *r)
 static struct err *
 fold_measure (struct engine *e, const struct record *r)
 {
+  bool back = json_is_true (json_at (r->data, "back"));
   if (json_at (r->data, "frozen_ms") != NULL)
-    e->measured = true;
+    e->outage[back ? WAY_BACK : WAY_OUT].measured = true;
   return NULL;
 }
 

@@ -10,11 +10,39 @@ state_stage (const struct engine *e)
   return phase_legs (e->phase)->stage[e->leg];
 }
 
+const struct course *
+state_course (const struct engine *e)
+{
+  return course_of (phase_way (e->phase));
+}
+
+struct outage *
+state_outage (struct engine *e)
+{
+  return &e->outage[phase_way (e->phase)];
+}
+
+bool
+state_has_back (const struct engine *e)
+{
+  return e->first_of[STAGE_BACK_ROUND] < e->first_of[STAGE_BACK_ROUND + 1];
+}
+
 bool
 leg_collects (const struct engine *e)
 {
   enum stage s = state_stage (e);
-  return s == STAGE_PREFLIGHT || s == STAGE_RECHECK;
+  return s == STAGE_PREFLIGHT || s == STAGE_RECHECK || s == STAGE_BACK_CHECK;
+}
+
+bool
+leg_is_open (const struct engine *e)
+{
+  enum stage s = state_stage (e);
+  for (size_t i = e->first_of[s]; i < e->first_of[s + 1]; i++)
+    if (e->steps[i].mark == MARK_OPEN)
+      return true;
+  return false;
 }
 
 static bool
@@ -54,6 +82,8 @@ leg_begin (struct engine *e)
     p->tries = 0;
     p->wait = p->backoff = false;
   }
+  if (s == STAGE_BACK_ROUND)
+    e->back_begun_at = 0;
 }
 
 void
@@ -69,11 +99,10 @@ leg_advance (struct engine *e)
 static void
 begin_cutover (struct engine *e)
 {
-  e->frozen_at = e->opened_at = e->ended_at = 0;
-  e->measured = e->abort_asked = false;
-  for (size_t i = e->first_of[STAGE_HOLD]; i < e->first_of[STAGE_PIVOT + 1];
-       i++)
-  {
+  const struct course *c = state_course (e);
+  *state_outage (e) = (struct outage){ 0 };
+  e->abort_asked = false;
+  for (size_t i = e->first_of[c->hold]; i < e->first_of[c->pivot + 1]; i++) {
     struct progress *p = &e->steps[i];
     p->first_intent = 0;
     p->closed = p->failed = false;
@@ -99,6 +128,16 @@ end_request (struct engine *e, enum why why)
   e->goal = NO_REQUEST;
 }
 
+/* Back to where it was asked, or on into the rollback. */
+static void
+enter_left (struct engine *e, enum phase to)
+{
+  if (to == PHASE_BACK_HOLDING)
+    begin_cutover (e);
+  else
+    end_request (e, e->why);
+}
+
 static void
 enter_syncing (struct engine *e, enum phase from, enum why why)
 {
@@ -106,12 +145,21 @@ enter_syncing (struct engine *e, enum phase from, enum why why)
     end_request (e, why);
 }
 
+/* Everything is undone, of whichever way: its outage is over. */
 static void
-enter_aborted (struct engine *e, enum phase from, const struct record *r)
+enter_undone (struct engine *e, enum phase from, const struct record *r)
 {
+  struct outage *o = &e->outage[phase_way (from)];
   e->goal = e->stopped = NO_REQUEST;
-  if (from == PHASE_ABORTING && e->frozen_at != 0)
-    e->ended_at = r->time_ms;
+  e->abort_asked = false;
+  if (o->frozen_at != 0)
+    o->ended_at = r->time_ms;
+}
+
+static bool
+undoes (enum phase p)
+{
+  return p == PHASE_ABORTING || p == PHASE_BACK_ABORTING;
 }
 
 static void
@@ -120,20 +168,21 @@ enter (struct engine *e, enum phase from, const struct record *r)
   enum phase to = e->phase;
   if (to == PHASE_SEEDING)
     e->back = from == PHASE_ABORTED ? PHASE_ABORTED : PHASE_PLANNED;
-  else if (to == PHASE_PLANNED
-           || (to == PHASE_ABORTED && from != PHASE_ABORTING))
-    end_request (e, e->why);
   else if (to == PHASE_SYNCING)
     enter_syncing (e, from, e->why);
+  else if ((to == PHASE_ABORTED || to == PHASE_GUARDED) && undoes (from))
+    enter_undone (e, from, r);
+  else if (to == PHASE_PLANNED || to == PHASE_ABORTED
+           || from == PHASE_RETURNING)
+    enter_left (e, to);
   else if (to == PHASE_PROVING)
     e->cutovers++;
   else if (to == PHASE_HOLDING)
     begin_cutover (e);
-  else if (to == PHASE_ABORTING)
+  else if (undoes (to))
     begin_abort (e);
-  else if (to == PHASE_ABORTED)
-    enter_aborted (e, from, r);
-  else if (to == PHASE_GUARDED || to == PHASE_ACCEPTED || to == PHASE_STUCK)
+  else if (to == PHASE_GUARDED || to == PHASE_ACCEPTED || to == PHASE_STUCK
+           || to == PHASE_ROLLED_BACK || to == PHASE_BACK_STUCK)
     e->goal = e->stopped = NO_REQUEST;
 }
 

@@ -11,6 +11,10 @@ find_leg (const struct engine *e, size_t step, size_t *leg)
 {
   const struct phase_legs *legs = phase_legs (e->phase);
   bool waits = e->steps[step].mark == MARK_WAITING;
+  if (legs->has_beside && legs->beside == state_step (e, step)->stage) {
+    *leg = e->leg;
+    return waits;
+  }
   for (size_t i = e->leg; i < legs->n; i++)
     if (legs->stage[i] == state_step (e, step)->stage && (waits || i > e->leg))
     {
@@ -32,15 +36,15 @@ go_to_leg (struct engine *e, size_t leg)
 static void
 begin_frozen (struct engine *e, int64_t time_ms)
 {
-  e->frozen_at = time_ms;
-  e->writer = writer_frozen.writer;
+  state_outage (e)->frozen_at = time_ms;
+  e->writer = writer_frozen[phase_way (e->phase)].writer;
 }
 
 /* From here on there is no abort but by a probe. */
 static void
 begin_opening (struct engine *e)
 {
-  e->phase = PHASE_OPENING;
+  e->phase = state_course (e)->opening;
   e->why = WHY_PIVOT;
   e->has_why = true;
   e->leg = 0;
@@ -50,7 +54,7 @@ static struct err *
 fold_undo_intent (struct engine *e, size_t i, const struct record *r)
 {
   struct progress *p = &e->steps[i];
-  if (e->phase != PHASE_ABORTING)
+  if (e->phase != state_course (e)->aborting)
     return fold_bad (r, "undoes a step while nothing is aborted");
   if (p->undo_open || p->mark == MARK_OPEN || r->attempt != p->undo_attempt + 1)
     return fold_bad (r, "undoes a step that is being worked on");
@@ -75,9 +79,11 @@ fold_run_intent (struct engine *e, size_t i, const struct record *r)
   p->wait = p->closed = p->dismissed = false;
   if (p->first_intent == 0)
     p->first_intent = r->seq;
-  if (s->stage == STAGE_FREEZE && e->frozen_at == 0)
+  if (s->stage == state_course (e)->freeze && state_outage (e)->frozen_at == 0)
     begin_frozen (e, r->time_ms);
-  if (s->cls == STEP_PIVOT && e->phase == PHASE_OUTSIDE)
+  if (s->stage == STAGE_BACK_ROUND && e->back_begun_at == 0)
+    e->back_begun_at = r->time_ms;
+  if (s->cls == STEP_PIVOT && e->phase == state_course (e)->outside)
     begin_opening (e);
   return NULL;
 }
@@ -114,6 +120,22 @@ set_json (json_t **to, json_t *value)
 }
 
 static void
+count_round (struct engine *e, size_t i, int64_t time_ms)
+{
+  enum stage s = state_stage (e);
+  bool round = s == STAGE_ROUND || s == STAGE_BACK_ROUND;
+  if (!round || state_step (e, i)->stage != s || !leg_done (e))
+    return;
+  e->round_at = time_ms;
+  if (s == STAGE_ROUND) {
+    e->rounds++;
+    return;
+  }
+  e->back_rounds++;
+  e->back_since = e->back_begun_at;
+}
+
+static void
 succeed (struct engine *e, size_t i, json_t *result, const struct record *r)
 {
   struct progress *p = &e->steps[i];
@@ -123,15 +145,13 @@ succeed (struct engine *e, size_t i, json_t *result, const struct record *r)
   if (e->attention_step == i)
     attention_clear (e);
   if (state_step (e, i)->cls == STEP_PIVOT) {
-    e->writer = writer_opened.writer;
-    e->opened_at = e->ended_at = r->time_ms;
+    struct outage *o = state_outage (e);
+    e->writer = writer_opened[phase_way (e->phase)].writer;
+    o->opened_at = o->ended_at = r->time_ms;
   }
   if (phase_legs (e->phase)->n == 0)
     return; /* it ended while its phase was left */
-  if (state_stage (e) == STAGE_ROUND && leg_done (e)) {
-    e->rounds++;
-    e->round_at = r->time_ms;
-  }
+  count_round (e, i, r->time_ms);
   leg_advance (e);
 }
 
@@ -141,9 +161,10 @@ static bool
 is_ending (const struct engine *e)
 {
   bool working = e->phase == PHASE_SEEDING || e->phase == PHASE_SYNCING
-                 || e->phase == PHASE_PROVING;
+                 || e->phase == PHASE_PROVING || e->phase == PHASE_RETURNING;
   bool given_up = e->goal == NO_REQUEST || e->goal == REQUEST_ABORT;
-  if (e->phase == PHASE_ABORTING)
+  if (e->phase == state_course (e)->aborting
+      || (e->phase == PHASE_GUARDED && e->goal != NO_REQUEST))
     return true;
   return working && (given_up || (!leg_collects (e) && leg_failed (e)));
 }
@@ -188,7 +209,7 @@ fail (struct engine *e, size_t i, json_t *error)
     p->mark = MARK_DOUBT;
     p->failed = true;
     attention_step (e, i);
-  } else if (e->phase == PHASE_OPENING)
+  } else if (e->phase == state_course (e)->opening)
     try_on (e, i);
   else if (p->dismissed || is_ending (e))
     p->mark = MARK_WAITING;
@@ -212,7 +233,7 @@ fail_unknown (struct engine *e, size_t i)
       NULL, "see whether the host answers, then `rehome resume`");
   json_t *o CLEANUP_JSON = json_from_err (error);
   err_free (error);
-  if (e->phase == PHASE_OPENING) {
+  if (e->phase == state_course (e)->opening) {
     set_json (&e->steps[i].error, o);
     try_on (e, i);
   } else

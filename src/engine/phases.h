@@ -14,10 +14,13 @@
 
 #define PHASE_LEGS_MAX 4
 
-/* The stages that a phase runs, in their order. */
+/* The stages that a phase runs, in their order; and one that runs once beside
+ * them, and holds nothing up. */
 struct phase_legs {
   size_t n;
   enum stage stage[PHASE_LEGS_MAX];
+  bool has_beside;
+  enum stage beside;
 };
 const struct phase_legs *phase_legs (enum phase p);
 
@@ -51,13 +54,24 @@ const struct transition *transition_at (size_t i); /* NULL behind the last */
 const struct transition *transition_find (enum phase from, enum phase to,
                                           enum why why);
 
-/* The writer changes inside two phases, by the record of a step. */
+/* A cutover goes out or back, by the same rules; these are its landmarks. */
+enum way { WAY_OUT, WAY_BACK, WAY_COUNT };
+struct course {
+  enum phase holding, freezing, outside, opening, open, aborting, stuck;
+  enum stage hold, freeze, pivot;
+};
+enum way phase_way (enum phase p);
+const struct course *course_of (enum way w);
+/* The phases between the hold and the pivot: any failure goes back. */
+bool phase_in_window (enum phase p);
+
+/* The writer changes inside two phases of each way, by the record of a step. */
 struct writer_change {
   enum phase phase;
   const char *record; /* for people */
   enum writer writer;
 };
-extern const struct writer_change writer_frozen; /* first freeze intent */
-extern const struct writer_change writer_opened; /* the pivot's outcome */
+extern const struct writer_change writer_frozen[WAY_COUNT]; /* first intent */
+extern const struct writer_change writer_opened[WAY_COUNT]; /* pivot's end */
 
 #endif

@@ -81,13 +81,37 @@ engine_attention (const struct engine *e)
 int64_t
 engine_frozen_at (const struct engine *e)
 {
-  return e->frozen_at;
+  return e->outage[WAY_OUT].frozen_at;
 }
 
 int64_t
 engine_opened_at (const struct engine *e)
 {
-  return e->opened_at;
+  return e->outage[WAY_OUT].opened_at;
+}
+
+int64_t
+engine_back_frozen_at (const struct engine *e)
+{
+  return e->outage[WAY_BACK].frozen_at;
+}
+
+int64_t
+engine_back_opened_at (const struct engine *e)
+{
+  return e->outage[WAY_BACK].opened_at;
+}
+
+int64_t
+engine_back_since (const struct engine *e)
+{
+  return e->back_since;
+}
+
+bool
+engine_alone (const struct engine *e)
+{
+  return e->alone;
 }
 
 unsigned
@@ -161,13 +185,19 @@ json_t *
 engine_describe (const struct engine *e)
 {
   json_t *o = json_pack (
-      "{s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "phase",
-      phase_name (e->phase), "writer", writer_name (e->writer), "goal",
+      "{s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+      "s:i, s:I, s:b}",
+      "phase", phase_name (e->phase), "writer", writer_name (e->writer), "goal",
       request_name (e->goal), "stopped", request_name (e->stopped), "paused",
       e->paused, "rounds", (int)e->rounds, "cutovers", (int)e->cutovers, "leg",
       (json_int_t)e->leg, "seq", (json_int_t)e->seq, "epoch",
-      (json_int_t)e->epoch, "frozen_at", (json_int_t)e->frozen_at, "opened_at",
-      (json_int_t)e->opened_at);
+      (json_int_t)e->epoch, "frozen_at",
+      (json_int_t)e->outage[WAY_OUT].frozen_at, "opened_at",
+      (json_int_t)e->outage[WAY_OUT].opened_at, "back_frozen_at",
+      (json_int_t)e->outage[WAY_BACK].frozen_at, "back_opened_at",
+      (json_int_t)e->outage[WAY_BACK].opened_at, "back_rounds",
+      (int)e->back_rounds, "back_since", (json_int_t)e->back_since, "alone",
+      e->alone);
   if (e->has_why)
     json_object_set_new (o, "why", json_string (why_name (e->why)));
   if (e->attention != NULL)

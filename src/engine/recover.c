@@ -61,7 +61,8 @@ probe (struct engine *e, size_t i, struct effects *out)
 static bool
 needs_no_probe (const struct engine *e, size_t i)
 {
-  return state_step (e, i)->cls == STEP_PURE || e->phase == PHASE_ABORTING;
+  return state_step (e, i)->cls == STEP_PURE
+         || e->phase == state_course (e)->aborting;
 }
 
 static void
@@ -96,12 +97,13 @@ between (int64_t from, int64_t to)
 static void
 resume_limit (struct engine *e, int64_t now_ms, struct effects *out)
 {
+  const struct outage *o = state_outage (e);
   bool frozen
-      = state_frozen_phase (e->phase) && e->frozen_at != 0 && e->opened_at == 0;
-  if (!frozen || e->limits.downtime_ms <= 0)
+      = state_frozen_phase (e->phase) && o->frozen_at != 0 && o->opened_at == 0;
+  if (!frozen || e->alone || e->limits.downtime_ms <= 0)
     return;
-  int64_t left = e->limits.downtime_ms - between (e->frozen_at, now_ms);
-  if (left > 0 && e->phase != PHASE_OPENING)
+  int64_t left = e->limits.downtime_ms - between (o->frozen_at, now_ms);
+  if (left > 0 && e->phase != state_course (e)->opening)
     push_timer (out, "downtime-limit", NULL, left);
   e->limit_due = left <= 0;
 }
@@ -118,7 +120,10 @@ recover_resume (struct engine *e, int64_t now_ms, struct effects *out)
 {
   e->live = true;
   resume_limit (e, now_ms, out);
-  if (e->phase == PHASE_SYNCING && leg_done (e))
+  if (e->phase == PHASE_GUARDED)
+    e->round_delay = e->limits.back_ms;
+  bool rounds = e->phase == PHASE_SYNCING || e->phase == PHASE_GUARDED;
+  if (rounds && leg_done (e))
     shorten_wait (e, between (e->round_at, now_ms));
 }
 

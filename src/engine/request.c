@@ -5,9 +5,10 @@
 #include <string.h>
 
 static const char *const request_names[REQUEST_COUNT] = {
-  [REQUEST_SYNC] = "sync",   [REQUEST_CUTOVER] = "cutover",
-  [REQUEST_ABORT] = "abort", [REQUEST_ACCEPT] = "accept",
-  [REQUEST_PAUSE] = "pause", [REQUEST_RESUME] = "resume",
+  [REQUEST_SYNC] = "sync",         [REQUEST_CUTOVER] = "cutover",
+  [REQUEST_ABORT] = "abort",       [REQUEST_ACCEPT] = "accept",
+  [REQUEST_PAUSE] = "pause",       [REQUEST_RESUME] = "resume",
+  [REQUEST_ROLLBACK] = "rollback", [REQUEST_ROLLBACK_ALONE] = "rollback-alone",
 };
 
 const char *
@@ -30,13 +31,14 @@ request_from_name (const char *name, enum request *out)
 bool
 state_frozen_phase (enum phase p)
 {
-  return p >= PHASE_FREEZING && p <= PHASE_OPENING;
+  const struct course *c = course_of (phase_way (p));
+  return p >= c->freezing && p <= c->opening;
 }
 
 static bool
 past_pivot (enum phase p)
 {
-  return p >= PHASE_OPENING && p <= PHASE_ACCEPTED;
+  return (p >= PHASE_OPENING && p <= PHASE_ACCEPTED) || p >= PHASE_RETURNING;
 }
 
 static struct err *
@@ -62,9 +64,9 @@ busy (const struct engine *e)
 }
 
 static bool
-has_pivot (const struct engine *e)
+has_pivot (const struct engine *e, enum stage s)
 {
-  for (size_t i = 0; i < e->n; i++)
+  for (size_t i = e->first_of[s]; i < e->first_of[s + 1]; i++)
     if (state_step (e, i)->cls == STEP_PIVOT)
       return true;
   return false;
@@ -83,7 +85,7 @@ refuse_sync (const struct engine *e)
 static struct err *
 refuse_cutover (const struct engine *e)
 {
-  if (!has_pivot (e))
+  if (!has_pivot (e, STAGE_PIVOT))
     return err_new (ERR_REFUSED, "RH-ENGINE-NOPIVOT",
                     "the plan has nothing that takes writes on the target: "
                     "there is nothing to cut over");
@@ -97,6 +99,13 @@ refuse_cutover (const struct engine *e)
 static struct err *
 refuse_abort (const struct engine *e)
 {
+  if (e->phase == PHASE_RETURNING || phase_in_window (e->phase)
+      || e->phase == PHASE_STUCK || e->phase == PHASE_BACK_STUCK)
+    return NULL;
+  if (e->phase == PHASE_GUARDED && e->goal == REQUEST_ROLLBACK)
+    return busy (e);
+  if (e->phase == PHASE_BACK_ABORTING)
+    return busy (e);
   if (past_pivot (e->phase))
     return past ("an abort");
   if (e->phase == PHASE_PLANNED || e->phase == PHASE_ABORTED)
@@ -109,7 +118,8 @@ refuse_abort (const struct engine *e)
 static struct err *
 refuse_accept (const struct engine *e)
 {
-  if (e->phase == PHASE_GUARDED || e->phase == PHASE_ACCEPTING)
+  bool leaves = e->phase == PHASE_GUARDED && e->goal == REQUEST_ROLLBACK;
+  if ((e->phase == PHASE_GUARDED && !leaves) || e->phase == PHASE_ACCEPTING)
     return NULL;
   return err_advise (err_new (ERR_REFUSED, "RH-ENGINE-NOTGUARDED",
                               "only a move that is guarded can be accepted; "
@@ -121,13 +131,41 @@ refuse_accept (const struct engine *e)
 static struct err *
 refuse_pause (const struct engine *e)
 {
-  if (!state_frozen_phase (e->phase) && e->phase != PHASE_ABORTING)
+  if (!state_frozen_phase (e->phase)
+      && e->phase != course_of (phase_way (e->phase))->aborting)
     return NULL;
   return err_advise (err_new (ERR_REFUSED, "RH-ENGINE-NOPAUSE",
                               "there is no pause while the source is frozen: "
                               "nobody is served"),
                      "it goes on, or goes back at the downtime limit",
                      "`rehome abort` goes back now");
+}
+
+/* There is a way back after the pivot, and before it one that is called
+ * otherwise. */
+static struct err *
+refuse_rollback (const struct engine *e)
+{
+  bool leaves = e->phase == PHASE_GUARDED && e->goal == REQUEST_ACCEPT;
+  if (e->phase == PHASE_GUARDED && !leaves)
+    return has_pivot (e, STAGE_BACK_PIVOT)
+               ? NULL
+               : err_new (ERR_REFUSED, "RH-ENGINE-NOBACK",
+                          "this migration has no way back");
+  if (e->phase >= PHASE_RETURNING)
+    return busy (e);
+  if (e->phase == PHASE_ACCEPTING || e->phase == PHASE_ACCEPTED || leaves)
+    return err_advise (err_new (ERR_REFUSED, "RH-ENGINE-ACCEPTED",
+                                "the move was accepted: its way back was given "
+                                "up"),
+                       "the target serves", "see `rehome report`");
+  if (e->phase == PHASE_OPENING)
+    return busy (e);
+  return err_advise (err_new (ERR_REFUSED, "RH-ENGINE-NOROLLBACK",
+                              "there is nothing to roll back: the target was "
+                              "not opened"),
+                     "the source has everything",
+                     "`rehome abort` ends a move before its target is opened");
 }
 
 static struct err *
@@ -138,9 +176,14 @@ refuse_resume (const struct engine *e)
 }
 
 static struct err *(*const refusals[REQUEST_COUNT]) (const struct engine *) = {
-  [REQUEST_SYNC] = refuse_sync,   [REQUEST_CUTOVER] = refuse_cutover,
-  [REQUEST_ABORT] = refuse_abort, [REQUEST_ACCEPT] = refuse_accept,
-  [REQUEST_PAUSE] = refuse_pause, [REQUEST_RESUME] = refuse_resume,
+  [REQUEST_SYNC] = refuse_sync,
+  [REQUEST_CUTOVER] = refuse_cutover,
+  [REQUEST_ABORT] = refuse_abort,
+  [REQUEST_ACCEPT] = refuse_accept,
+  [REQUEST_PAUSE] = refuse_pause,
+  [REQUEST_RESUME] = refuse_resume,
+  [REQUEST_ROLLBACK] = refuse_rollback,
+  [REQUEST_ROLLBACK_ALONE] = refuse_rollback,
 };
 
 struct err *
@@ -150,16 +193,23 @@ request_refused (const struct engine *e, enum request r)
 }
 
 static void
-try_again (struct engine *e)
+try_stage_again (struct engine *e, enum stage s)
 {
-  if (phase_legs (e->phase)->n == 0)
-    return;
-  enum stage s = state_stage (e);
   for (size_t i = e->first_of[s]; i < e->first_of[s + 1]; i++)
     if (e->steps[i].mark == MARK_FAILED) {
       e->steps[i].mark = MARK_WAITING;
       e->steps[i].tries = 0;
     }
+}
+
+static void
+try_again (struct engine *e)
+{
+  const struct phase_legs *legs = phase_legs (e->phase);
+  if (legs->n > 0)
+    try_stage_again (e, state_stage (e));
+  if (legs->has_beside)
+    try_stage_again (e, legs->beside);
 }
 
 static void
@@ -206,7 +256,7 @@ take_abort (struct engine *e)
 static void
 take_resume (struct engine *e)
 {
-  if (e->phase == PHASE_STUCK)
+  if (e->phase == PHASE_STUCK || e->phase == PHASE_BACK_STUCK)
     e->goal = REQUEST_ABORT;
   else if (e->stopped != NO_REQUEST)
     work_on (e, e->stopped);
@@ -220,13 +270,16 @@ take (struct engine *e, enum request r)
   e->paused = r == REQUEST_PAUSE;
   if (r == REQUEST_PAUSE)
     return;
-  if (e->phase != PHASE_OPENING)
+  if (e->phase != course_of (phase_way (e->phase))->opening)
     attention_clear (e);
   if (r == REQUEST_SYNC)
     take_sync (e);
   else if (r == REQUEST_CUTOVER || r == REQUEST_ACCEPT)
     work_on (e, r);
-  else if (r == REQUEST_ABORT)
+  else if (r == REQUEST_ROLLBACK || r == REQUEST_ROLLBACK_ALONE) {
+    work_on (e, REQUEST_ROLLBACK);
+    e->alone = r == REQUEST_ROLLBACK_ALONE;
+  } else if (r == REQUEST_ABORT)
     take_abort (e);
   else
     take_resume (e);

@@ -35,7 +35,7 @@ ready (const struct engine *e, size_t i)
 static size_t
 room (const struct engine *e)
 {
-  size_t limit = state_stage (e) == STAGE_PIVOT ? 1 : AT_ONCE;
+  size_t limit = state_stage (e) == state_course (e)->pivot ? 1 : AT_ONCE;
   size_t open = state_open_count (e);
   return open < limit ? limit - open : 0;
 }
@@ -49,18 +49,31 @@ in_doubt (const struct engine *e)
   return false;
 }
 
-void
-schedule (struct engine *e, struct effects *out)
+static void
+schedule_stage (struct engine *e, enum stage s, struct effects *out)
 {
   if (in_doubt (e))
     return;
-  enum stage s = state_stage (e);
   size_t left = room (e);
   for (size_t i = e->first_of[s]; i < e->first_of[s + 1] && left > 0; i++)
     if (ready (e, i)) {
       push_append (e, out, RECORD_INTENT, i, e->steps[i].attempt + 1, NULL);
       left--;
     }
+}
+
+void
+schedule (struct engine *e, struct effects *out)
+{
+  schedule_stage (e, state_stage (e), out);
+}
+
+void
+schedule_beside (struct engine *e, struct effects *out)
+{
+  const struct phase_legs *legs = phase_legs (e->phase);
+  if (legs->has_beside)
+    schedule_stage (e, legs->beside, out);
 }
 
 /* Nothing runs, nothing could begin, nothing waits for its turn. */

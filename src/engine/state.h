@@ -49,6 +49,12 @@ struct expected {
 #define NO_STEP ((size_t)-1)
 #define NO_REQUEST REQUEST_COUNT
 
+/* How long one way of a cutover has frozen its host. */
+struct outage {
+  int64_t frozen_at, opened_at, ended_at;
+  bool measured;
+};
+
 struct engine {
   const struct graph *graph;
   struct plan_limits limits;
@@ -66,11 +72,13 @@ struct engine {
   enum why why;
   bool has_why;
   enum writer writer;
-  bool paused, abort_asked, measured;
+  bool paused, abort_asked;
+  bool alone;                 /* the rollback goes without the target */
   enum request goal, stopped; /* stopped: what `resume` takes up again */
   size_t leg;
-  unsigned rounds, cutovers;
-  int64_t frozen_at, opened_at, ended_at, round_at;
+  unsigned rounds, cutovers, back_rounds;
+  struct outage outage[WAY_COUNT]; /* of the last cutover, and rollback */
+  int64_t round_at, back_begun_at, back_since;
   json_t *attention;
   size_t attention_step;
   unsigned attentions; /* how many there were */
@@ -85,6 +93,10 @@ struct engine {
 /* phases */
 enum stage state_stage (const struct engine *e); /* of the current leg */
 bool state_frozen_phase (enum phase p);          /* freezing .. opening */
+const struct course *state_course (const struct engine *e);
+struct outage *state_outage (struct engine *e);
+/* This migration gets reverse rounds. */
+bool state_has_back (const struct engine *e);
 size_t state_find (const struct engine *e, const char *id); /* or NO_STEP */
 const struct step *state_step (const struct engine *e, size_t i);
 bool state_reaches (const struct engine *e, size_t i, size_t j);
@@ -116,6 +128,7 @@ struct err *fold_outcome (struct engine *e, const struct record *r);
 bool leg_done (const struct engine *e);
 bool leg_failed (const struct engine *e);
 bool leg_collects (const struct engine *e); /* all checks run, come what may */
+bool leg_is_open (const struct engine *e);  /* a step of it runs */
 void leg_begin (struct engine *e);
 void leg_advance (struct engine *e);
 
@@ -139,6 +152,8 @@ int64_t recover_delay (const struct engine *e, size_t step, unsigned tries);
 
 /* schedule.c */
 void schedule (struct engine *e, struct effects *out);
+/* The same of the stage that runs beside the phase's legs. */
+void schedule_beside (struct engine *e, struct effects *out);
 bool schedule_nothing_left (const struct engine *e);
 /* Ends what runs; true once nothing does. */
 bool schedule_settle (struct engine *e, struct effects *out);
@@ -152,6 +167,10 @@ void decide (struct engine *e, struct effects *out);
 void rule_begin (struct engine *e, struct effects *out);
 void rule_seeding (struct engine *e, struct effects *out);
 void rule_syncing (struct engine *e, struct effects *out);
+void rule_returning (struct engine *e, struct effects *out);
+/* The rounds of syncing and of the guard: one when it is due. */
+void keep_rounds (struct engine *e, unsigned done, int64_t wait_ms,
+                  struct effects *out);
 void rule_proving (struct engine *e, struct effects *out);
 void rule_window (struct engine *e, struct effects *out);
 void rule_opening (struct engine *e, struct effects *out);

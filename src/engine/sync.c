@@ -68,27 +68,45 @@ is_prepared (const struct engine *e)
   return true;
 }
 
-static void
-keep_in_step (struct engine *e, struct effects *out)
+/* In the guard a round that failed is not the last: the next one is made in
+ * its time. */
+static bool
+round_over (const struct engine *e)
 {
-  if (!leg_done (e)) {
+  if (e->phase != PHASE_GUARDED)
+    return leg_done (e);
+  return leg_done (e) || (leg_failed (e) && !leg_is_open (e));
+}
+
+void
+keep_rounds (struct engine *e, unsigned done, int64_t wait_ms,
+             struct effects *out)
+{
+  if (!round_over (e)) {
     schedule (e, out);
     return;
   }
   if (e->round_due) {
     e->round_due = e->round_told = false;
     push_append (e, out, RECORD_CHECKPOINT, NO_STEP, 0,
-                 json_pack ("{s:i}", "round", (int)e->rounds + 1));
+                 json_pack ("{s:i}", "round", (int)done + 1));
     return;
   }
   if (!e->round_told)
     push_notify (out, json_pack ("{s:s, s:i}", "kind", "in-step", "rounds",
-                                 (int)e->rounds));
+                                 (int)done));
   e->round_told = true;
   if (!e->round_timer)
     push_timer (out, "round", NULL, e->round_delay);
   e->round_timer = true;
-  e->round_delay = ROUND_MS;
+  e->round_delay = wait_ms;
+}
+
+/* To the looks that a rollback begins with, and their round. */
+void
+rule_returning (struct engine *e, struct effects *out)
+{
+  work (e, out, PHASE_GUARDED, PHASE_BACK_HOLDING);
 }
 
 void
@@ -101,7 +119,7 @@ rule_syncing (struct engine *e, struct effects *out)
     if (quiet)
       push_phase (e, out, PHASE_SEEDING, WHY_REPLANNED);
   } else if (e->goal != REQUEST_CUTOVER)
-    keep_in_step (e, out);
+    keep_rounds (e, e->rounds, ROUND_MS, out);
   else if (quiet)
     push_phase (e, out, PHASE_PROVING, WHY_REQUEST);
 }

@@ -280,7 +280,14 @@ at_end (const struct loop *l)
 {
   enum phase p = engine_phase (l->engine);
   return p == PHASE_PLANNED || p == PHASE_ABORTED || p == PHASE_ACCEPTED
-         || has_given_up (l);
+         || p == PHASE_ROLLED_BACK || has_given_up (l);
+}
+
+bool
+loop_is_finished (const struct loop *l)
+{
+  enum phase p = engine_phase (l->engine);
+  return p == PHASE_ACCEPTED || p == PHASE_ROLLED_BACK;
 }
 
 static bool
@@ -291,9 +298,8 @@ has_ended (struct loop *l)
                && (l->witness == NULL || witness_pending (l->witness) == 0);
   if (!quiet)
     l->busy_ms = clock_boot_ms ();
-  /* After the acceptance there is nothing more to ask for. */
-  long linger
-      = engine_phase (l->engine) == PHASE_ACCEPTED ? 0 : l->parts.linger_ms;
+  /* After its end there is nothing more to ask for. */
+  long linger = loop_is_finished (l) ? 0 : l->parts.linger_ms;
   return quiet && l->parts.linger_ms > 0
          && clock_boot_ms () - l->busy_ms > linger;
 }
@@ -343,12 +349,6 @@ loop_run (struct loop *l)
   if (l->parts.hub != NULL)
     hub_close (l->parts.hub);
   return e;
-}
-
-bool
-loop_is_accepted (const struct loop *l)
-{
-  return engine_phase (l->engine) == PHASE_ACCEPTED;
 }
 
 bool

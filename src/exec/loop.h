@@ -46,8 +46,8 @@ struct err *loop_replay (struct loop *l);
 uint64_t loop_epoch (const struct loop *l);
 /* Works until loop_stop, or until nothing is left to do. */
 struct err *loop_run (struct loop *l);
-/* After loop_run: the migration was accepted. */
-bool loop_is_accepted (const struct loop *l);
+/* After loop_run: the migration was accepted, or rolled back. */
+bool loop_is_finished (const struct loop *l);
 /* After loop_run: it was aborted, and nothing was begun again. */
 bool loop_is_aborted (const struct loop *l);
 /* After loop_run: it ended because nothing was left to do. */

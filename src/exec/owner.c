@@ -386,9 +386,9 @@ owner_run (const struct owner_options *o, bool *left)
   if (e != NULL && w.place.error != NULL)
     unit_failed (&w.place, e);
   if (e == NULL && loop_is_over (w.loop)) {
-    if (loop_is_accepted (w.loop) || loop_is_aborted (w.loop))
+    if (loop_is_finished (w.loop) || loop_is_aborted (w.loop))
       remove_key (&w);
-    if (loop_is_accepted (w.loop))
+    if (loop_is_finished (w.loop))
       hosts_release (w.hosts, true);
     unit_over (&w.place);
   }

@@ -17,23 +17,38 @@
 /* The stages of a move in their order; a step runs in one of them, and a
  * stage begins when the one before has finished. */
 enum stage {
-  STAGE_PREFLIGHT, /* identity, clocks, space, ports, packages: pure looks */
-  STAGE_PREPARE,   /* accounts, first copy, inert units: source untouched */
-  STAGE_ROUND,     /* delta rounds; repeated until cutover */
-  STAGE_PROVE,     /* everything read back and compared, before the freeze */
-  STAGE_RECHECK,   /* fresh preflight just before the freeze */
-  STAGE_HOLD,      /* jobs awaited; nothing is down yet */
-  STAGE_FREEZE,    /* from here the client sees downtime */
-  STAGE_FINAL,     /* last round */
-  STAGE_VERIFY,    /* last proof */
-  STAGE_START,     /* started on the target behind the gate */
-  STAGE_INSIDE,    /* smoke checks from inside */
-  STAGE_SWITCH,    /* names and addresses, gate still closed */
-  STAGE_OUTSIDE,   /* smoke checks from outside */
-  STAGE_PIVOT,     /* the gate is removed: the target takes writes */
-  STAGE_OPEN,      /* enabled, cron on, timers on: forward only */
-  STAGE_GUARD,     /* looks during the guard */
-  STAGE_ACCEPT,    /* removes what was left, ends the migration */
+  STAGE_PREFLIGHT,  /* identity, clocks, space, ports, packages: pure looks */
+  STAGE_PREPARE,    /* accounts, first copy, inert units: source untouched */
+  STAGE_ROUND,      /* delta rounds; repeated until cutover */
+  STAGE_PROVE,      /* everything read back and compared, before the freeze */
+  STAGE_RECHECK,    /* fresh preflight just before the freeze */
+  STAGE_HOLD,       /* jobs awaited; nothing is down yet */
+  STAGE_FREEZE,     /* from here the client sees downtime */
+  STAGE_FINAL,      /* last round */
+  STAGE_VERIFY,     /* last proof */
+  STAGE_START,      /* started on the target behind the gate */
+  STAGE_INSIDE,     /* smoke checks from inside */
+  STAGE_SWITCH,     /* names and addresses, gate still closed */
+  STAGE_OUTSIDE,    /* smoke checks from outside */
+  STAGE_PIVOT,      /* the gate is removed: the target takes writes */
+  STAGE_OPEN,       /* enabled, cron on, timers on: forward only */
+  STAGE_GUARD,      /* looks during the guard: once, beside the rounds */
+  STAGE_BACK_ROUND, /* what the target took is brought to the source, and laid
+                       up there; repeated while guarded */
+  STAGE_ACCEPT,     /* removes what was left, ends the migration */
+  /* The way back, a second cutover in the other direction. */
+  STAGE_BACK_CHECK,   /* the way back is there: pure looks */
+  STAGE_BACK_APPLY,   /* what was laid up goes into the source's files */
+  STAGE_BACK_HOLD,    /* jobs awaited on the target */
+  STAGE_BACK_FREEZE,  /* from here the client sees downtime */
+  STAGE_BACK_FINAL,   /* last reverse round */
+  STAGE_BACK_VERIFY,  /* the source holds what the target held */
+  STAGE_BACK_START,   /* started on the source behind a gate */
+  STAGE_BACK_INSIDE,  /* smoke checks on the source */
+  STAGE_BACK_SWITCH,  /* names and addresses back, gate still closed */
+  STAGE_BACK_OUTSIDE, /* smoke checks from outside */
+  STAGE_BACK_PIVOT,   /* the gate is removed: the source takes writes */
+  STAGE_BACK_OPEN,    /* the source works as before; the rest is removed */
   STAGE_COUNT
 };
 const char *stage_name (enum stage s); /* "preflight", ... */

@@ -146,7 +146,7 @@ read_cutover (struct node root, struct plan *p)
                     "a mapping with downtime-limit, jobs-wait, window, "
                     "switch",
                     keys));
-  TRY (section_limits (n, node_member (root, "guard"), &p->limits));
+  TRY (section_limits (root, n, &p->limits));
   TRY (section_window (node_member (n, "window"), &p->window));
   return section_switch (node_member (n, "switch"), &p->switches);
 }
@@ -155,8 +155,9 @@ static struct err *
 read_root (struct plan *p, const struct plan_kinds *kinds, bool one_host)
 {
   static const char *const keys[]
-      = { "rehome", "name",    "source", "target", "approach", "items",
-          "leave",  "cutover", "smoke",  "fence",  "guard",    NULL };
+      = { "rehome", "name",       "source",  "target", "approach",
+          "items",  "leave",      "cutover", "smoke",  "fence",
+          "guard",  "back-every", NULL };
   struct node root = node_root (&p->doc);
   TRY (node_keys (root, "a plan: a mapping that begins with \"rehome: 1\"",
                   keys));

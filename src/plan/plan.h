@@ -46,6 +46,7 @@ struct plan_limits {
   long downtime_ms;  /* cutover.downtime-limit, default 30000 */
   long jobs_wait_ms; /* cutover.jobs-wait, default 60000 */
   long guard_s;      /* guard, default 7d */
+  long back_ms;      /* back-every, default 5m: between two reverse rounds */
 };
 
 /* What a provider says about its kind's spec while a plan is read: the error

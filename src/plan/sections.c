@@ -85,17 +85,22 @@ section_host (struct node n, struct plan_host *out)
 }
 
 struct err *
-section_limits (struct node cutover, struct node guard, struct plan_limits *out)
+section_limits (struct node root, struct node cutover, struct plan_limits *out)
 {
+  struct node guard = node_member (root, "guard");
+  struct node every = node_member (root, "back-every");
   *out = (struct plan_limits){ .downtime_ms = 30 * SECOND,
                                .jobs_wait_ms = 60 * SECOND,
-                               .guard_s = 7 * DAY / SECOND };
+                               .guard_s = 7 * DAY / SECOND,
+                               .back_ms = 300 * SECOND };
   struct node limit = node_member (cutover, "downtime-limit");
   if (limit.value != NULL)
     TRY (node_duration (limit, SECOND, 24 * HOUR, &out->downtime_ms));
   struct node wait = node_member (cutover, "jobs-wait");
   if (wait.value != NULL)
     TRY (node_duration (wait, 0, 24 * HOUR, &out->jobs_wait_ms));
+  if (every.value != NULL)
+    TRY (node_duration (every, 5 * SECOND, 24 * HOUR, &out->back_ms));
   if (guard.value == NULL)
     return NULL;
   long ms = 0;

@@ -11,7 +11,7 @@
 struct err *section_host (struct node n, struct plan_host *out);
 struct err *section_leave (struct node n, json_t **out);
 struct err *section_smoke (struct node n, json_t **out);
-struct err *section_limits (struct node cutover, struct node guard,
+struct err *section_limits (struct node root, struct node cutover,
                             struct plan_limits *out);
 struct err *section_switch (struct node n, json_t **out);
 struct err *section_window (struct node n, json_t **out);

@@ -50,6 +50,10 @@ calls_begin (struct run *r, const struct effect *f)
   c->epoch = r->epoch;
   c->controller = 1;
   c->fate = draw_fate (r, c->step, c->kind);
+  enum step_side side = step_of (r, c)->side;
+  c->passed = json_is_true (json_at (f->data, "alone"))
+              && step_of (r, c)->stage >= STAGE_BACK_CHECK
+              && (side == SIDE_TARGET || side == SIDE_BOTH);
   int64_t takes = draw_time (r);
   run_later (r, takes / 2, HAPPENS_HALF)->index = index;
   run_later (r, takes - 1, HAPPENS_WHOLE)->index = index;
@@ -100,6 +104,8 @@ static bool
 reaches (struct run *r, struct call *c)
 {
   enum step_side side = step_of (r, c)->side;
+  if (c->passed)
+    return true;
   bool on_source = side == SIDE_SOURCE || side == SIDE_BOTH;
   bool on_target = side == SIDE_TARGET || side == SIDE_BOTH;
   if ((on_source && !r->world.source.up) || (on_target && !r->world.target.up))
@@ -135,19 +141,23 @@ calls_half (struct run *r, size_t call)
   if (c->kind == EFFECT_PROBE || !acts (r, c, false))
     return;
   check_intent (r, c);
-  if (c->kind == EFFECT_RUN && step_of (r, c)->cls != STEP_PURE)
+  if (c->kind == EFFECT_RUN && step_of (r, c)->cls != STEP_PURE && !c->passed)
     world_half (&r->world, c->step);
 }
 
 static void
 whole_run (struct run *r, struct call *c)
 {
-  bool proof = step_of (r, c)->stage == STAGE_VERIFY;
+  enum stage s = step_of (r, c)->stage;
+  bool proof = s == STAGE_VERIFY || s == STAGE_BACK_VERIFY;
   if (proof && r->world.bug == BUG_PROOF_FAKED)
     return;
-  c->says_no = !world_whole (&r->world, c->step);
+  if (c->passed)
+    world_pass (&r->world, c->step);
+  else
+    c->says_no = !world_whole (&r->world, c->step);
   r->world.remembered[c->step] = c->attempt;
-  bool copies = step_of (r, c)->stage == STAGE_FINAL;
+  bool copies = s == STAGE_FINAL || s == STAGE_BACK_FINAL;
   if (copies && run_faulty (r) && dice_odds (&r->dice, r->odds_step / 4))
     r->world.damaged = true;
 }
@@ -165,7 +175,7 @@ calls_whole (struct run *r, size_t call)
   check_intent (r, c);
   if (c->kind == EFFECT_RUN)
     whole_run (r, c);
-  else if (r->world.bug != BUG_UNDO_SKIPPED)
+  else if (r->world.bug != BUG_UNDO_SKIPPED && !c->passed)
     world_undo (&r->world, c->step);
 }
 

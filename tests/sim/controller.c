@@ -114,11 +114,26 @@ controller_feed (struct run *r, const struct event *ev)
   }
 }
 
+/* Soon, so that it falls among the faults; some of its steps never succeed. */
+static void
+ask_back (struct run *r)
+{
+  size_t first = 0, n = graph_len (r->graph);
+  while (first < n && graph_at (r->graph, first)->stage < STAGE_BACK_CHECK)
+    first++;
+  if (first < n && dice_odds (&r->dice, 6000))
+    r->cursed = (size_t)dice_between (&r->dice, (int64_t)first, (int64_t)n - 1);
+  run_later (r, dice_between (&r->dice, 20, 5000), HAPPENS_REQUEST)->request
+      = REQUEST_ROLLBACK;
+}
+
 /* Operators act when they see something happen. */
 static void
 provoke_operator (struct run *r, enum phase to)
 {
   struct dice *d = &r->dice;
+  if (to == PHASE_GUARDED && run_faulty (r) && dice_odds (d, 6000))
+    ask_back (r);
   bool again = to == PHASE_ABORTED && dice_odds (d, 5000);
   if (!run_faulty (r) || (!again && !dice_odds (d, 400)))
     return;
@@ -150,10 +165,14 @@ note_transition (struct run *r, enum phase from, enum phase to)
   run_trace (r, "phase %s -> %s (%s)", phase_name (from), phase_name (to),
              why_name (why));
   provoke_operator (r, to);
-  const char *bad = to == PHASE_ABORTED && from == PHASE_ABORTING
-                            && engine_frozen_at (r->engine) != 0
-                        ? world_check_aborted (&r->world)
-                        : NULL;
+  const char *bad = NULL;
+  if (to == PHASE_ABORTED && from == PHASE_ABORTING
+      && engine_frozen_at (r->engine) != 0)
+    bad = world_check_aborted (&r->world, false);
+  else if (from == PHASE_BACK_ABORTING && to == PHASE_GUARDED)
+    bad = world_check_aborted (&r->world, true);
+  else if (to == PHASE_ROLLED_BACK)
+    bad = world_check_rolled_back (&r->world);
   if (bad != NULL)
     run_fail (r, bad, NULL);
 }
@@ -161,28 +180,40 @@ note_transition (struct run *r, enum phase from, enum phase to)
 static void
 check_limit (struct run *r, enum phase from)
 {
-  if (from != PHASE_OUTSIDE || engine_phase (r->engine) != PHASE_OPENING)
+  bool out = from == PHASE_OUTSIDE && engine_phase (r->engine) == PHASE_OPENING;
+  bool back = from == PHASE_BACK_OUTSIDE
+              && engine_phase (r->engine) == PHASE_BACK_OPENING
+              && !engine_alone (r->engine);
+  if (!out && !back)
     return;
-  if (r->now - engine_frozen_at (r->engine) > r->limits.downtime_ms + 20)
+  int64_t frozen_at
+      = back ? engine_back_frozen_at (r->engine) : engine_frozen_at (r->engine);
+  if (r->now - frozen_at > r->limits.downtime_ms + 20)
     run_fail (r, "opened after the downtime limit", NULL);
 }
 
-/* The writer changes with the freeze, the pivot and the end of an abort. */
+/* The writer changes with the freeze, the pivot and the end of an abort: to
+ * nobody first, and from nobody to either. */
 static void
-check_writer (struct run *r, enum writer before, const struct record *x)
+check_writer (struct run *r, enum phase from, enum writer before,
+              const struct record *x)
 {
   enum writer now = engine_writer (r->engine);
+  bool back = phase_way (from) == WAY_BACK;
+  enum writer old = back ? WRITER_TARGET : WRITER_SOURCE;
+  enum writer fresh = back ? WRITER_SOURCE : WRITER_TARGET;
+  bool none = before == WRITER_NONE;
   bool ok = now == before
-            || (now == WRITER_NONE && before == WRITER_SOURCE
-                && x->type == RECORD_INTENT)
-            || (now == WRITER_TARGET && before == WRITER_NONE
-                && x->type == RECORD_OUTCOME)
-            || (now == WRITER_SOURCE && before == WRITER_NONE
-                && x->type == RECORD_PHASE);
+            || (now == WRITER_NONE && before == old && x->type == RECORD_INTENT)
+            || (now == fresh && none && x->type == RECORD_OUTCOME)
+            || (now == old && none && x->type == RECORD_PHASE);
   if (!ok)
     run_fail (r, "the writer changed by the wrong record", NULL);
   if (now == WRITER_TARGET && source_can_write (&r->world))
     run_fail (r, "the journal names the target while the source can write",
+              NULL);
+  if (now == WRITER_SOURCE && target_can_write (&r->world))
+    run_fail (r, "the journal names the source while the target can write",
               NULL);
 }
 
@@ -213,7 +244,7 @@ controller_record (struct run *r, size_t index)
   }
   note_transition (r, from, engine_phase (r->engine));
   check_limit (r, from);
-  check_writer (r, writer, x);
+  check_writer (r, from, writer, x);
   check_attention (r);
   for (size_t i = 0; i < out.n && r->failed == NULL; i++) {
     if (dies (r))

@@ -14,6 +14,8 @@ print_phases (void)
     printf ("| %s | ", phase_name ((enum phase)p));
     for (size_t i = 0; i < legs->n; i++)
       printf ("%s%s", i > 0 ? ", " : "", stage_name (legs->stage[i]));
+    if (legs->has_beside)
+      printf (", and once beside them %s", stage_name (legs->beside));
     printf ("%s |\n", legs->n == 0 ? "none" : "");
   }
 }
@@ -59,7 +61,7 @@ print_picture (void)
   printf ("```mermaid\nstateDiagram-v2\n  [*] --> planned\n");
   for (size_t i = 0; transition_at (i) != NULL; i++)
     print_arrow (i);
-  printf ("  accepted --> [*]\n```\n");
+  printf ("  accepted --> [*]\n  rolled-back --> [*]\n```\n");
 }
 
 static const char intro[]
@@ -69,9 +71,13 @@ static const char intro[]
       "simulator takes each transition.\n\n"
       "The state is a fold of the journal. A phase changes by a `phase` record "
       "`{from, to, why, writer}`, with one exception: the durable intent of "
-      "the pivot step is itself the transition from outside to opening, so "
-      "that no crash can lie between the two. From there on there is no abort, "
-      "unless a probe is sure that the target was never opened.\n\n";
+      "the pivot step is itself the transition from outside to opening (and "
+      "of the pivot back, from back-outside to back-opening), so that no crash "
+      "can lie between the two. From there on there is no abort, unless a "
+      "probe is sure that the host was never opened.\n\n"
+      "A rollback is the same cutover backwards: phases and stages with "
+      "`back-`. A failure before its pivot goes back to guarded, with the "
+      "target serving.\n\n";
 
 int
 main (void)
@@ -81,8 +87,10 @@ main (void)
   printf ("\n## Transitions\n\n");
   print_transitions ();
   printf ("\n## The writer inside a phase\n\n");
-  print_writer (&writer_frozen);
-  print_writer (&writer_opened);
+  for (unsigned w = 0; w < WAY_COUNT; w++) {
+    print_writer (&writer_frozen[w]);
+    print_writer (&writer_opened[w]);
+  }
   printf ("\nPaused and needs-attention are overlays: they are no phases.\n");
   printf ("\n## Picture\n\n");
   print_picture ();

@@ -2,6 +2,8 @@
 /* What the steps of a graph mean to the model world. */
 #include "world.h"
 
+#include "base/mem.h"
+
 #include <string.h>
 
 static const struct {
@@ -11,6 +13,7 @@ static const struct {
   { "files:", "#seed", ROLE_COPY },
   { "files:", "#round", ROLE_COPY },
   { "files:", "#final", ROLE_COPY },
+  { "files:", "#apply", ROLE_APPLY },
   { "files:", "#prove", ROLE_PROOF },
   { "files:", "#verify", ROLE_PROOF },
   { "move#", "#flag", ROLE_FLAG },
@@ -19,6 +22,7 @@ static const struct {
   { "move#", "#frozen", ROLE_WRITERS },
   { "move#", "#still-frozen", ROLE_WRITERS },
   { "service:", "#gate", ROLE_GATE },
+  { "move#", "#unflag", ROLE_UNFLAG },
   { "service:", "#start", ROLE_START },
   { "move#", "#smoke-inside", ROLE_SMOKE_INSIDE },
   { "address:", "#take", ROLE_TAKE },
@@ -29,12 +33,16 @@ static const struct {
   { "cron:", "#release", ROLE_RELEASE },
 };
 
+/* Those of the way back mean the same, from the other side. */
 static enum role
 role_of (const char *id, const char *op)
 {
+  CLEANUP_FREE char *plain = strncmp (op, "#back-", 6) == 0
+                                 ? mem_printf ("#%s", op + 6)
+                                 : mem_strdup (op);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strncmp (id, names[i].kind, strlen (names[i].kind)) == 0
-        && strcmp (op, names[i].op) == 0)
+        && strcmp (plain, names[i].op) == 0)
       return names[i].role;
   return ROLE_OTHER;
 }

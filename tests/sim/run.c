@@ -103,7 +103,7 @@ run_start (struct run *r, uint64_t seed, struct graph *g, enum bug bug,
   r->dice.state = seed * 0x100000001b3u + 7;
   r->coverage = c;
   r->graph = g;
-  r->limits = (struct plan_limits){ .downtime_ms = 30000 };
+  r->limits = (struct plan_limits){ .downtime_ms = 30000, .back_ms = 45000 };
   r->faults_until = dice_between (&r->dice, 30000, 200000);
   r->until = r->faults_until + 400000;
   r->incarnation = 1;
@@ -130,16 +130,27 @@ run_free (struct run *r)
   free (r->detail);
 }
 
+/* The target serves, and no rollback has frozen it yet. */
+static bool
+guarded (enum phase p)
+{
+  return p == PHASE_GUARDED || p == PHASE_RETURNING || p == PHASE_BACK_HOLDING;
+}
+
 /* While nothing is frozen the source serves, whatever goes wrong. */
 static void
 client (struct run *r)
 {
   bool served = world_client_write (&r->world, dice_odds (&r->dice, 5000));
   run_later (r, dice_between (&r->dice, 100, 700), HAPPENS_CLIENT);
-  if (served || !r->alive || !r->world.source.up)
+  if (served || !r->alive)
+    return;
+  if (guarded (engine_phase (r->engine)) && r->world.target.up)
+    run_fail (r, "the client was not served in the guard", NULL);
+  if (!r->world.source.up)
     return;
   enum phase p = engine_phase (r->engine);
-  if (p <= PHASE_HOLDING || p == PHASE_ABORTED)
+  if (p <= PHASE_HOLDING || p == PHASE_ABORTED || p == PHASE_ROLLED_BACK)
     run_fail (r, "the client was not served while nothing was frozen", NULL);
 }
 
@@ -156,10 +167,13 @@ patience (struct run *r)
   }
   bool waits
       = engine_attention (r->engine) != NULL || engine_paused (r->engine);
-  if (waits && p != PHASE_ABORTED)
+  if (p == PHASE_GUARDED && r->destroyed)
+    controller_request (r, REQUEST_ROLLBACK_ALONE);
+  else if (waits && p != PHASE_ABORTED)
     controller_request (r, REQUEST_RESUME);
-  else if (p == PHASE_GUARDED && dice_odds (&r->dice, 5000))
-    controller_request (r, REQUEST_ACCEPT);
+  else if (p == PHASE_GUARDED)
+    controller_request (r, dice_odds (&r->dice, 5000) ? REQUEST_ACCEPT
+                                                      : REQUEST_ROLLBACK);
 }
 
 static void
@@ -168,6 +182,8 @@ reboot (struct run *r, bool target)
   struct model_host *h = target ? &r->world.target : &r->world.source;
   run_trace (r, "%s reboots", target ? "target" : "source");
   world_reboot_down (h);
+  if (target && r->world.bug == BUG_BACK_VOLATILE)
+    h->flag = false;
   run_later (r, dice_between (&r->dice, 1000, 20000), HAPPENS_BOOTED)->target
       = target;
 }
@@ -209,13 +225,21 @@ happen_to_controller (struct run *r, const struct happening *h)
     timer (r, h);
 }
 
+/* Only a target that is gone is said to be. */
+static enum request
+honest (const struct run *r, enum request request)
+{
+  return request == REQUEST_ROLLBACK_ALONE && !r->destroyed ? REQUEST_ROLLBACK
+                                                            : request;
+}
+
 static void
 happen_to_people (struct run *r, const struct happening *h)
 {
   if (!r->alive)
     return;
   if (h->kind == HAPPENS_REQUEST)
-    controller_request (r, h->request);
+    controller_request (r, honest (r, h->request));
   else if (h->kind == HAPPENS_PATIENCE)
     patience (r);
   else
@@ -288,7 +312,8 @@ check_end (struct run *r)
   }
   enum phase p = engine_phase (r->engine);
   bool attention = engine_attention (r->engine) != NULL;
-  bool ended = p == PHASE_ACCEPTED || p == PHASE_GUARDED;
+  bool ended
+      = p == PHASE_ACCEPTED || p == PHASE_GUARDED || p == PHASE_ROLLED_BACK;
   bool told = attention && r->destroyed;
   if (!ended && !told) {
     run_fail (r, "it does not end and does not say why", NULL);

@@ -59,11 +59,12 @@ struct call {
   int controller;
   enum fate fate;
   bool dead, cancelled, says_no, refused, unreachable;
+  bool passed; /* a rollback without the target: this step is passed over */
 };
 
 struct coverage {
   unsigned long taken[PHASE_COUNT][PHASE_COUNT];
-  unsigned long transitions[64], records, crashes, ended[PHASE_COUNT];
+  unsigned long transitions[128], records, crashes, ended[PHASE_COUNT];
   unsigned long refused, probes, calls;
 };
 

@@ -13,6 +13,8 @@ static const char *const bug_names[BUG_COUNT] = {
   [BUG_EQUAL_EPOCH] = "equal-epoch",
   [BUG_STALE_EPOCH] = "stale-epoch",
   [BUG_PROBE_LIES] = "probe-lies",
+  [BUG_BACK_DROPPED] = "back-dropped",
+  [BUG_BACK_VOLATILE] = "back-volatile",
 };
 
 const char *
@@ -47,18 +49,23 @@ world_step (const struct world *w, const char *id)
   abort ();
 }
 
+static bool
+can_write (const struct model_host *h)
+{
+  bool open = !h->gate || h->gate_lifted;
+  return h->up && (h->cron || (h->running && open));
+}
+
 bool
 source_can_write (const struct world *w)
 {
-  return w->source.up && (w->source.running || w->source.cron);
+  return can_write (&w->source);
 }
 
 bool
 target_can_write (const struct world *w)
 {
-  const struct model_host *t = &w->target;
-  bool open = !t->gate || t->gate_lifted;
-  return t->up && (t->cron || (t->running && open));
+  return can_write (&w->target);
 }
 
 static bool
@@ -67,41 +74,70 @@ serves (const struct model_host *h)
   return h->up && h->running && h->address && (!h->gate || h->gate_lifted);
 }
 
+static void
+target_writes (struct world *w)
+{
+  w->target_n++;
+  w->opened = true;
+  if (w->returned)
+    w->broken = "the target took a write after the rollback";
+}
+
+static void
+source_writes (struct world *w)
+{
+  w->source_n++;
+  if (w->opened && !w->returned)
+    w->broken = "the source took a write after the target was opened";
+}
+
 bool
 world_client_write (struct world *w, bool prefer_target)
 {
   bool s = serves (&w->source), t = serves (&w->target);
-  if (t && (prefer_target || !s)) {
-    w->target_n++;
-    w->opened = true;
-  } else if (s)
-    w->source_n++;
-  if (s && w->opened)
-    w->broken = "the source took a write after the target was opened";
+  if (t && (prefer_target || !s))
+    target_writes (w);
+  else if (s)
+    source_writes (w);
   return s || t;
 }
 
 void
 world_cron_write (struct world *w)
 {
-  if (w->source.up && w->source.cron) {
-    w->source_n++;
-    if (w->opened)
-      w->broken = "a job wrote on the source after the target was opened";
-  }
-  if (w->target.up && w->target.cron) {
-    w->target_n++;
-    w->opened = true;
-  }
+  if (w->source.up && w->source.cron)
+    source_writes (w);
+  if (w->target.up && w->target.cron)
+    target_writes (w);
 }
 
-/* Every step of that role is whole; none counts as not. */
+/* Which way a step goes, and between which hosts. */
 static bool
-all_whole (const struct world *w, enum role role)
+is_back (const struct world *w, size_t step)
+{
+  enum stage s = graph_at (w->graph, step)->stage;
+  return s == STAGE_BACK_ROUND || s >= STAGE_BACK_CHECK;
+}
+
+static struct model_host *
+from_of (struct world *w, size_t step)
+{
+  return is_back (w, step) ? &w->target : &w->source;
+}
+
+static struct model_host *
+to_of (struct world *w, size_t step)
+{
+  return is_back (w, step) ? &w->source : &w->target;
+}
+
+/* Every step of that role and way is whole; none counts as not. */
+static bool
+all_whole (const struct world *w, enum role role, bool back)
 {
   bool any = false;
   for (size_t i = 0; i < graph_len (w->graph); i++)
-    if (w->role[i] == role) {
+    if (w->role[i] == role && is_back (w, i) == back) {
       any = true;
       if (w->state[i] != 2)
         return false;
@@ -110,13 +146,15 @@ all_whole (const struct world *w, enum role role)
 }
 
 static void
-lift_gate (struct world *w)
+lift_gate (struct world *w, bool back)
 {
   if (w->broken == NULL)
-    w->broken = world_check_pivot (w);
-  w->target.gate_lifted = true;
-  if (target_can_write (w))
-    w->opened = true;
+    w->broken = world_check_pivot (w, back);
+  (back ? &w->source : &w->target)->gate_lifted = true;
+  if (back)
+    w->returned |= source_can_write (w);
+  else
+    w->opened |= target_can_write (w);
 }
 
 /* The first half of what a step does, where its halves can be told apart. */
@@ -126,19 +164,22 @@ world_half (struct world *w, size_t step)
   if (w->state[step] == 0)
     w->state[step] = 1;
   if (w->role[step] == ROLE_TAKE)
-    w->source.address_kept = false;
+    from_of (w, step)->address_kept = false;
   else if (w->role[step] == ROLE_GIVE)
-    w->target.address = true;
+    to_of (w, step)->address = true;
   else if (w->role[step] == ROLE_PIVOT)
-    lift_gate (w);
+    lift_gate (w, is_back (w, step));
 }
 
 static bool
 prove (struct world *w, size_t step)
 {
+  bool copied = is_back (w, step) ? w->returned_n == w->target_n
+                                  : w->copied_n == w->source_n;
   bool equal = !w->damaged
-               && (graph_at (w->graph, step)->stage == STAGE_PROVE
-                   || w->copied_n == w->source_n);
+               && (graph_at (w->graph, step)->stage == STAGE_PROVE || copied);
+  if (is_back (w, step) && w->bug == BUG_BACK_DROPPED)
+    equal = true;
   w->proven[step] = equal;
   w->damaged = false; /* what was found is sent again */
   return equal;
@@ -151,53 +192,92 @@ look (struct world *w, size_t step)
   if (w->role[step] == ROLE_PROOF)
     return prove (w, step);
   if (w->role[step] == ROLE_WRITERS)
-    good = !source_can_write (w);
+    good = !can_write (from_of (w, step));
   else if (w->role[step] == ROLE_SMOKE_INSIDE)
-    good = w->target.running;
+    good = to_of (w, step)->running;
   else if (w->role[step] == ROLE_SMOKE_OUTSIDE)
-    good = w->target.running && w->target.address;
+    good = to_of (w, step)->running && to_of (w, step)->address;
   w->proven[step] = good;
   return good;
 }
 
 static void
-set_flag (struct world *w)
+set_flag (struct world *w, struct model_host *from)
 {
-  w->source.flag = true;
+  from->flag = true;
   memset (w->proven, 0, sizeof w->proven);
 }
 
 static void
-start_target (struct world *w)
+start_service (struct world *w, size_t step)
 {
-  if (!w->target.gate && w->broken == NULL)
-    w->broken = "the target's service was started without its gate";
-  w->target.running = all_whole (w, ROLE_START);
+  struct model_host *to = to_of (w, step);
+  if (!to->gate && w->broken == NULL)
+    w->broken = "a service was started without its gate";
+  to->running
+      = to->up && !to->flag && all_whole (w, ROLE_START, is_back (w, step));
 }
 
 static void
-change (struct world *w, enum role role)
+hold_jobs (struct model_host *from)
 {
-  if (role == ROLE_FLAG)
-    set_flag (w);
+  from->cron = false;
+  from->held = true;
+}
+
+/* What stands still in the hold alone goes on as soon as it may. */
+static void
+let_jobs_go (struct model_host *h)
+{
+  h->held = false;
+  h->cron = h->up && h->want_cron && !h->flag;
+}
+
+static void
+copy (struct world *w, size_t step)
+{
+  if (!is_back (w, step))
+    w->copied_n = w->source_n;
+  else if (w->role[step] == ROLE_APPLY)
+    w->returned_n = w->laid_n > w->returned_n ? w->laid_n : w->returned_n;
+  else if (graph_at (w->graph, step)->stage == STAGE_BACK_ROUND)
+    w->laid_n = w->target_n;
+  else if (w->bug != BUG_BACK_DROPPED)
+    w->returned_n = w->laid_n = w->target_n;
+}
+
+static void
+change (struct world *w, size_t step)
+{
+  enum role role = w->role[step];
+  struct model_host *from = from_of (w, step), *to = to_of (w, step);
+  if (role == ROLE_COPY || role == ROLE_APPLY)
+    copy (w, step);
+  else if (role == ROLE_FLAG)
+    set_flag (w, from);
   else if (role == ROLE_STOP)
-    w->source.running &= !all_whole (w, ROLE_STOP);
+    from->running &= !all_whole (w, ROLE_STOP, is_back (w, step));
   else if (role == ROLE_CRON_STOP)
-    w->source.cron = false;
+    hold_jobs (from);
   else if (role == ROLE_GATE)
-    w->target.gate = true;
+    to->gate = true;
+  else if (role == ROLE_UNFLAG)
+    to->flag = false;
   else if (role == ROLE_START)
-    start_target (w);
+    start_service (w, step);
   else if (role == ROLE_TAKE)
-    w->source.address = false;
+    from->address = false;
   else if (role == ROLE_GIVE)
-    w->target.address_kept = true;
-  else if (role == ROLE_PIVOT)
-    w->target.gate = false;
-  else if (role == ROLE_ENABLE)
-    w->target.running = w->target.want_running = true;
-  else if (role == ROLE_RELEASE)
-    w->target.cron = w->target.want_cron = true;
+    to->address_kept = true;
+  else if (role == ROLE_PIVOT) {
+    to->gate = to->gate_lifted = false;
+    w->returned |= is_back (w, step);
+  } else if (role == ROLE_ENABLE)
+    to->running = to->want_running = to->up;
+  else if (role == ROLE_RELEASE) {
+    to->want_cron = true;
+    let_jobs_go (to);
+  }
 }
 
 bool
@@ -207,45 +287,46 @@ world_whole (struct world *w, size_t step)
   w->state[step] = 2;
   if (graph_at (w->graph, step)->cls == STEP_PURE)
     return look (w, step);
-  if (w->role[step] == ROLE_COPY)
-    w->copied_n = w->source_n;
-  change (w, w->role[step]);
+  change (w, step);
   return true;
+}
+
+void
+world_pass (struct world *w, size_t step)
+{
+  w->state[step] = 2;
+  w->proven[step] = true;
 }
 
 /* The flag is the last that goes: what is wanted starts with it. */
 static void
-thaw (struct world *w)
+thaw (struct model_host *from)
 {
-  w->source.flag = false;
-  w->source.running = w->source.want_running;
-  w->source.cron = w->source.want_cron;
-}
-
-/* What stands still in the hold alone goes on as soon as it may. */
-static void
-let_cron_go (struct world *w)
-{
-  w->source.cron = w->source.up && w->source.want_cron && !w->source.flag;
+  from->flag = false;
+  from->running = from->up && from->want_running;
+  from->cron = from->up && from->want_cron && !from->held;
 }
 
 void
 world_undo (struct world *w, size_t step)
 {
   enum role role = w->role[step];
+  struct model_host *from = from_of (w, step), *to = to_of (w, step);
   w->state[step] = 0;
   if (role == ROLE_FLAG)
-    thaw (w);
+    thaw (from);
   else if (role == ROLE_CRON_STOP)
-    let_cron_go (w);
+    let_jobs_go (from);
   else if (role == ROLE_START)
-    w->target.running = false;
+    to->running = false;
+  else if (role == ROLE_UNFLAG)
+    to->flag = true;
   else if (role == ROLE_GATE)
-    w->target.gate = w->target.gate_lifted = false;
+    to->gate = to->gate_lifted = false;
   else if (role == ROLE_TAKE)
-    w->source.address = w->source.address_kept = true;
+    from->address = from->address_kept = true;
   else if (role == ROLE_GIVE)
-    w->target.address = w->target.address_kept = false;
+    to->address = to->address_kept = false;
 }
 
 void
@@ -254,13 +335,36 @@ world_reboot_down (struct model_host *h)
   h->up = h->running = h->cron = h->address = h->gate_lifted = false;
 }
 
+/* Behind a gate nothing starts by itself. */
 void
 world_reboot_up (struct model_host *h)
 {
   h->up = !h->destroyed;
-  h->running = h->up && h->want_running && !h->flag;
-  h->cron = h->up && h->want_cron && !h->flag;
+  h->running = h->up && h->want_running && !h->flag && !h->gate;
+  h->cron = h->up && h->want_cron && !h->flag && !h->held;
   h->address = h->up && h->address_kept;
+}
+
+static const char *
+check_opened (const struct world *w)
+{
+  if (w->copied_n != w->source_n)
+    return "the target was opened without every acknowledged write";
+  if (source_can_write (w))
+    return "the source can be written after the target was opened";
+  return NULL;
+}
+
+static const char *
+check_returned (const struct world *w)
+{
+  /* What a lost target took since the last round is named, and lost. */
+  long expected = w->target.destroyed ? w->laid_n : w->target_n;
+  if (w->returned_n < expected)
+    return "the source was opened without every acknowledged write";
+  if (target_can_write (w))
+    return "the target can be written after the rollback";
+  return NULL;
 }
 
 const char *
@@ -270,16 +374,28 @@ world_check (const struct world *w)
     return w->broken;
   if (source_can_write (w) && target_can_write (w))
     return "two writers: source and target can both be written";
-  if (w->opened && w->copied_n != w->source_n)
-    return "the target was opened without every acknowledged write";
-  if (w->opened && source_can_write (w))
-    return "the source can be written after the target was opened";
+  return w->returned ? check_returned (w) : w->opened ? check_opened (w) : NULL;
+}
+
+static const char *
+check_aborted_back (const struct world *w)
+{
+  if (w->returned)
+    return "a rollback was aborted although the source took writes";
+  if (w->target.flag || (w->target.up && !w->target.address_kept))
+    return "a rollback was aborted, but the target is still frozen or without "
+           "its address";
+  if (!w->source.flag || w->source.address_kept || w->source.running
+      || w->source.gate_lifted)
+    return "a rollback was aborted, but something of it is left on the source";
   return NULL;
 }
 
 const char *
-world_check_aborted (const struct world *w)
+world_check_aborted (const struct world *w, bool back)
 {
+  if (back)
+    return w->target.destroyed ? NULL : check_aborted_back (w);
   if (w->opened)
     return "aborted although the target took writes";
   if (w->source.flag || !w->source.address_kept)
@@ -290,17 +406,37 @@ world_check_aborted (const struct world *w)
 }
 
 const char *
-world_check_pivot (const struct world *w)
+world_check_rolled_back (const struct world *w)
 {
-  for (size_t i = 0; i < graph_len (w->graph); i++) {
-    enum stage s = graph_at (w->graph, i)->stage;
-    bool proof = s == STAGE_VERIFY || s == STAGE_INSIDE || s == STAGE_OUTSIDE;
-    if (proof && !w->proven[i])
-      return "opened without every proof of this cutover";
-  }
-  if (!w->source.flag || source_can_write (w))
-    return "opened while the source could be written";
-  if (w->source.address_kept || !w->target.address_kept)
-    return "opened before the address was switched";
+  if (w->source.flag || w->source.held || w->source.gate
+      || !w->source.address_kept)
+    return "rolled back, but the source is not as it was";
+  if (!w->target.destroyed && (!w->target.flag || w->target.address_kept))
+    return "rolled back, but the target is not closed";
   return NULL;
+}
+
+static bool
+is_proof (enum stage s, bool back)
+{
+  return back ? s == STAGE_BACK_VERIFY || s == STAGE_BACK_INSIDE
+                    || s == STAGE_BACK_OUTSIDE
+              : s == STAGE_VERIFY || s == STAGE_INSIDE || s == STAGE_OUTSIDE;
+}
+
+const char *
+world_check_pivot (const struct world *w, bool back)
+{
+  const struct model_host *from = back ? &w->target : &w->source;
+  const struct model_host *to = back ? &w->source : &w->target;
+  for (size_t i = 0; i < graph_len (w->graph); i++)
+    if (is_proof (graph_at (w->graph, i)->stage, back) && !w->proven[i])
+      return "opened without every proof of this cutover";
+  if (!to->address_kept)
+    return "opened before the address was switched";
+  if (from->destroyed)
+    return NULL;
+  if (!from->flag || can_write (from))
+    return "opened while the other side could be written";
+  return from->address_kept ? "opened before the address was switched" : NULL;
 }

@@ -19,12 +19,14 @@
 enum role {
   ROLE_OTHER, /* it has a state, and nothing else */
   ROLE_COPY,
+  ROLE_APPLY, /* what reverse rounds laid up goes into the source's files */
   ROLE_PROOF,
   ROLE_FLAG,
   ROLE_STOP,
   ROLE_CRON_STOP,
   ROLE_WRITERS, /* looks that nothing can write on the source */
   ROLE_GATE,
+  ROLE_UNFLAG, /* the source may start, behind its gate */
   ROLE_START,
   ROLE_SMOKE_INSIDE,
   ROLE_TAKE,
@@ -38,12 +40,14 @@ enum role {
 /* What is deliberately wrong, to see that the simulator finds it. */
 enum bug {
   BUG_NONE,
-  BUG_INTENT_LATE,  /* an effect before its intent is durable */
-  BUG_PROOF_FAKED,  /* a proof is reported that was never made */
-  BUG_UNDO_SKIPPED, /* an undo is reported that was never done */
-  BUG_EQUAL_EPOCH,  /* a host obeys another controller of the same epoch */
-  BUG_STALE_EPOCH,  /* a host obeys a controller that was replaced */
-  BUG_PROBE_LIES,   /* a probe says "not done" of what was done */
+  BUG_INTENT_LATE,   /* an effect before its intent is durable */
+  BUG_PROOF_FAKED,   /* a proof is reported that was never made */
+  BUG_UNDO_SKIPPED,  /* an undo is reported that was never done */
+  BUG_EQUAL_EPOCH,   /* a host obeys another controller of the same epoch */
+  BUG_STALE_EPOCH,   /* a host obeys a controller that was replaced */
+  BUG_PROBE_LIES,    /* a probe says "not done" of what was done */
+  BUG_BACK_DROPPED,  /* the last reverse round and its proof do nothing */
+  BUG_BACK_VOLATILE, /* the target's freeze does not outlive a reboot */
   BUG_COUNT
 };
 const char *bug_name (enum bug b);
@@ -54,6 +58,7 @@ struct model_host {
   bool cron, want_cron;
   bool address, address_kept; /* live; in its configuration */
   bool flag;                  /* durable: nothing may start */
+  bool held;                  /* durable: jobs stand still */
   bool gate, gate_lifted;     /* durable; lifted at run time */
   uint64_t fence_epoch;
   int fence_controller;
@@ -68,11 +73,14 @@ struct world {
   enum role role[STEPS_MAX];
   int state[STEPS_MAX];
   uint32_t remembered[STEPS_MAX];
-  bool proven[STEPS_MAX];            /* passed since the freeze */
-  long source_n, copied_n, target_n; /* acknowledged writes */
-  bool damaged;                      /* the copy has a silent fault */
-  bool opened;                       /* the target ever took writes */
-  const char *broken;                /* the invariant that does not hold */
+  bool proven[STEPS_MAX];  /* passed since the freeze */
+  long source_n, target_n; /* acknowledged writes */
+  long copied_n;           /* of the source's, on the target */
+  long laid_n, returned_n; /* of the target's: laid up on, and in the source */
+  bool damaged;            /* the copy has a silent fault */
+  bool opened;             /* the target ever took writes */
+  bool returned;           /* the source took writes again after that */
+  const char *broken;      /* the invariant that does not hold */
 };
 
 void world_start (struct world *w, const struct graph *g, enum bug bug);
@@ -98,9 +106,13 @@ void world_reboot_up (struct model_host *h);
 
 /* The first invariant that does not hold, or NULL. */
 const char *world_check (const struct world *w);
-/* What must be so when a cutover was aborted. */
-const char *world_check_aborted (const struct world *w);
+/* What must be so when a cutover was aborted, or a rollback. */
+const char *world_check_aborted (const struct world *w, bool back);
+/* What must be so once it is rolled back. */
+const char *world_check_rolled_back (const struct world *w);
 /* What must be so when a pivot takes effect. */
-const char *world_check_pivot (const struct world *w);
+const char *world_check_pivot (const struct world *w, bool back);
+/* A step of a rollback without the target: it is passed over. */
+void world_pass (struct world *w, size_t step);
 
 #endif

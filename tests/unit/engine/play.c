@@ -41,6 +41,22 @@ static const struct shape shapes[] = {
   { "accept#clean", STAGE_ACCEPT, STEP_FORWARD, { 0 } },
 };
 
+static const struct shape way_back[] = {
+  { "guard#round", STAGE_BACK_ROUND, STEP_IDEMPOTENT, { 0 } },
+  { "back#check", STAGE_BACK_CHECK, STEP_PURE, { 0 } },
+  { "back#apply", STAGE_BACK_APPLY, STEP_REVERSIBLE, { 0 } },
+  { "back#hold", STAGE_BACK_HOLD, STEP_REVERSIBLE, { 0 } },
+  { "back#flag", STAGE_BACK_FREEZE, STEP_REVERSIBLE, { 0 } },
+  { "back#final", STAGE_BACK_FINAL, STEP_IDEMPOTENT, { 0 } },
+  { "back#verify", STAGE_BACK_VERIFY, STEP_PURE, { 0 } },
+  { "back#start", STAGE_BACK_START, STEP_REVERSIBLE, { 0 } },
+  { "back#inside", STAGE_BACK_INSIDE, STEP_PURE, { 0 } },
+  { "back#switch", STAGE_BACK_SWITCH, STEP_REVERSIBLE, { 0 } },
+  { "back#outside", STAGE_BACK_OUTSIDE, STEP_PURE, { 0 } },
+  { "back#pivot", STAGE_BACK_PIVOT, STEP_PIVOT, { 0 } },
+  { "back#open", STAGE_BACK_OPEN, STEP_FORWARD, { 0 } },
+};
+
 static const struct shape other_gate
     = { "pivot#other", STAGE_PIVOT, STEP_PIVOT, { 0 } };
 
@@ -66,9 +82,11 @@ add (struct graph *g, const struct shape *shape)
 }
 
 static struct graph *
-make_graph (bool two_gates)
+make_graph (bool two_gates, bool back)
 {
   struct graph *g = graph_new ();
+  for (size_t i = 0; back && i < sizeof way_back / sizeof *way_back; i++)
+    add (g, &way_back[i]);
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
     add (g, &shapes[i]);
   if (two_gates) {
@@ -189,11 +207,12 @@ begin_process (struct play *p)
 }
 
 static int
-set_up (void **state, bool two_gates)
+set_up (void **state, bool two_gates, bool back)
 {
   struct play *p = mem_alloc (sizeof *p);
-  p->graph = make_graph (two_gates);
+  p->graph = make_graph (two_gates, back);
   p->limits.downtime_ms = PLAY_LIMIT_MS;
+  p->limits.back_ms = 300000;
   p->now = 1000000;
   *state = p;
   begin_process (p);
@@ -203,13 +222,19 @@ set_up (void **state, bool two_gates)
 int
 play_setup (void **state)
 {
-  return set_up (state, false);
+  return set_up (state, false, false);
 }
 
 int
 play_setup_two_gates (void **state)
 {
-  return set_up (state, true);
+  return set_up (state, true, false);
+}
+
+int
+play_setup_back (void **state)
+{
+  return set_up (state, false, true);
 }
 
 int

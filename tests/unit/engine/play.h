@@ -49,6 +49,11 @@ struct play {
 int play_setup (void **state);
 /* ... with second steps, pivot#other and accept#other. */
 int play_setup_two_gates (void **state);
+/* ... with a way back: guard#round  back#check  back#apply(undo)
+ *   back#hold(undo)  back#flag(undo)  back#final  back#verify
+ *   back#start(undo)  back#inside  back#switch(undo)  back#outside  back#pivot
+ *   back#open */
+int play_setup_back (void **state);
 int play_teardown (void **state);
 
 void play_request (struct play *p, enum request r);

@@ -160,8 +160,10 @@ stage_graph (void)
 void
 stage_open (struct stage_set *s, const char *controller)
 {
-  static const struct plan_limits limits
-      = { .downtime_ms = 30000, .jobs_wait_ms = 60000, .guard_s = 604800 };
+  static const struct plan_limits limits = { .downtime_ms = 30000,
+                                             .jobs_wait_ms = 60000,
+                                             .guard_s = 604800,
+                                             .back_ms = 300000 };
   assert_ok (store_open_writer (s->dir, "shop-12345678", PLAN_TEXT,
                                 strlen (PLAN_TEXT), &s->store));
   s->graph = stage_graph ();

@@ -209,12 +209,13 @@ an_owner_ends_by_itself_when_nothing_is_left (void **state)
   stage_open (s, "a");
   stage_close (s);
   stage_open (s, "a");
-  struct loop_parts parts = { .store = s->store,
-                              .graph = s->graph,
-                              .limits = &(struct plan_limits){ 30000, 1, 1 },
-                              .migration = "shop-12345678",
-                              .find = stage_find,
-                              .linger_ms = 200 };
+  struct loop_parts parts
+      = { .store = s->store,
+          .graph = s->graph,
+          .limits = &(struct plan_limits){ 30000, 1, 1, 300000 },
+          .migration = "shop-12345678",
+          .find = stage_find,
+          .linger_ms = 200 };
   struct loop *l = loop_new (&parts);
   assert_ok (loop_replay (l));
   assert_ok (loop_append (l, RECORD_CLAIMED, "controller",
