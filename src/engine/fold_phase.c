@@ -151,7 +151,7 @@ enter_undone (struct engine *e, enum phase from, const struct record *r)
 {
   struct outage *o = &e->outage[phase_way (from)];
   e->goal = e->stopped = NO_REQUEST;
-  e->abort_asked = false;
+  e->abort_asked &= e->phase != PHASE_GUARDED;
   if (o->frozen_at != 0)
     o->ended_at = r->time_ms;
 }
