@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The index of an item on one side: what was there when, in canonical order,
- * with digests.  A file of a header, encoded entries and a trailer with count
- * and checksum; written beside, fsynced and renamed, so that it is whole or
- * not there.
+ * with digests.  A file of a header, encoded entries, a table of blocks (where
+ * each begins, and its checksum) and a trailer; written beside, fsynced and
+ * renamed, so that it is whole or not there.  Rounds that visited only some
+ * paths lie above it as segments (tree/overlay.h), which every reader sees
+ * through.
  *
  * Threads: one at a time.
  */
@@ -32,8 +34,10 @@ cleanup_index_writer_ (struct index_writer **w)
 
 struct index;
 /* *out is NULL where there is no such file; "RH-TREE-INDEX" (corrupt) where
- * it is broken.  The whole checksum is verified here. */
+ * it is broken.  All checksums are verified here. */
 struct err *index_open (const char *path, struct index **out);
+/* The same for a few look-ups: a block is verified when it is first read. */
+struct err *index_open_few (const char *path, struct index **out);
 /* The same of bytes that stay the caller's. */
 struct err *index_open_bytes (const void *bytes, size_t len,
                               struct index **out);
@@ -50,7 +54,16 @@ struct err *index_drain (struct index *x,
                          struct err *(*skipped) (void *ctx,
                                                  const struct tree_entry *e),
                          void *ctx);
+/* The entry with this path, or NULL, from wherever it lies.  Afterwards
+ * index_next goes on behind it (or behind where it would stand). */
+struct err *index_find (struct index *x, const char *path, size_t len,
+                        const struct tree_entry **out);
+/* Of the file itself, without segments. */
 uint64_t index_count (const struct index *x);
+/* Tells this index from all others of its path. */
+uint64_t index_id (const struct index *x);
+/* What lies above it; NULL where nothing does. */
+const struct overlay *index_overlay (const struct index *x);
 void index_free (struct index *x);
 static inline void
 cleanup_index_ (struct index **x)
