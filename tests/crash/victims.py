@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding and killing rehome's processes on a lab's servers, from outside, by what the kernel says of them."""
+import os
+import signal
+
+
+def _processes(host):
+    """Pids (as this machine numbers them) of everything that runs on a lab's server."""
+    for listing in host.cgroup.rglob("cgroup.procs"):
+        try:
+            yield from listing.read_text().split()
+        except OSError:
+            continue
+
+
+def _command(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return f.read().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def _is(kind, argv):
+    name = os.path.basename(argv[0]) if argv else ""
+    if kind == "owner":
+        return name == "rehome" and "owner" in argv
+    keeper = name.startswith("rehome-agent") and "keeper" in argv[1:2]
+    if kind == "keeper":
+        return keeper
+    return name.startswith("rehome-agent") and not keeper
+
+
+def kill(host, kind):
+    """SIGKILL to every process of that kind on the server; how many there were."""
+    hit = 0
+    for pid in set(_processes(host)):
+        if _is(kind, _command(pid)):
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+                hit += 1
+            except ProcessLookupError:
+                pass
+    return hit
