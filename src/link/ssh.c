@@ -95,12 +95,17 @@ setting (const char *text, const char *key)
   return NULL;
 }
 
+/* What ssh says of the host, `plain` without any configuration file. */
 static struct err *
-ask (const struct link_where *w, char **answer)
+ask (const struct link_where *w, bool plain, char **answer)
 {
   struct words words = { 0 };
   word (&words, "ssh");
   word (&words, "-G");
+  if (plain) {
+    word (&words, "-F");
+    word (&words, "none");
+  }
   port (&words, w);
   word (&words, "--");
   word (&words, w->host);
@@ -119,13 +124,26 @@ ask (const struct link_where *w, char **answer)
   return NULL;
 }
 
+/* A configuration that names ciphers, the user's or the machine's, is a
+ * choice that stays. */
+static struct err *
+restricted (const struct link_where *w, const char *answer, bool *out)
+{
+  CLEANUP_FREE char *plain = NULL;
+  TRY (ask (w, true, &plain));
+  CLEANUP_FREE char *chosen = setting (answer, "ciphers");
+  CLEANUP_FREE char *usual = setting (plain, "ciphers");
+  *out = chosen == NULL || usual == NULL || strcmp (chosen, usual) != 0;
+  return NULL;
+}
+
 struct err *
 ssh_resolve (const struct link_where *w, struct ssh_names *out)
 {
   CLEANUP_FREE char *answer = NULL;
   if (w->host[0] == '-' || w->host[0] == 0)
     return err_new (ERR_CORRECT, "RH-LINK-SSH", "\"%s\" is no host", w->host);
-  TRY (ask (w, &answer));
+  TRY (ask (w, false, &answer));
   out->user = setting (answer, "user");
   out->hostname = setting (answer, "hostname");
   out->port = setting (answer, "port");
@@ -137,7 +155,7 @@ ssh_resolve (const struct link_where *w, struct ssh_names *out)
     out->alias = strcmp (out->port, "22") == 0
                      ? mem_strdup (out->hostname)
                      : mem_printf ("[%s]:%s", out->hostname, out->port);
-  return NULL;
+  return restricted (w, answer, &out->own_ciphers);
 }
 
 void
@@ -199,7 +217,7 @@ ssh_argv (const struct link_where *w, const struct ssh_names *n,
     { "ServerAliveInterval", "5" },   { "ServerAliveCountMax", "3" },
     { "ControlMaster", "no" },        { "ControlPath", "none" },
     { "ClearAllForwardings", "yes" }, { "PermitLocalCommand", "no" },
-    { "RemoteCommand", "none" },      { "Ciphers", "^aes128-gcm@openssh.com" },
+    { "RemoteCommand", "none" },
   };
   struct words words = { 0 };
   word (&words, "ssh");
@@ -208,6 +226,8 @@ ssh_argv (const struct link_where *w, const struct ssh_names *n,
   word (&words, log);
   for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
     option (&words, fixed[i][0], fixed[i][1]);
+  if (!n->own_ciphers) /* the fastest where the processor knows AES */
+    option (&words, "Ciphers", "^aes128-gcm@openssh.com");
   port (&words, w);
   via (&words, w, n);
   batch (&words, w);

@@ -15,7 +15,8 @@ struct ssh_names {
   char *user;
   char *hostname;
   char *port;
-  char *alias; /* under which known_hosts has its key */
+  char *alias;      /* under which known_hosts has its key */
+  bool own_ciphers; /* the configuration names ciphers: they are left alone */
 };
 
 /* "RH-LINK-SSH" when ssh does not take the name or its own configuration. */

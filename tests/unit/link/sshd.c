@@ -150,14 +150,16 @@ configure (const struct sshd *s)
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\n"
             "ForceCommand %s/force\n",
             s->port, s->dir, s->dir, s->dir);
-  sshd_put (s, "ssh_config", 0600,
-            "Host near\n  HostName 127.0.0.1\n"
-            "Host moved\n  HostName 127.0.0.99\n"
-            "Host closed\n  HostName 127.0.0.3\n"
-            "Host near moved closed\n  Port %d\n  IdentityFile %s/client_key\n"
-            "  IdentitiesOnly yes\n  UserKnownHostsFile %s/known_hosts\n"
-            "  GlobalKnownHostsFile none\n",
-            s->port, s->dir, s->dir);
+  sshd_put (
+      s, "ssh_config", 0600,
+      "Host near\n  HostName 127.0.0.1\n"
+      "Host moved\n  HostName 127.0.0.99\n"
+      "Host closed\n  HostName 127.0.0.3\n"
+      "Host picky\n  HostName 127.0.0.1\n  Ciphers aes256-ctr\n"
+      "Host near moved closed picky\n  Port %d\n  IdentityFile %s/client_key\n"
+      "  IdentitiesOnly yes\n  UserKnownHostsFile %s/known_hosts\n"
+      "  GlobalKnownHostsFile none\n",
+      s->port, s->dir, s->dir);
   sshd_put (s, "bin/ssh", 0755,
             "#!/bin/sh\nexec /usr/bin/ssh -F %s/ssh_config \"$@\"\n", s->dir);
   sshd_login (s, "");

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "link/link.h"
+#include "link/ssh.h"
 #include "sshd.h"
 
 #include <stdlib.h>
@@ -101,6 +102,56 @@ two_links_share_the_file_and_the_last_removes_it (void **state)
   assert_ok (port_call (link_port (b), "echo", json_object (), NULL));
   link_close (b);
   assert_false (sshd_has (&server, "run/rehome"));
+}
+
+/* The value of ssh's option in the command line for a host, or NULL. */
+static const char *
+option_of (char **argv, const char *name)
+{
+  size_t n = strlen (name);
+  for (; *argv != NULL; argv++)
+    if (strncmp (*argv, name, n) == 0 && (*argv)[n] == '=')
+      return *argv + n + 1;
+  return NULL;
+}
+
+static bool
+asks_for_ciphers (const char *host)
+{
+  const struct link_where w = where (host);
+  struct ssh_names names = { 0 };
+  assert_ok (ssh_resolve (&w, &names));
+  char **argv = ssh_argv (&w, &names, "/dev/null", "true");
+  bool asks = option_of (argv, "Ciphers") != NULL;
+  ssh_argv_free (argv);
+  ssh_names_clear (&names);
+  return asks;
+}
+
+static void
+ciphers_that_the_user_chose_are_left_alone (void **state)
+{
+  (void)state;
+  assert_true (asks_for_ciphers ("near"));
+  assert_false (asks_for_ciphers ("picky"));
+}
+
+static void
+the_owner_asks_no_ssh_agent_and_shows_the_own_key_first (void **state)
+{
+  (void)state;
+  struct link_where w = where ("near");
+  struct ssh_names names = { 0 };
+  w.batch = true;
+  w.identity = "/var/lib/a b/100%/id";
+  assert_ok (ssh_resolve (&w, &names));
+  char **argv = ssh_argv (&w, &names, "/dev/null", "true");
+  assert_string_equal (option_of (argv, "IdentityAgent"), "none");
+  assert_string_equal (option_of (argv, "IdentityFile"),
+                       "\"/var/lib/a b/100%%/id\"");
+  assert_string_equal (option_of (argv, "IdentitiesOnly"), "yes");
+  ssh_argv_free (argv);
+  ssh_names_clear (&names);
 }
 
 static void
@@ -422,6 +473,8 @@ main (void)
   const struct CMUnitTest tests[] = {
     TEST (the_agent_is_pushed_and_leaves_nothing),
     TEST (two_links_share_the_file_and_the_last_removes_it),
+    TEST (ciphers_that_the_user_chose_are_left_alone),
+    TEST (the_owner_asks_no_ssh_agent_and_shows_the_own_key_first),
     TEST (a_damaged_agent_is_not_used),
     TEST (a_push_that_arrives_damaged_is_refused),
     TEST (streams_pass_through_ssh),
