@@ -8,7 +8,7 @@ from .command import run
 SERVICE, MANAGEMENT = "eth0", "eth1"
 BRIDGES = {SERVICE: "service", MANAGEMENT: "manage"}
 NUMBERS = {"old": 10, "new": 20, "ctl": 30, "client": 100}
-NICS = {"old": (SERVICE, MANAGEMENT), "new": (SERVICE, MANAGEMENT), "ctl": (MANAGEMENT,), "client": (SERVICE,)}
+NICS = {"old": (SERVICE, MANAGEMENT), "new": (SERVICE, MANAGEMENT), "ctl": (SERVICE, MANAGEMENT), "client": (SERVICE,)}
 NETNS = pathlib.Path("/run/netns")
 
 

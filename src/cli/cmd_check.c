@@ -155,6 +155,7 @@ check (const struct invocation *in, struct tally *t)
                          .migration = o.migration,
                          .source = hosts_source (o.hosts),
                          .target = hosts_target (o.hosts),
+                         .controller = hosts_controller (o.hosts),
                          .find = provider_find,
                          .begins = begins,
                          .ended = ended,

@@ -43,6 +43,7 @@ run_step (const struct checks *l, const struct step *s, json_t *results)
     .attempt = 1,
     .source = l->source,
     .target = l->target,
+    .controller = l->controller,
     .inputs = results,
     .migration = l->migration,
     .tick = ignore_tick,

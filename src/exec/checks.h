@@ -13,6 +13,7 @@ struct checks {
   const struct graph *graph;
   const char *migration;
   struct port *source, *target;
+  struct port *controller; /* a third host, else NULL */
   const struct provider *(*find) (const char *kind);
   /* Before and after each step; `error` NULL: it found nothing in the way;
    * `skipped`: a step that it needs has failed. */

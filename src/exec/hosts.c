@@ -34,6 +34,7 @@ struct hosts {
   json_t *items;
   struct side source;
   struct side target;
+  struct side here; /* .hosts is NULL where it is one of the two */
   pthread_mutex_t lock;
   pthread_mutex_t claiming;
   uint64_t seq;
@@ -60,7 +61,7 @@ claim (struct side *s, struct link *link)
 {
   struct hosts *h = s->hosts;
   json_t *result = NULL;
-  if (h->where.migration == NULL)
+  if (h->where.migration == NULL || s == &h->here)
     return NULL;
   pthread_mutex_lock (&h->claiming);
   pthread_mutex_lock (&h->lock);
@@ -291,6 +292,7 @@ side_clear (struct side *s)
 struct hosts *
 hosts_new (const struct hosts_where *where)
 {
+  static const struct plan_host here = { .host = "local" };
   struct hosts *h = mem_alloc (sizeof *h);
   h->where = *where;
   h->epoch = where->epoch;
@@ -303,6 +305,9 @@ hosts_new (const struct hosts_where *where)
   memset (h->hash, '0', 64);
   side_init (&h->source, h, "source", plan_source (where->plan));
   side_init (&h->target, h, "target", plan_target (where->plan));
+  if (strcmp (h->source.where.host, "local") != 0
+      && strcmp (h->target.where.host, "local") != 0)
+    side_init (&h->here, h, "controller", &here);
   return h;
 }
 
@@ -316,6 +321,12 @@ struct port *
 hosts_target (struct hosts *h)
 {
   return &h->target.port;
+}
+
+struct port *
+hosts_controller (struct hosts *h)
+{
+  return h->here.hosts != NULL ? &h->here.port : NULL;
 }
 
 void
@@ -391,6 +402,8 @@ hosts_free (struct hosts *h)
     return;
   side_clear (&h->source);
   side_clear (&h->target);
+  if (h->here.hosts != NULL)
+    side_clear (&h->here);
   json_decref (h->items);
   pthread_mutex_destroy (&h->lock);
   pthread_mutex_destroy (&h->claiming);

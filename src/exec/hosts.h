@@ -30,6 +30,9 @@ struct hosts_where {
 struct hosts *hosts_new (const struct hosts_where *where);
 struct port *hosts_source (struct hosts *h);
 struct port *hosts_target (struct hosts *h);
+/* This machine where it is neither of the two, for looking and asking only (it
+ * is claimed by nobody); else NULL. */
+struct port *hosts_controller (struct hosts *h);
 /* The journal's head, which a claim carries. */
 void hosts_head (struct hosts *h, uint64_t seq, const char *hash);
 void hosts_epoch (struct hosts *h, uint64_t epoch);

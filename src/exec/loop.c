@@ -75,6 +75,7 @@ loop_new (const struct loop_parts *parts)
                            .migration = parts->migration,
                            .source = parts->source,
                            .target = parts->target,
+                           .controller = parts->controller,
                            .find = parts->find,
                            .ended = on_ended,
                            .ctx = l };

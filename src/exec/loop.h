@@ -19,6 +19,7 @@ struct loop_parts {
   const struct plan_limits *limits;
   const char *migration; /* ID on the hosts */
   struct port *source, *target;
+  struct port *controller; /* a third host, else NULL */
   const struct provider *(*find) (const char *kind);
   struct hub *hub;
   bool witnessed; /* both hosts sign the head where a phase begins */

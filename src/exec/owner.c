@@ -209,6 +209,7 @@ open_all (struct owner *w, const struct owner_options *o)
                               .migration = w->seen.migration,
                               .source = hosts_source (w->hosts),
                               .target = hosts_target (w->hosts),
+                              .controller = hosts_controller (w->hosts),
                               .find = provider_find,
                               .hub = w->hub,
                               .witnessed = true,

@@ -135,6 +135,7 @@ perform (struct slot *s)
     .attempt = j->attempt,
     .source = parts->source,
     .target = parts->target,
+    .controller = parts->controller,
     .inputs = j->inputs,
     .migration = parts->migration,
     .tick = on_tick,

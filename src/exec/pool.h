@@ -32,6 +32,7 @@ struct pool_parts {
   const struct plan *plan;
   const char *migration;
   struct port *source, *target;
+  struct port *controller; /* a third host, else NULL */
   const struct provider *(*find) (const char *kind);
   /* Takes the job over; called from a worker's thread. */
   void (*ended) (void *ctx, struct job *j);

@@ -28,7 +28,8 @@ struct url {
   char *host;      /* without brackets */
   char *authority; /* as written: host and port */
   unsigned port;
-  const char *path; /* borrowed; begins with '/', or is "" */
+  bool only_connect; /* tcp:// */
+  const char *path;  /* borrowed; begins with '/', or is "" */
 };
 
 static void
@@ -80,7 +81,7 @@ split_authority (const char *url, struct url *u)
   } else
     u->host = mem_strndup (a, host);
   u->port = 80;
-  if (*after == '\0')
+  if (*after == '\0' && !u->only_connect)
     return NULL;
   char *end;
   unsigned long port = after[0] == ':' && isdigit ((unsigned char)after[1])
@@ -95,16 +96,19 @@ split_authority (const char *url, struct url *u)
 static struct err *
 parse_url (const char *url, struct url *u)
 {
-  static const char scheme[] = "http://";
+  static const char http[] = "http://";
+  static const char tcp[] = "tcp://";
   if (!is_plain (url))
     return bad_url (url, "it has spaces or control bytes in it");
-  if (strncasecmp (url, scheme, sizeof scheme - 1) != 0) {
+  u->only_connect = strncasecmp (url, tcp, sizeof tcp - 1) == 0;
+  if (!u->only_connect && strncasecmp (url, http, sizeof http - 1) != 0) {
     CLEANUP_FREE char *shown = text_escape (url, strlen (url));
     return err_todo (err_new (ERR_CORRECT, "RH-HTTP-SCHEME",
-                              "'%s': only http:// is supported", shown),
+                              "'%s': only http:// and tcp:// are supported",
+                              shown),
                      "check the service itself over http, or by a command");
   }
-  const char *rest = url + sizeof scheme - 1;
+  const char *rest = url + (u->only_connect ? sizeof tcp : sizeof http) - 1;
   size_t len = strcspn (rest, "/?#");
   u->authority = mem_strndup (rest, len);
   u->path = rest + len;
@@ -306,7 +310,7 @@ http_get (const struct http_job *job, struct http_answer *out)
 {
   *out = (struct http_answer){ .body
                                = BUF_INIT_MAX (job->max + HEAD_MAX + 32768) };
-  CLEANUP (url_free) struct url u = { NULL, NULL, 0, NULL };
+  CLEANUP (url_free) struct url u = { NULL, NULL, 0, false, NULL };
   TRY (parse_url (job->url, &u));
   if (job->host != NULL && !is_plain (job->host))
     return bad_url (job->host, "not a Host header");
@@ -316,8 +320,10 @@ http_get (const struct http_job *job, struct http_answer *out)
   TRY (open_connection (job, &u, deadline, &fd));
   if (fd < 0)
     return err_new (ERR_BUG, "RH-HTTP-CONNECT", "no connection");
-  TRY (send_request (job, &u, deadline, fd));
-  TRY (receive (job, deadline, fd, out));
+  if (!u.only_connect) {
+    TRY (send_request (job, &u, deadline, fd));
+    TRY (receive (job, deadline, fd, out));
+  }
   out->ms = now_ms () - begun;
   return NULL;
 }

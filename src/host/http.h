@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One HTTP GET, as readiness and smoke checks need it: HTTP/1.0, http:// with
- * a numeric host or "localhost", no redirects, no names to resolve.
+ * a numeric host or "localhost", no redirects, no names to resolve; or, with
+ * tcp://HOST:PORT, only a connection.
  * Threads: any.
  */
 #ifndef REHOME_HOST_HTTP_H
@@ -20,13 +21,13 @@ struct http_job {
 };
 
 struct http_answer {
-  int status;
+  int status; /* 0 of a mere connection */
   long ms;
   bool truncated;
   struct buf body;
 };
 
-/* Any answer is success.  "RH-HTTP-SCHEME" (not http://), "RH-HTTP-URL",
+/* Any answer is success.  "RH-HTTP-SCHEME" (neither), "RH-HTTP-URL",
  * "RH-HTTP-CONNECT" and "RH-HTTP-TIMEOUT" (both transient), "RH-HTTP-ANSWER"
  * (no HTTP).  The caller frees with http_answer_free in any case. */
 struct err *http_get (const struct http_job *job, struct http_answer *out);

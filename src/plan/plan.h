@@ -91,10 +91,10 @@ const struct plan_limits *plan_limits (const struct plan *p);
 /* Whole sections as JSON, never NULL (empty where absent):
  * leave: array of {"process"|"unit"|"user"|"listener": ..., "why": ...};
  * switch: array of {"address": {"move": CIDR, "interface": IF}};
- * smoke: array of {"http": URL, "status": N, "from": "target"|"controller"};
- * "from: target" (the default for loopback URLs) is a check from inside;
- * others run from the controller's host as a client would.  Status and from
- * are always filled in. */
+ * smoke: array of checks (plan/check.h), each with "from":
+ * "target"|"controller"; "from: target" (the default for loopback addresses
+ * and commands) is a check from inside; others run from the controller's host
+ * as a client would.  Status and from are always filled in. */
 const json_t *plan_leave (const struct plan *p);
 const json_t *plan_switch (const struct plan *p);
 const json_t *plan_smoke (const struct plan *p);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How clients reach the work: the addresses that are switched and the smoke
- * checks; see sections.h. */
+/* How clients reach the work: the addresses that are switched; see
+ * sections.h. */
 #include "plan/sections.h"
 
 #include "base/mem.h"
@@ -107,99 +107,6 @@ section_switch (struct node n, json_t **out)
     TRY (node_list (n, "a list of names and addresses to switch"));
   for (size_t i = 0; n.value != NULL && i < json_array_size (n.value); i++)
     TRY (switch_entry (node_element (n, i), list));
-  *out = STEAL (list);
-  return NULL;
-}
-
-/* http://HOST[:PORT][/PATH] with a numeric host or localhost; `loopback` says
- * whether it only leads to the host itself. */
-static bool
-is_url (const char *url, bool *loopback)
-{
-  const char *host = url + strlen ("http://"), *end;
-  int family;
-  for (const char *c = url; *c != '\0'; c++)
-    if (!isgraph ((unsigned char)*c))
-      return false;
-  if (strncmp (url, "http://", 7) != 0 || strlen (url) > 2000)
-    return false;
-  bool bracket = *host == '[';
-  host += bracket;
-  end = host + strcspn (host, bracket ? "]" : ":/?#");
-  size_t len = (size_t)(end - host);
-  if (bracket && *end++ != ']')
-    return false;
-  bool local = !bracket && len == 9 && strncmp (host, "localhost", 9) == 0;
-  if (!local
-      && (!is_numeric (host, len, &family) || (family == AF_INET6) != bracket))
-    return false;
-  *loopback
-      = local || (family == AF_INET && strncmp (host, "127.", 4) == 0)
-        || (family == AF_INET6 && len == 3 && strncmp (host, "::1", 3) == 0);
-  if (*end != ':')
-    return *end == '\0' || *end == '/' || *end == '?';
-  size_t digits = strspn (end + 1, "0123456789");
-  char after = end[1 + digits];
-  return digits > 0 && digits <= 5 && atoi (end + 1) >= 1
-         && atoi (end + 1) <= 65535
-         && (after == '\0' || after == '/' || after == '?');
-}
-
-static struct err *
-smoke_from (struct node n, bool loopback, const char **out)
-{
-  static const char *const sides[] = { "target", "controller", NULL };
-  size_t which = loopback ? 0 : 1;
-  if (n.value != NULL)
-    TRY (node_choice (n, sides, &which));
-  if (loopback && which == 1)
-    return node_value_fault (
-        n, "target, because a loopback address leads to the host itself");
-  *out = sides[which];
-  return NULL;
-}
-
-static struct err *
-smoke_entry (struct node entry, json_t *out)
-{
-  static const char *const keys[] = { "http", "status", "from", NULL };
-  static const char what[]
-      = "a URL such as http://10.77.0.10/ with a numeric host or localhost";
-  const char *url, *from = NULL;
-  long status = 200;
-  bool loopback = false;
-  TRY (node_keys (entry, "a mapping such as {http: URL, status: 200}", keys));
-  struct node n = node_member (entry, "http");
-  if (n.value == NULL)
-    return node_fault (n, "RH-PLAN-MISSING", "no key \"http\"; expected %s",
-                       what);
-  TRY (node_text (n, what, &url));
-  if (strncmp (url, "https://", 8) == 0)
-    return node_fault (n, "RH-PLAN-NOTYET",
-                       "http: found a URL with https, which smoke checks "
-                       "cannot do yet; expected %s",
-                       what);
-  if (!is_url (url, &loopback))
-    return node_value_fault (n, what);
-  struct node s = node_member (entry, "status");
-  if (s.value != NULL)
-    TRY (node_int (s, "a status of HTTP between 100 and 599", 100, 599,
-                   &status));
-  TRY (smoke_from (node_member (entry, "from"), loopback, &from));
-  json_array_append_new (out,
-                         json_pack ("{s:s, s:I, s:s}", "http", url, "status",
-                                    (json_int_t)status, "from", from));
-  return NULL;
-}
-
-struct err *
-section_smoke (struct node n, json_t **out)
-{
-  CLEANUP_JSON json_t *list = json_array ();
-  if (n.value != NULL)
-    TRY (node_list (n, "a list of smoke checks"));
-  for (size_t i = 0; n.value != NULL && i < json_array_size (n.value); i++)
-    TRY (smoke_entry (node_element (n, i), list));
   *out = STEAL (list);
   return NULL;
 }

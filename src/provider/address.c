@@ -8,6 +8,7 @@
 #include "provider/address.h"
 
 #include "base/mem.h"
+#include "plan/check.h"
 #include "provider/address_client.h"
 #include "provider/address_config.h"
 #include "provider/address_ip.h"
@@ -263,38 +264,32 @@ check_client (const struct step_call *call, const char *cidr, json_t *findings)
   json_t *one;
   json_array_foreach (plan_smoke (call->plan), i, one)
   {
-    const char *url = json_string_value (json_at (one, "http"));
     const char *side = json_string_value (json_at (one, "from"));
-    char *host CLEANUP_FREE = client_host (url);
-    const char *first = client_switch (switches, host);
+    char *host CLEANUP_FREE = client_host (one);
+    const char *first = host == NULL ? NULL : client_switch (switches, host);
     if (side == NULL || strcmp (side, "controller") != 0 || first == NULL
         || strcmp (first, cidr) != 0)
       continue;
-    json_t *links CLEANUP_JSON = NULL;
-    json_t *routes CLEANUP_JSON = NULL;
-    TRY (remote_json (call->source,
-                      remote_argv (ARGV ("ip", "-j", "addr", "show")), &links));
-    TRY (remote_json (call->source,
-                      remote_argv (ARGV ("ip", "-j",
-                                         cidr_is_six (cidr) ? "-6" : "-4",
-                                         "route", "show")),
-                      &routes));
-    enum client_way way = client_way (links, routes, switches, host);
+    char *words CLEANUP_FREE = check_words (one);
+    struct port *asks = NULL;
+    enum client_way way;
+    TRY (client_find (call, one, &asks, &way));
     if (way == CLIENT_NONE)
       return err_todo (
           err_new (ERR_BLOCKED, "RH-MOVE-CLIENT",
                    "nobody outside the target can ask %s: the source asks as "
                    "a client, and it keeps no address or route that leads "
                    "there",
-                   url),
-          "keep an address of that network on the source, or take this check "
-          "out and try the address yourself during the guard");
+                   words),
+          "keep an address of that network on the source, move from a third "
+          "host that has one, or take this check out and try the address "
+          "yourself during the guard");
     if (way == CLIENT_ROUTE)
       json_array_append_new (
-          findings, json_sprintf ("%s will be asked by the source through a "
+          findings, json_sprintf ("%s will be asked by the %s through a "
                                   "gateway: it keeps no address of that "
                                   "network",
-                                  url));
+                                  words, asks->name));
   }
   return NULL;
 }

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "provider/address_ip.h"
+#include "provider/remote.h"
 
 #include <string.h>
 
@@ -21,10 +22,14 @@ moved_cidr (const json_t *entry)
 }
 
 char *
-client_host (const char *url)
+client_host (const json_t *check)
 {
-  const char *at = strstr (url, "://");
-  const char *host = at == NULL ? url : at + 3;
+  const char *url = text_of (check, "http");
+  const char *tcp = text_of (check, "tcp");
+  if (url == NULL && tcp == NULL)
+    return NULL;
+  const char *at = url == NULL ? NULL : strstr (url, "://");
+  const char *host = at == NULL ? tcp : at + 3;
   if (host[0] == '[')
     return mem_strndup (host + 1, strcspn (host + 1, "]"));
   return mem_strndup (host, strcspn (host, ":/?#"));
@@ -108,4 +113,37 @@ client_way (const json_t *links, const json_t *routes, const json_t *switches,
       return CLIENT_ROUTE;
   }
   return CLIENT_NONE;
+}
+
+static struct err *
+way_from (struct port *p, const json_t *switches, const char *host,
+          enum client_way *way)
+{
+  json_t *links CLEANUP_JSON = NULL;
+  json_t *routes CLEANUP_JSON = NULL;
+  TRY (
+      remote_json (p, remote_argv (ARGV ("ip", "-j", "addr", "show")), &links));
+  TRY (remote_json (p,
+                    remote_argv (ARGV ("ip", "-j",
+                                       cidr_is_six (host) ? "-6" : "-4",
+                                       "route", "show")),
+                    &routes));
+  *way = client_way (links, routes, switches, host);
+  return NULL;
+}
+
+struct err *
+client_find (const struct step_call *call, const json_t *check,
+             struct port **out, enum client_way *way)
+{
+  char *host CLEANUP_FREE = client_host (check);
+  *out = call->controller != NULL ? call->controller : call->source;
+  *way = CLIENT_LINK;
+  if (host == NULL)
+    return NULL;
+  TRY (way_from (*out, plan_switch (call->plan), host, way));
+  if (*way != CLIENT_NONE || call->controller == NULL)
+    return NULL;
+  *out = call->source;
+  return way_from (*out, plan_switch (call->plan), host, way);
 }

@@ -2,6 +2,7 @@
 /* The move itself: steps that belong to no item. */
 #include "provider/move.h"
 
+#include "provider/check.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
@@ -14,6 +15,8 @@ static const struct step_row rows[] = {
     STEP_PURE, SIDE_SOURCE, 120000 },
   { "window-look", "when the cutover's window is open", STAGE_PREFLIGHT,
     STEP_PURE, SIDE_TARGET, 60000 },
+  { "checks", "checks over https can be asked", STAGE_PREFLIGHT, STEP_PURE,
+    SIDE_BOTH, 60000 },
   { "recheck", "still the right hosts", STAGE_RECHECK, STEP_PURE, SIDE_BOTH,
     60000 },
   { "unclaimed-again", "still every writer and listener is claimed",
@@ -68,6 +71,18 @@ needs_of_arm (const struct plan *plan, struct needs *needs)
   }
 }
 
+static bool
+asks_over_https (const struct plan *plan)
+{
+  for (size_t i = 0; i < json_array_size (plan_smoke (plan)); i++)
+    if (check_needs_tls (json_array_get (plan_smoke (plan), i)))
+      return true;
+  for (size_t i = 0; i < plan_item_count (plan); i++)
+    if (check_needs_tls (json_at (plan_item (plan, i)->spec, "ready")))
+      return true;
+  return false;
+}
+
 static struct err *
 describe (const struct plan *plan, const struct plan_item *item,
           struct graph *g)
@@ -77,7 +92,8 @@ describe (const struct plan *plan, const struct plan_item *item,
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct needs needs CLEANUP_NEEDS = { 0 };
     const char *op = rows[i].op;
-    if (strncmp (op, "window", 6) == 0 && !window)
+    if ((strncmp (op, "window", 6) == 0 && !window)
+        || (strcmp (op, "checks") == 0 && !asks_over_https (plan)))
       continue;
     if (strcmp (op, "readonly") == 0)
       needs_of_readonly (plan, &needs);
@@ -92,6 +108,7 @@ describe (const struct plan *plan, const struct plan_item *item,
 
 static const struct step_op ops[] = {
   { "identity", move_identity, NULL, NULL },
+  { "checks", move_checks, NULL, NULL },
   { "recheck", move_identity, NULL, NULL },
   { "unclaimed", move_unclaimed, NULL, NULL },
   { "unclaimed-again", move_unclaimed, NULL, NULL },

@@ -4,6 +4,9 @@
 #include "provider/move.h"
 
 #include "base/mem.h"
+#include "plan/check.h"
+#include "provider/address_client.h"
+#include "provider/check.h"
 #include "provider/remote.h"
 #include "provider/service.h"
 #include "provider/steps.h"
@@ -13,61 +16,25 @@
 #define SMOKE_MS 5000
 #define POLL_MS 100
 
-static bool
-is_link_error (const struct err *e)
-{
-  return strncmp (err_code (e), "RH-LINK", 7) == 0
-         || strncmp (err_code (e), "RH-FENCE", 8) == 0;
-}
-
-/* One try: NULL and *why where the answer was not the expected one. */
-static struct err *
-smoke_try (struct port *p, const json_t *check, char **why, json_int_t *ms)
-{
-  json_t *said CLEANUP_JSON = NULL;
-  const json_t *want = json_at (check, "status");
-  json_int_t expected = want == NULL ? 200 : json_integer_value (want);
-  struct err *e
-      = port_call (p, "http",
-                   json_pack ("{s:O,s:i,s:i}", "url", json_at (check, "http"),
-                              "timeout_ms", 2000, "max", 4096),
-                   &said);
-  free (*why);
-  *why = NULL;
-  if (e != NULL) {
-    if (is_link_error (e))
-      return e;
-    *why = mem_strdup (err_message (e));
-    err_free (e);
-    return NULL;
-  }
-  json_int_t status = json_integer_value (json_at (said, "status"));
-  *ms = json_integer_value (json_at (said, "ms"));
-  if (status != expected)
-    *why = mem_printf ("answered with status %lld, expected %lld",
-                       (long long)status, (long long)expected);
-  return NULL;
-}
-
 static struct err *
 smoke_one (const struct step_call *call, struct port *p, const json_t *check,
            const char *where, json_t *passed)
 {
-  const char *url = json_string_value (json_at (check, "http"));
+  char *words CLEANUP_FREE = check_words (check);
   int64_t end = remote_clock_ms () + SMOKE_MS;
-  char *why CLEANUP_FREE = NULL;
   for (;;) {
     json_int_t ms = 0;
-    TRY (smoke_try (p, check, &why, &ms));
+    char *why CLEANUP_FREE = NULL;
+    TRY (check_try (p, check, &why, &ms));
     if (why == NULL) {
       json_array_append_new (passed,
-                             json_pack ("{s:s,s:I}", "http", url, "ms", ms));
+                             json_pack ("{s:s,s:I}", "check", words, "ms", ms));
       return NULL;
     }
     if (remote_clock_ms () > end)
       return err_advise (err_new (ERR_REFUSED, "RH-MOVE-SMOKE",
-                                  "the smoke check from %s failed: %s %s",
-                                  where, url, why),
+                                  "the smoke check from %s failed: %s: %s",
+                                  where, words, why),
                          "the target was not opened",
                          "look at the service on the target, or correct the "
                          "check in the plan");
@@ -75,41 +42,75 @@ smoke_one (const struct step_call *call, struct port *p, const json_t *check,
   }
 }
 
-static struct err *
-smoke_all (const struct step_call *call, struct port *p, const char *from,
-           const char *where, json_t **result)
+struct err *
+move_checks (const struct step_call *call, json_t **result)
 {
-  json_t *passed CLEANUP_JSON = json_array ();
+  (void)result;
   size_t i;
   json_t *one;
   json_array_foreach (plan_smoke (call->plan), i, one)
   {
-    const char *side = json_string_value (json_at (one, "from"));
-    if (side != NULL && strcmp (side, from) == 0)
-      TRY (smoke_one (call, p, one, where, passed));
+    bool inside
+        = strcmp (json_string_value (json_at (one, "from")), "target") == 0;
+    struct port *asks = call->target;
+    enum client_way way;
+    if (!check_needs_tls (one))
+      continue;
+    if (!inside)
+      TRY (client_find (call, one, &asks, &way));
+    TRY (check_can_ask (asks, one, inside));
   }
-  *result = json_pack ("{s:s,s:O}", "from", where, "passed", passed);
+  for (i = 0; i < plan_item_count (call->plan); i++) {
+    const json_t *ready = json_at (plan_item (call->plan, i)->spec, "ready");
+    if (check_needs_tls (ready))
+      TRY (check_can_ask (call->target, ready, true));
+  }
   return NULL;
 }
 
 struct err *
 move_smoke_inside (const struct step_call *call, json_t **result)
 {
-  return smoke_all (call, call->target, "target", "the target itself", result);
+  json_t *passed CLEANUP_JSON = json_array ();
+  size_t i;
+  json_t *one;
+  json_array_foreach (plan_smoke (call->plan), i, one)
+  {
+    if (strcmp (json_string_value (json_at (one, "from")), "target") == 0)
+      TRY (smoke_one (call, call->target, one, "the target itself", passed));
+  }
+  *result
+      = json_pack ("{s:s,s:O}", "from", "the target itself", "passed", passed);
+  return NULL;
 }
 
-/* The source has given its address away: it is a client like any other, and
- * one that the gate lets through. */
+/* As a client: from the controller where it is a third host and gets there,
+ * else from the source, which has given its address away and is a client like
+ * any other; the gate lets both through. */
 struct err *
 move_smoke_outside (const struct step_call *call, json_t **result)
 {
+  json_t *passed CLEANUP_JSON = json_array ();
   char *flag CLEANUP_FREE = steps_path (call, "freeze/flag");
   bool frozen;
+  size_t i;
+  json_t *one;
   TRY (remote_exists (call->source, flag, &frozen));
   if (!frozen)
     return err_new (ERR_REFUSED, "RH-MOVE-THAWED",
                     "the source was thawed by someone: %s is gone", flag);
-  return smoke_all (call, call->source, "controller", "outside", result);
+  json_array_foreach (plan_smoke (call->plan), i, one)
+  {
+    if (strcmp (json_string_value (json_at (one, "from")), "target") == 0)
+      continue;
+    struct port *asks = NULL;
+    enum client_way way;
+    TRY (client_find (call, one, &asks, &way));
+    char *where CLEANUP_FREE = mem_printf ("outside (the %s)", asks->name);
+    TRY (smoke_one (call, asks, one, where, passed));
+  }
+  *result = json_pack ("{s:s,s:O}", "from", "outside", "passed", passed);
+  return NULL;
 }
 
 /* Units with a gate for traffic: services and sockets. */

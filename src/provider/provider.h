@@ -41,6 +41,7 @@ struct step_call {
   uint32_t attempt;
   struct port *source;
   struct port *target;
+  struct port *controller; /* where it is a third host, else NULL */
   /* Results of the steps that this one needs, and of all steps of earlier
    * stages, by id: object of objects. */
   const json_t *inputs;

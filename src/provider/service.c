@@ -8,6 +8,7 @@
 #include "provider/service.h"
 
 #include "base/mem.h"
+#include "plan/check.h"
 #include "provider/steps.h"
 
 #include <string.h>
@@ -26,25 +27,27 @@ static struct err *
 check_ready (const json_t *ready)
 {
   static const char *const keys[]
-      = { "http", "status", "tcp", "none", "within", NULL };
+      = { "http", "status",  "name", "ca",     "fingerprint",
+          "tcp",  "command", "none", "within", NULL };
+  static const char *const kinds[] = { "http", "tcp", "command", "none" };
   if (ready == NULL)
     return NULL;
   if (!json_is_object (ready))
     return err_new (ERR_CORRECT, "RH-PLAN-TYPE",
                     "'ready' must be a mapping such as {http: URL}");
   TRY (spec_keys (ready, keys));
-  const json_t *http = json_at (ready, "http");
+  size_t asked = 0;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    asked += json_at (ready, kinds[i]) != NULL;
+  if (asked > 1)
+    return err_new (ERR_CORRECT, "RH-PLAN-KEY",
+                    "'ready' takes one of http, tcp, command and none");
   const json_t *tcp = json_at (ready, "tcp");
-  if (http != NULL
-      && (!json_is_string (http)
-          || strncmp (json_string_value (http), "http", 4) != 0))
-    return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
-                    "'ready.http' must be a URL that begins with http://");
   if (tcp != NULL && !json_is_integer (tcp))
     return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
                     "'ready.tcp' must be a port number");
+  TRY (check_fits (ready));
   int64_t n;
-  TRY (json_opt_int (ready, "status", 100, 599, 200, &n));
   return json_opt_int (ready, "within", 1, 3600, 30, &n);
 }
 

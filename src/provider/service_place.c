@@ -59,14 +59,19 @@ service_gate_text (const struct step_call *call, const char *unit,
   return buf_steal_str (&b);
 }
 
-/* The source's own addresses, from which the checks from outside come; the
- * moved addresses themselves (the target talks to itself by them); and what
- * the plan's items allow. */
+/* The source's and a third controller's own addresses, from which the checks
+ * from outside come; the moved addresses themselves (the target talks to itself
+ * by them); and what the plan's items allow. */
 struct err *
 service_gate_allow (const struct step_call *call, json_t **out)
 {
   json_t *allow CLEANUP_JSON = NULL;
   TRY (address_list_global (call->source, &allow));
+  if (call->controller != NULL) {
+    json_t *own CLEANUP_JSON = NULL;
+    TRY (address_list_global (call->controller, &own));
+    json_array_extend (allow, own);
+  }
   for (size_t i = 0; i < plan_item_count (call->plan); i++) {
     size_t k;
     json_t *one;

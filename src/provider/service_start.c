@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "provider/check.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
@@ -45,33 +46,6 @@ item_of (const struct plan *plan, const char *unit)
         && strcmp (service_unit (item), unit) == 0)
       return item;
   }
-  return NULL;
-}
-
-/* One try of an http check; `why` says what was wrong. */
-static struct err *
-try_http (struct port *p, const json_t *ready, bool *passed, char **why)
-{
-  int64_t want;
-  TRY (json_opt_int (ready, "status", 100, 599, 200, &want));
-  json_t *args = json_pack ("{s:O,s:i,s:i}", "url", json_at (ready, "http"),
-                            "timeout_ms", 2000, "max", 4096);
-  json_t *said CLEANUP_JSON = NULL;
-  struct err *e = port_call (p, "http", args, &said);
-  free (*why);
-  if (e != NULL) {
-    *why = mem_strdup (err_message (e));
-    enum err_class cls = err_class_of (e);
-    if (strncmp (err_code (e), "RH-LINK", 7) == 0 || cls == ERR_BUG)
-      return e;
-    err_free (e);
-    return NULL;
-  }
-  int64_t status;
-  TRY (json_get_int (said, "status", 0, 999, &status));
-  *passed = status == want;
-  *why = mem_printf ("answered with status %lld, expected %lld",
-                     (long long)status, (long long)want);
   return NULL;
 }
 
@@ -125,8 +99,13 @@ try_once (const struct step_call *call, struct port *p,
     *passed = true;
     return NULL;
   }
-  if (json_at (ready, "http") != NULL)
-    return try_http (p, ready, passed, why);
+  if (json_at (ready, "http") != NULL || json_at (ready, "command") != NULL) {
+    json_int_t ms;
+    free (*why);
+    TRY (check_try (p, ready, why, &ms));
+    *passed = *why == NULL;
+    return NULL;
+  }
   if (json_at (ready, "tcp") != NULL) {
     json_t *ports CLEANUP_JSON = json_pack ("[{s:s,s:O}]", "proto", "tcp",
                                             "port", json_at (ready, "tcp"));
@@ -187,7 +166,8 @@ service_wait_ready (const struct step_call *call, struct port *p,
     if (remote_clock_ms () > end)
       return with_log (err_new (ERR_REFUSED, "RH-SERVICE-START",
                                 "%s is not ready on the %s after %lld s: %s",
-                                unit, p->name, (long long)within, why),
+                                unit, p->name, (long long)within,
+                                why != NULL ? why : "not yet"),
                        p, unit);
     TRY (remote_pause (call, POLL_MS));
   }

@@ -254,6 +254,28 @@ the_source_address_is_bound (void **state)
 }
 
 static void
+tcp_is_a_connection_and_no_more (void **state)
+{
+  (void)state;
+  struct server s = { .answer = "220 mail\r\n" };
+  struct http_job job = { .timeout_ms = 5000 };
+  struct http_answer a;
+  server_start (&s);
+  CLEANUP_FREE char *url = mem_printf ("tcp://127.0.0.1:%u", s.port);
+  job.url = url;
+  assert_ok (http_get (&job, &a));
+  assert_int_equal (a.status, 0);
+  http_answer_free (&a);
+  held_end (s.pid);
+  job.url = "tcp://127.0.0.1:1";
+  assert_code (http_get (&job, &a), "RH-HTTP-CONNECT");
+  http_answer_free (&a);
+  job.url = "tcp://127.0.0.1";
+  assert_code (http_get (&job, &a), "RH-HTTP-URL");
+  http_answer_free (&a);
+}
+
+static void
 only_http_to_numbers_and_localhost (void **state)
 {
   (void)state;
@@ -293,6 +315,7 @@ main (void)
     cmocka_unit_test (what_is_no_http_is_told),
     cmocka_unit_test (a_closed_port_is_transient),
     cmocka_unit_test (the_source_address_is_bound),
+    cmocka_unit_test (tcp_is_a_connection_and_no_more),
     cmocka_unit_test (only_http_to_numbers_and_localhost),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);

@@ -321,8 +321,13 @@ the_host_of_a_url_and_the_move_that_it_asks_for (void **state)
   static const char *const pairs[]
       = { "10.77.0.10/24", "eth0", "10.77.0.11/24", "eth0", NULL };
   CLEANUP_JSON json_t *list = switches (pairs);
-  CLEANUP_FREE char *four = client_host ("http://10.77.0.11:8080/health");
-  CLEANUP_FREE char *six = client_host ("http://[fd77::10]/");
+  CLEANUP_JSON json_t *url
+      = json_pack ("{s:s}", "http", "https://10.77.0.11:8080/health");
+  CLEANUP_JSON json_t *tcp = json_pack ("{s:s}", "tcp", "[fd77::10]:25");
+  CLEANUP_JSON json_t *command = json_pack ("{s:[s]}", "command", "/bin/true");
+  CLEANUP_FREE char *four = client_host (url);
+  CLEANUP_FREE char *six = client_host (tcp);
+  assert_null (client_host (command));
   assert_string_equal (four, "10.77.0.11");
   assert_string_equal (six, "fd77::10");
   assert_string_equal (client_switch (list, four), "10.77.0.10/24");
