@@ -119,6 +119,7 @@ run_send (struct verb_call *call, json_t **result)
   TRY (json_opt_bool (call->args, "base", false, &a.base));
   TRY (json_opt_bool (call->args, "listing", false, &a.listing));
   TRY (json_opt_bool (call->args, "final", false, &a.final));
+  TRY (json_opt_bool (call->args, "atimes", false, &a.atimes));
   a.root = c.root;
   a.filter = c.filter;
   a.force = &c.force;
@@ -205,6 +206,7 @@ run_list (struct verb_call *call, json_t **result)
   struct tree_list a = { 0 };
   bool full;
   TRY (json_opt_bool (call->args, "baseline", false, &a.baseline));
+  TRY (json_opt_bool (call->args, "atimes", false, &a.atimes));
   TRY (read_common (call, a.baseline, &c));
   TRY (read_mode (call->args, &full));
   a.what = inventory_of (&c, full);

@@ -52,6 +52,8 @@ item_of (const struct invocation *in, const struct both *i, json_t **out)
   CLEANUP_JSON json_t *rules = both_rules (in, false);
   if (json_array_size (rules) > 0)
     json_object_set (item, "exclude", rules);
+  if (has (in, OPT_ATIMES))
+    json_object_set_new (item, "atimes", json_true ());
   if (has (in, OPT_ONE_FILE_SYSTEM))
     json_object_set_new (item, "one-file-system", json_true ());
   const char *limit = in->value[OPT_DELETE_LIMIT];

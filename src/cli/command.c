@@ -135,7 +135,7 @@ const struct command command_table[] = {
     "when they are and there are findings, 5 when they differ.",
     BIT (OPT_EXCLUDE) | BIT (OPT_INCLUDE) | BIT (OPT_MERGE) | BIT (OPT_DELETE)
         | BIT (OPT_DELETE_LIMIT) | BIT (OPT_MAP_USER) | BIT (OPT_MAP_GROUP)
-        | BIT (OPT_ONE_FILE_SYSTEM) | BIT (OPT_NO_PROOF),
+        | BIT (OPT_ATIMES) | BIT (OPT_ONE_FILE_SYSTEM) | BIT (OPT_NO_PROOF),
     false, cmd_copy },
   { "compare", "ITEM ITEM", 2, 2, "are they the same? exit status 0 or 5",
     "Reads both sides from their disks, changes nothing, and says what "

@@ -116,6 +116,8 @@ files_args (const struct step_call *call, bool target)
   json_object_set_new (args, "exclude", files_exclude (spec));
   json_object_set_new (args, "migration", json_string (call->migration));
   json_object_set_new (args, "index", json_string (index));
+  if (!target && json_is_true (json_at (spec, "atimes")))
+    json_object_set_new (args, "atimes", json_true ());
   return args;
 }
 
@@ -204,7 +206,8 @@ check (const json_t *spec)
 {
   static const char *const keys[]
       = { "files", "exclude",         "overwrite", "to",   "delete-limit",
-          "into",  "one-file-system", "uids",      "gids", NULL };
+          "into",  "one-file-system", "uids",      "gids", "atimes",
+          NULL };
   CLEANUP_FILTER struct filter *filter = NULL;
   int64_t limit;
   TRY (spec_keys (spec, keys));
@@ -218,6 +221,7 @@ check (const json_t *spec)
   TRY (check_map (spec, "uids"));
   TRY (check_map (spec, "gids"));
   TRY (spec_flag (spec, "one-file-system"));
+  TRY (spec_flag (spec, "atimes"));
   return spec_flag (spec, "overwrite");
 }
 

@@ -38,6 +38,8 @@ struct err *apply_meta (struct applier *a, const struct tree_entry *e);
 struct err *apply_file_begin (struct applier *a, const struct tree_entry *e);
 struct err *apply_file_data (struct applier *a, const void *data, size_t len);
 struct err *apply_file_hole (struct applier *a, uint64_t len);
+/* Blocks for a stretch, within the file or beyond its end. */
+struct err *apply_file_alloc (struct applier *a, uint64_t at, uint64_t len);
 struct err *apply_file_end (struct applier *a, uint64_t size);
 /* *removed is false where it was not there. */
 struct err *apply_delete (struct applier *a, const char *path, size_t len,

@@ -3,6 +3,7 @@
 #include "tree/detail.h"
 
 #include "base/mem.h"
+#include "tree/project.h"
 #include "tree/xattrs.h"
 
 #include <errno.h>
@@ -51,6 +52,8 @@ detail_read (struct detail *d, int dirfd, const char *name, int fd,
     return vanished ();
   }
   TRY (bad);
+  if (fd >= 0)
+    project_read (fd, e);
   e->xattrs = d->xattrs.data;
   e->xattrs_len = d->xattrs.len;
   return NULL;
@@ -65,7 +68,9 @@ detail_reuse (struct tree_entry *e, const struct tree_entry *known)
   e->xattrs_len = known->xattrs_len;
   memcpy (e->xxh, known->xxh, sizeof e->xxh);
   memcpy (e->sha, known->sha, sizeof e->sha);
-  e->marks |= known->marks & (TREE_HAS_XXH | TREE_HAS_SHA);
+  e->project = known->project;
+  e->marks |= known->marks
+              & (TREE_HAS_XXH | TREE_HAS_SHA | TREE_PROJECT | TREE_INHERIT);
 }
 
 void

@@ -9,8 +9,9 @@
 #include <string.h>
 
 static const char *const names[KIND_COUNT]
-    = { "content", "type",       "mode", "owner",   "group", "mtime", "acl",
-        "xattr",   "capability", "link", "missing", "extra", "size",  "flags" };
+    = { "content", "type",  "mode",       "owner", "group",   "mtime",
+        "acl",     "xattr", "capability", "link",  "missing", "extra",
+        "size",    "flags", "project",    "atime" };
 
 const char *
 tree_kind_name (enum tree_kind k)
@@ -112,7 +113,11 @@ differ (const struct tree_entry *s, const struct tree_entry *t)
   unsigned out = bit (link, KIND_LINK) | differ_content (s, t);
   if (s->is_link && t->is_link && !link)
     return out; /* the inode was compared under its first name */
-  return out | bit (device && s->rdev != t->rdev, KIND_TYPE)
+  bool project
+      = s->project != t->project || ((s->marks ^ t->marks) & TREE_INHERIT) != 0;
+  bool atime = (s->marks & TREE_ATIME) && !tree_time_equal (s->atime, t->atime);
+  return out | bit (project, KIND_PROJECT) | bit (atime, KIND_ATIME)
+         | bit (device && s->rdev != t->rdev, KIND_TYPE)
          | bit (s->type != TREE_LINK && s->mode != t->mode, KIND_MODE)
          | bit (s->uid != t->uid, KIND_OWNER)
          | bit (s->gid != t->gid, KIND_GROUP)

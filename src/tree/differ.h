@@ -21,6 +21,8 @@ enum tree_kind {
   KIND_EXTRA,
   KIND_SIZE,
   KIND_FLAGS,
+  KIND_PROJECT,
+  KIND_ATIME,
   KIND_COUNT
 };
 const char *tree_kind_name (enum tree_kind k);

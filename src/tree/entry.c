@@ -105,14 +105,35 @@ put_text (unsigned char **p, const char *s, size_t len)
   *p += len + 1;
 }
 
+/* What follows the fixed part where it is marked. */
+static size_t
+marked_size (const struct tree_entry *e)
+{
+  return (e->marks & TREE_PROJECT ? 4u : 0u)
+         + (e->marks & TREE_ATIME ? 12u : 0u);
+}
+
+static void
+put_marked (unsigned char **p, const struct tree_entry *e)
+{
+  if (e->marks & TREE_PROJECT)
+    put_le (p, e->project, 4);
+  if (e->marks & TREE_ATIME) {
+    put_le (p, (uint64_t)e->atime.sec, 8);
+    put_le (p, e->atime.nsec, 4);
+  }
+}
+
 struct err *
 entry_encode (const struct tree_entry *e, struct buf *out)
 {
   size_t link = e->is_link ? e->link_len : 0;
-  size_t need = FIXED + e->path_len + e->target_len + link + 3 + e->xattrs_len;
+  size_t need = FIXED + marked_size (e) + e->path_len + e->target_len + link + 3
+                + e->xattrs_len;
   unsigned char *p;
   TRY (buf_reserve (out, need, &p));
   put_fixed (&p, e);
+  put_marked (&p, e);
   put_text (&p, e->path, e->path_len);
   put_text (&p, e->target, e->target_len);
   put_text (&p, e->link, link);
@@ -158,6 +179,26 @@ get_fixed (const unsigned char **p, struct tree_entry *e)
 }
 
 static struct err *
+get_marked (struct cursor *c, struct tree_entry *e)
+{
+  const unsigned char *p;
+  e->project = 0;
+  e->atime = (struct tree_time){ 0, 0 };
+  TRY (cursor_bytes (c, marked_size (e), &p));
+  if (e->marks & TREE_PROJECT)
+    e->project = (uint32_t)get_le (&p, 4);
+  if (e->marks & TREE_ATIME) {
+    e->atime.sec = (int64_t)get_le (&p, 8);
+    e->atime.nsec = (uint32_t)get_le (&p, 4);
+  }
+  if (((e->marks & TREE_PROJECT) && e->project == 0)
+      || ((e->marks & TREE_INHERIT) && e->type != TREE_DIR)
+      || e->atime.nsec > 999999999)
+    return broken ("mark");
+  return NULL;
+}
+
+static struct err *
 get_text (struct cursor *c, size_t len, const char **out)
 {
   const unsigned char *p;
@@ -197,6 +238,7 @@ entry_decode (struct cursor *c, struct tree_entry *e)
   if (e->is_link)
     e->link_len--;
   TRY (check_fixed (e));
+  TRY (get_marked (c, e));
   TRY (get_text (c, e->path_len, &e->path));
   TRY (get_text (c, e->target_len, &e->target));
   TRY (get_text (c, e->link_len, &e->link));
@@ -217,6 +259,13 @@ tree_time_equal (struct tree_time a, struct tree_time b)
   return a.sec == b.sec && a.nsec == b.nsec;
 }
 
+static bool
+same_atime (const struct tree_entry *a, const struct tree_entry *b)
+{
+  return (a->marks & TREE_ATIME) == (b->marks & TREE_ATIME)
+         && (!(a->marks & TREE_ATIME) || tree_time_equal (a->atime, b->atime));
+}
+
 bool
 entry_same_inode (const struct tree_entry *now, const struct tree_entry *known)
 {
@@ -227,7 +276,7 @@ entry_same_inode (const struct tree_entry *now, const struct tree_entry *known)
          && tree_time_equal (now->mtime, known->mtime)
          && now->mode == known->mode && now->uid == known->uid
          && now->gid == known->gid && now->nlink == known->nlink
-         && now->iflags == known->iflags;
+         && now->iflags == known->iflags && same_atime (now, known);
 }
 
 bool
@@ -235,7 +284,9 @@ entry_same_meta (const struct tree_entry *a, const struct tree_entry *b)
 {
   return a->type == b->type && a->mode == b->mode && a->uid == b->uid
          && a->gid == b->gid && a->size == b->size && a->rdev == b->rdev
-         && a->iflags == b->iflags && tree_time_equal (a->mtime, b->mtime)
+         && a->iflags == b->iflags && a->project == b->project
+         && (a->marks & TREE_INHERIT) == (b->marks & TREE_INHERIT)
+         && same_atime (a, b) && tree_time_equal (a->mtime, b->mtime)
          && a->target_len == b->target_len
          && memcmp (a->target, b->target, a->target_len) == 0
          && a->xattrs_len == b->xattrs_len
@@ -247,7 +298,7 @@ void
 entry_hash (const struct tree_entry *e, struct sha256_ctx *ctx)
 {
   struct tree_entry plain = *e;
-  plain.marks = 0;
+  plain.marks = e->marks & (TREE_PROJECT | TREE_INHERIT | TREE_ATIME);
   plain.nlink = 0;
   plain.dev = plain.ino = plain.blocks = 0;
   plain.ctime = (struct tree_time){ 0, 0 };
@@ -260,6 +311,10 @@ entry_hash (const struct tree_entry *e, struct sha256_ctx *ctx)
   unsigned char *p = fixed;
   put_fixed (&p, &plain);
   sha256_update (ctx, FIXED, fixed);
+  unsigned char marked[16];
+  p = marked;
+  put_marked (&p, &plain);
+  sha256_update (ctx, (size_t)(p - marked), marked);
   sha256_update (ctx, e->path_len, (const uint8_t *)e->path);
   sha256_update (ctx, e->target_len, (const uint8_t *)e->target);
   if (e->is_link)
@@ -274,7 +329,7 @@ entry_box_set (struct entry_box *box, const struct tree_entry *e)
   buf_reset (&box->bytes);
   TRY (entry_encode (e, &box->bytes));
   box->entry = *e;
-  const char *at = (const char *)box->bytes.data + FIXED;
+  const char *at = (const char *)box->bytes.data + FIXED + marked_size (e);
   box->entry.path = at;
   at += e->path_len + 1;
   box->entry.target = at;

@@ -39,7 +39,10 @@ enum {
   TREE_DIRTY = 4,      /* changed while read, or since the baseline */
   TREE_DOUBTFUL = 8,   /* its ctime is too near to when it was read */
   TREE_HAS_FLAGS = 16, /* the filesystem knows inode flags */
-  TREE_MARKS = 31
+  TREE_PROJECT = 32,   /* it counts for a project's quota */
+  TREE_INHERIT = 64,   /* a directory that hands its project down */
+  TREE_ATIME = 128,    /* the time of the last access is carried, too */
+  TREE_MARKS = 255
 };
 
 /* Inode flags that are carried. */
@@ -66,6 +69,8 @@ struct tree_entry {
   uint64_t size; /* regular files; else 0 */
   uint64_t dev, ino, rdev, blocks;
   struct tree_time mtime, ctime;
+  struct tree_time atime; /* encoded with TREE_ATIME alone */
+  uint32_t project;       /* with TREE_PROJECT, else 0 */
   unsigned char xxh[16];
   unsigned char sha[32];
   const char *path; /* NUL-terminated, as the next two */

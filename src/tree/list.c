@@ -72,6 +72,8 @@ each (struct lister *l, struct tree_entry *e)
                     "%s/%s changes while it is compared", l->a->what.root,
                     shown);
   }
+  if (l->a->atimes && e->type != TREE_LINK)
+    out.marks |= TREE_ATIME;
   l->entries++;
   l->dirty += (out.marks & TREE_DIRTY) != 0;
   entry_hash (&out, &l->sha);

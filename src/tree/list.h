@@ -15,6 +15,7 @@ struct tree_list {
   /* Entries that changed since the acknowledged index are marked dirty, and
    * those that are gone since are named. */
   bool baseline;
+  bool atimes; /* the times of last access count, too */
 };
 struct err *tree_list (const struct tree_list *a, struct sink *out,
                        struct tree_watch *watch, json_t **result);

@@ -3,6 +3,8 @@
 #include "tree/meta.h"
 
 #include "base/cleanup.h"
+#include "base/mem.h"
+#include "tree/project.h"
 #include "tree/walk.h"
 #include "tree/xattrs.h"
 
@@ -19,18 +21,28 @@ refused (const char *what)
 }
 
 static void
-times_of (struct tree_time mtime, struct timespec out[2])
+times_of (const struct tree_entry *e, struct timespec out[2])
 {
   out[0] = (struct timespec){ 0, UTIME_OMIT };
-  out[1] = (struct timespec){ mtime.sec, mtime.nsec };
+  if (e->marks & TREE_ATIME)
+    out[0] = (struct timespec){ e->atime.sec, e->atime.nsec };
+  out[1] = (struct timespec){ e->mtime.sec, e->mtime.nsec };
 }
 
 struct err *
 meta_set_mtime (int fd, struct tree_time mtime)
 {
-  struct timespec t[2];
-  times_of (mtime, t);
+  const struct timespec t[2] = { { 0, UTIME_OMIT }, { mtime.sec, mtime.nsec } };
   return futimens (fd, t) < 0 ? refused ("time") : NULL;
+}
+
+static void
+note_lost (char **lost, const char *name)
+{
+  char *both
+      = *lost == NULL ? mem_strdup (name) : mem_printf ("%s,%s", *lost, name);
+  free (*lost);
+  *lost = both;
 }
 
 struct err *
@@ -41,7 +53,11 @@ meta_apply_fd (int fd, const struct tree_entry *e, char **lost)
   if (fchmod (fd, e->mode) < 0)
     return refused ("mode");
   TRY (xattrs_apply_fd (fd, e->xattrs, e->xattrs_len, lost));
-  return meta_set_mtime (fd, e->mtime);
+  if (project_set (fd, e) != 0)
+    note_lost (lost, "project");
+  struct timespec t[2];
+  times_of (e, t);
+  return futimens (fd, t) < 0 ? refused ("time") : NULL;
 }
 
 struct err *
@@ -55,7 +71,7 @@ meta_apply_at (int dirfd, const char *name, const struct tree_entry *e,
     return refused ("mode");
   TRY (xattrs_apply_at (dirfd, name, e->xattrs, e->xattrs_len, lost));
   struct timespec t[2];
-  times_of (e->mtime, t);
+  times_of (e, t);
   if (utimensat (dirfd, name, t, AT_SYMLINK_NOFOLLOW) < 0)
     return refused ("time");
   return NULL;

@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "host/rooted.h"
 #include "tree/meta.h"
+#include "tree/project.h"
 #include "tree/walk.h"
 
 #include <errno.h>
@@ -193,6 +194,7 @@ place_enter (struct place *p, const struct tree_entry *e)
   TRY (go (p, e->path, e->path_len));
   struct frame *f = &p->frames.v[p->frames.n - 1];
   f->pending = true;
+  (void)project_set (f->fd, e); /* handed down; judged when it is left */
   TRY (entry_box_set (&f->box, e));
   if (e->marks & TREE_HAS_FLAGS && (e->iflags != 0 || f->before.iflags != 0))
     place_flags (p, f->box.entry.path, e->iflags);

@@ -169,6 +169,17 @@ hole (struct receiver *r, uint64_t n)
   return NULL;
 }
 
+static struct err *
+alloc (struct receiver *r, struct cursor *c)
+{
+  uint64_t at, len;
+  TRY (cursor_u64 (c, &at));
+  TRY (cursor_u64 (c, &len));
+  if (c->left != 0)
+    return record_bad ("allocation");
+  return apply_file_alloc (&r->applier, at, len);
+}
+
 /* What belongs to the file that is being written. */
 static struct err *
 file_record (struct receiver *r, enum tree_record type, struct cursor *c)
@@ -186,6 +197,8 @@ file_record (struct receiver *r, enum tree_record type, struct cursor *c)
     if (c->left != 0 || n == 0)
       return record_bad ("hole");
     return hole (r, n);
+  case REC_ALLOC:
+    return alloc (r, c);
   case REC_FILE_END:
     return file_end (r, c);
   default:

@@ -25,6 +25,8 @@ enum tree_record {
   REC_DELETE,   /* path; from the last to the first in canonical order */
   REC_ENTRY,    /* entry of a list */
   REC_END,      /* u64 count of records before */
+  REC_ALLOC,    /* of a file, behind its data: u64 offset, u64 length that
+                   have blocks and were never written */
   REC_TYPE_END
 };
 

@@ -16,6 +16,7 @@
 #include "tree/detail.h"
 #include "tree/index.h"
 #include "tree/links.h"
+#include "tree/prealloc.h"
 #include "tree/records.h"
 #include "tree/walk.h"
 
@@ -27,6 +28,7 @@
 #include <time.h>
 
 #define EXAMPLES 20
+#define PUNCHED_MIN 65536 /* smaller files are not looked at for holes anew */
 
 /* A directory on the way to the present entry. */
 struct parent {
@@ -44,6 +46,7 @@ struct sender {
   struct links links;
   struct detail detail;
   struct digest *digest;
+  struct prealloc prealloc;
   unsigned char *chunk;
   VEC (struct parent) parents; /* the first `depth` are valid */
   size_t depth;
@@ -64,6 +67,7 @@ sender_clear (struct sender *s)
   links_free (&s->links);
   detail_free (&s->detail);
   digest_free (s->digest);
+  prealloc_free (&s->prealloc);
   free (s->chunk);
   for (size_t i = 0; i < s->parents.n; i++)
     entry_box_free (&s->parents.v[i].box);
@@ -242,15 +246,34 @@ hash_only (struct sender *s, int fd, struct tree_entry *e, uint64_t *got)
 }
 
 static struct err *
+send_prealloc (struct sender *s)
+{
+  for (size_t i = 0; i < s->prealloc.n; i++) {
+    unsigned char both[16];
+    for (int k = 0; k < 8; k++) {
+      both[k] = (unsigned char)(s->prealloc.v[i].at >> (8 * k));
+      both[8 + k] = (unsigned char)(s->prealloc.v[i].len >> (8 * k));
+    }
+    TRY (record_put (&s->rec, REC_ALLOC, both, sizeof both));
+  }
+  return NULL;
+}
+
+static struct err *
 send_content (struct sender *s, int fd, struct tree_entry *e, uint64_t *got)
 {
   struct content_taker taker = { take_data, take_hole, s };
+  s->prealloc.n = 0;
+  if (prealloc_likely (e->size, e->blocks))
+    prealloc_find (fd, e->size, &s->prealloc);
+  uint64_t blocks = s->prealloc.n > 0 ? 0 : e->blocks;
   TRY (send_entry (s, REC_CONTENT, e));
   digest_start (s->digest, true);
   struct err *bad
-      = content_read (fd, e->size, e->blocks, s->chunk, s->digest, &taker, got);
+      = content_read (fd, e->size, blocks, s->chunk, s->digest, &taker, got);
   if (bad != NULL) /* the stream stands in the middle of a file */
     return err_wrap (bad, "%s/%s", s->a->root, e->path);
+  TRY (send_prealloc (s));
   digest_end (s->digest, e);
   s->files++;
   unsigned char end[24];
@@ -267,6 +290,7 @@ maybe_same (const struct tree_entry *e, const struct tree_entry *known)
 {
   return known != NULL && known->type == TREE_FILE && !known->is_link
          && (known->marks & TREE_HAS_XXH) && known->size == e->size
+         && (known->blocks == e->blocks || e->size < PUNCHED_MIN)
          && (e->size <= CONTENT_CHUNK
              || tree_time_equal (e->mtime, known->mtime));
 }
@@ -316,6 +340,7 @@ changed_file (struct sender *s, struct tree_entry *e,
       || before.ino != e->ino)
     return failed (s, e, known,
                    err_new (ERR_TRANSIENT, "RH-TREE-VANISHED", "replaced"));
+  before.marks |= e->marks & TREE_ATIME;
   before.path = e->path;
   before.path_len = e->path_len;
   *e = before;
@@ -407,6 +432,8 @@ each_entry (struct sender *s, struct tree_entry *e)
   s->now = e;
   s->walked++;
   s->watch->files++;
+  if (s->a->atimes && e->type != TREE_LINK) /* to read a link touches it */
+    e->marks |= TREE_ATIME;
   TRY (watch_step (s->watch, e->path, e->path_len));
   unwind (s, e->path, e->path_len);
   TRY (index_seek (s->base, e->path, e->path_len, note_gone, s, &known));

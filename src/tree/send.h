@@ -25,6 +25,7 @@ struct tree_send {
                    "RH-TREE-NOBASE" where there is none that is whole */
   bool listing; /* and the names of the rest, so that the receiver can remove
                    what an interrupted round left */
+  bool atimes;  /* carry the times of last access, too */
   bool final;   /* a file that changes meanwhile is "RH-TREE-CHANGING" */
 };
 

@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 
 MAKE = {
-    "ext4": ["mkfs.ext4", "-q", "-F", "-O", "project,quota", "-I", "256"],
+    "ext4": ["mkfs.ext4", "-q", "-F", "-O", "project,quota", "-I", "256", "-b", "4096"],
     "xfs": ["mkfs.xfs", "-q", "-f"],
     "btrfs": ["mkfs.btrfs", "-q", "-f"],
 }

@@ -200,7 +200,7 @@ ground_compare (struct ground *g, bool full, bool baseline,
                                  .index_dir = g->src_index,
                                  .index = "item",
                                  .full = full };
-  struct tree_list list = { what, baseline };
+  struct tree_list list = { .what = what, .baseline = baseline };
   json_t *listed CLEANUP_JSON = NULL;
   buf_reset (&g->stream);
   TRY (tree_list (&list, &sink, &watch, &listed));

@@ -104,7 +104,7 @@ the_digest_of_both_sides_is_one (void **state)
 {
   struct ground *g = *state;
   copied (g);
-  struct tree_list l = { { .root = g->src, .full = true }, false };
+  struct tree_list l = { .what = { .root = g->src, .full = true } };
   struct tree_watch watch = { 0 };
   json_t *out CLEANUP_JSON = compared (g, true, false);
   const char *mine = json_string_value (json_object_get (out, "digest"));
