@@ -79,6 +79,13 @@ is_cancelled (void *ctx)
 }
 
 static void
+stop_input (void *ctx)
+{
+  struct call *c = ctx;
+  intake_close (c->intake);
+}
+
+static void
 progress (void *ctx, json_t *tick)
 {
   struct call *c = ctx;
@@ -152,6 +159,7 @@ perform (struct call *c, json_t **result)
                           .out = verb->flags & VERB_OUT ? &out : NULL,
                           .progress = progress,
                           .cancelled = is_cancelled,
+                          .stop_input = stop_input,
                           .ctx = c };
   TRY (dispatch_run (verb, &vc, result));
   if (vc.out == NULL)

@@ -2,6 +2,7 @@
 /* From the name of a verb to its function; see dispatch.h. */
 #include "agent/dispatch.h"
 
+#include "agent/apart.h"
 #include "agent/fence.h"
 #include "base/text.h"
 
@@ -56,7 +57,8 @@ dispatch_run (const struct verb *verb, struct verb_call *call, json_t **result)
   *result = NULL;
   if (!dispatch_looks (verb->name))
     TRY (fence_still_ours ());
-  TRY (verb->run (call, result));
+  TRY (verb->flags & VERB_APART ? apart_run (verb, verb->name, call, result)
+                                : verb->run (call, result));
   if (*result == NULL)
     *result = json_object ();
   return NULL;

@@ -4,6 +4,7 @@
  * and stdout (docs/PROTOCOL.md).  Static, needs nothing of the host, leaves
  * nothing behind.
  */
+#include "agent/apart.h"
 #include "agent/children.h"
 #include "agent/keeper.h"
 #include "agent/self.h"
@@ -105,7 +106,7 @@ run_keeper (const char *id, const char *idle)
 int
 main (int argc, char **argv)
 {
-  bool stdio = false, remove_self = false;
+  bool stdio = false, remove_self = false, worker = false;
   const char *keeper = NULL, *idle = NULL;
   log_set_name ("rehome-agent");
   for (int i = 1; i < argc; i++) {
@@ -115,6 +116,8 @@ main (int argc, char **argv)
       stdio = true;
     else if (strcmp (argv[i], "--remove-self") == 0)
       remove_self = true;
+    else if (strcmp (argv[i], "--worker") == 0)
+      worker = true;
     else if (strcmp (argv[i], "--keeper") == 0 && i + 1 < argc)
       keeper = argv[++i];
     else if (strcmp (argv[i], "--idle") == 0 && i + 1 < argc)
@@ -122,10 +125,11 @@ main (int argc, char **argv)
     else
       return usage ();
   }
-  if (stdio == (keeper != NULL))
+  if (stdio + worker + (keeper != NULL) != 1)
     return usage ();
-  CLEANUP_ERR struct err *e
-      = stdio ? run_session (remove_self) : run_keeper (keeper, idle);
+  CLEANUP_ERR struct err *e = stdio    ? run_session (remove_self)
+                              : worker ? apart_serve ()
+                                       : run_keeper (keeper, idle);
   if (e != NULL)
     log_err (LOG_ERROR, e);
   /* Calls that did not end may still run: no destructors under them. */

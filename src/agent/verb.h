@@ -21,10 +21,13 @@ struct verb_call {
   void (*progress) (void *ctx, json_t *tick);
   /* True once the caller has cancelled or the connection is gone. */
   bool (*cancelled) (void *ctx);
+  /* Wakes who waits in `in`, with an error: the verb wants no more of it. */
+  void (*stop_input) (void *ctx);
   void *ctx;
 };
 
-enum { VERB_IN = 1, VERB_OUT = 2 };
+/* VERB_APART: performed in a process of its own (agent/apart.h). */
+enum { VERB_IN = 1, VERB_OUT = 2, VERB_APART = 4 };
 
 struct verb {
   const char *name;

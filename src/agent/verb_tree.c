@@ -2,13 +2,18 @@
 /* The verbs of trees: arguments checked, then handed to src/tree. */
 #include "agent/verb.h"
 
+#include "agent/apart.h"
 #include "agent/fence.h"
+#include "base/cleanup.h"
 #include "base/mem.h"
+#include "host/confine.h"
+#include "host/durable.h"
 #include "tree/list.h"
 #include "tree/receive.h"
 #include "tree/send.h"
 #include "tree/usage.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -101,11 +106,50 @@ read_common (struct verb_call *call, bool index, struct common *c)
   return NULL;
 }
 
+/* The worker gives up all but the tree and the directory of its indexes.
+ * `root`: -1 where there is none. */
+static struct err *
+confine_to (const struct common *c, int root, bool write)
+{
+  if (!apart_is_worker ())
+    return NULL;
+  CLEANUP_FD int index = -1;
+  struct confine_place places[2];
+  size_t n = 0;
+  int got;
+  if (root >= 0)
+    places[n++] = (struct confine_place){ root, write };
+  if (c->index_dir != NULL)
+    index = open (c->index_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (index >= 0)
+    places[n++] = (struct confine_place){ index, true };
+  return confine (places, n, write, &got);
+}
+
+/* Before a tree is read. */
+static struct err *
+confine_reader (const struct common *c, bool make_index)
+{
+  if (make_index)
+    TRY (durable_mkdirs (c->index_dir, 0700));
+  CLEANUP_FD int root
+      = c->root == NULL ? -1 : open (c->root, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  return confine_to (c, root, false);
+}
+
+/* Once it is known below what a receiver writes. */
+static struct err *
+confine_writer (void *ctx, int dirfd)
+{
+  return confine_to (ctx, dirfd, true);
+}
+
 static struct err *
 run_usage (struct verb_call *call, json_t **result)
 {
   CLEANUP (common_clear) struct common c = { 0 };
   TRY (read_common (call, false, &c));
+  TRY (confine_reader (&c, false));
   return tree_usage (c.root, c.filter, &c.watch, result);
 }
 
@@ -126,6 +170,7 @@ run_send (struct verb_call *call, json_t **result)
   a.reread = &c.reread;
   a.index_dir = c.index_dir;
   a.index = c.index;
+  TRY (confine_reader (&c, true));
   return tree_send (&a, call->out, &c.watch, result);
 }
 
@@ -153,6 +198,8 @@ run_receive (struct verb_call *call, json_t **result)
   a.index = c.index;
   a.aside = aside;
   a.delete_limit = (uint64_t)limit;
+  a.settled = confine_writer;
+  a.settled_ctx = &c;
   return tree_receive (&a, call->in, &c.watch, result);
 }
 
@@ -210,6 +257,7 @@ run_list (struct verb_call *call, json_t **result)
   TRY (read_common (call, a.baseline, &c));
   TRY (read_mode (call->args, &full));
   a.what = inventory_of (&c, full);
+  TRY (confine_reader (&c, false));
   return tree_list (&a, call->out, &c.watch, result);
 }
 
@@ -227,6 +275,7 @@ run_compare (struct verb_call *call, json_t **result)
   a.what = inventory_of (&c, full);
   a.maps = &c.maps;
   a.limit = (size_t)limit;
+  TRY (confine_reader (&c, false));
   return tree_compare (&a, call->in, &c.watch, result);
 }
 
@@ -237,16 +286,17 @@ run_manifest (struct verb_call *call, json_t **result)
   const char *single;
   TRY (read_index (call->args, true, &c));
   TRY (json_opt_str (call->args, "single", "-", &single));
+  TRY (confine_reader (&c, false));
   return tree_manifest (c.index_dir, c.index, single, call->out, result);
 }
 
 const struct verb verbs_tree[] = {
   { "tree.usage", 0, run_usage },
   { "tree.send", VERB_OUT, run_send },
-  { "tree.receive", VERB_IN, run_receive },
+  { "tree.receive", VERB_IN | VERB_APART, run_receive },
   { "tree.commit", 0, run_commit },
   { "tree.list", VERB_OUT, run_list },
-  { "tree.compare", VERB_IN, run_compare },
+  { "tree.compare", VERB_IN | VERB_APART, run_compare },
   { "tree.manifest", VERB_OUT, run_manifest },
   { "tree.drop", 0, run_drop },
   { NULL, 0, NULL },

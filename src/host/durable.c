@@ -179,21 +179,32 @@ durable_mkdir (int dirfd, const char *name, mode_t mode, uid_t uid, gid_t gid,
   return durable_sync_dir (dirfd);
 }
 
+static struct err *
+make_below (int at, const char *name, mode_t mode)
+{
+  bool made;
+  CLEANUP_FD int dir = openat (at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (dir < 0)
+    return failed (errno, "cannot make the directory", name);
+  return durable_mkdir (dir, name, mode, geteuid (), getegid (), &made);
+}
+
+/* What is there is passed through without being opened: a process that may
+ * not read it still can. */
 struct err *
 durable_mkdirs (const char *path, mode_t mode)
 {
-  CLEANUP_FD int at
-      = open (*path == '/' ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  static const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  CLEANUP_FD int at = open (*path == '/' ? "/" : ".", flags);
   if (at < 0)
     return failed (errno, "cannot open the start of", path);
   for (const char *p = path + strspn (path, "/"); *p != '\0';) {
     size_t len = strcspn (p, "/");
     CLEANUP_FREE char *name = mem_strndup (p, len);
-    int next = openat (at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int next = openat (at, name, flags);
     if (next < 0 && errno == ENOENT) {
-      bool made;
-      TRY (durable_mkdir (at, name, mode, geteuid (), getegid (), &made));
-      next = openat (at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      TRY (make_below (at, name, mode));
+      next = openat (at, name, flags);
     }
     if (next < 0)
       return failed (errno, "cannot make the directory", path);

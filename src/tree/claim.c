@@ -167,17 +167,29 @@ look (const struct tree_receive *a, struct claim *c)
   return NULL;
 }
 
+/* For fsync and times the directory itself is opened. */
+static struct err *
+open_for_writing (const char *root, struct claim *c)
+{
+  CLEANUP_FD int place = -1;
+  TRY (tree_open_parent (root, &place, &c->leaf));
+  c->parent = openat (place, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (c->parent < 0)
+    return err_sys (errno, "RH-TREE-ROOT", "cannot open what holds %s", root);
+  return NULL;
+}
+
 static struct err *
 open_parent (const char *root, struct claim *c)
 {
-  struct err *e = tree_open_parent (root, &c->parent, &c->leaf);
+  struct err *e = open_for_writing (root, c);
   if (e == NULL || err_errno (e) != ENOENT)
     return e;
   err_free (e);
   CLEANUP_FREE char *parent
       = mem_strndup (root, tree_path_leaf (root, strlen (root)));
   TRY (durable_mkdirs (parent, 0755));
-  return tree_open_parent (root, &c->parent, &c->leaf);
+  return open_for_writing (root, c);
 }
 
 struct err *

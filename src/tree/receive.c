@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PIECE ((uint64_t)64 << 20)
@@ -314,6 +315,42 @@ remove_named (struct receiver *r)
   return NULL;
 }
 
+/* The root where it is a directory, or becomes one; else what holds it. */
+static struct err *
+open_settled (struct receiver *r, bool dir, int *fd)
+{
+  const struct claim *c = &r->claim;
+  if (dir && mkdirat (c->parent, c->leaf, 0700) < 0 && errno != EEXIST)
+    return err_sys (errno, "RH-TREE-WRITE", "cannot make %s", r->a->root);
+  if (dir)
+    *fd = openat (c->parent, c->leaf,
+                  O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (!dir || *fd < 0)
+    *fd = openat (c->parent, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (*fd < 0)
+    return err_sys (errno, "RH-TREE-WRITE", "cannot open %s", r->a->root);
+  return NULL;
+}
+
+/* What the first record says of the root decides where is written. */
+static struct err *
+settle (struct receiver *r)
+{
+  enum tree_record type;
+  struct cursor c;
+  struct tree_entry e = { .type = TREE_NONE };
+  CLEANUP_FD int fd = -1;
+  if (r->a->settled == NULL)
+    return NULL;
+  TRY (record_peek (&r->in, &type, &c));
+  if (type == REC_CONTENT)
+    TRY (entry_decode (&c, &e));
+  else if (tree_stat (r->claim.parent, r->claim.leaf, &e, NULL) != 0)
+    e.type = TREE_NONE;
+  TRY (open_settled (r, e.type == TREE_DIR || e.path_len > 0, &fd));
+  return r->a->settled (r->a->settled_ctx, fd);
+}
+
 static struct err *
 start (struct receiver *r)
 {
@@ -338,6 +375,7 @@ start (struct receiver *r)
   r->watch->of_files = r->head.files;
   r->watch->of_bytes = r->head.bytes;
   TRY (applier_clean (&r->applier));
+  TRY (settle (r));
   if (r->claim.fresh || r->a->keep
       || (delta && !(r->head.flags & STREAM_LISTING)))
     return NULL;

@@ -32,6 +32,11 @@ struct tree_receive {
   bool keep;         /* what the sender does not name stays; DELETEs go */
   uint64_t delete_limit;
   const struct paths *remove; /* to be removed besides; or NULL */
+  /* Called once, before a thread is started and before anything is written,
+   * with the directory outside of which nothing is written any more (the
+   * root, or what holds a single file); may be NULL. */
+  struct err *(*settled) (void *ctx, int dirfd);
+  void *settled_ctx;
 };
 
 /* Errors beside others: RH-TREE-INWAY, RH-TREE-ASIDE, RH-TREE-NOSPACE,

@@ -130,14 +130,22 @@ header (struct record_reader *r, enum tree_record *type, size_t *len)
   return *len > RECORD_MAX ? record_bad ("length") : NULL;
 }
 
-static struct err *
-next (struct record_reader *r, enum tree_record *type, struct cursor *payload)
+struct err *
+record_peek (struct record_reader *r, enum tree_record *type,
+             struct cursor *payload)
 {
   size_t len = 0;
   TRY (header (r, type, &len));
   TRY (fill (r, HEADER + len));
   *payload = (struct cursor){ r->buf.data + r->used + HEADER, len };
-  r->used += HEADER + len;
+  return NULL;
+}
+
+static struct err *
+next (struct record_reader *r, enum tree_record *type, struct cursor *payload)
+{
+  TRY (record_peek (r, type, payload));
+  r->used += HEADER + payload->left;
   r->count++;
   return NULL;
 }

@@ -73,6 +73,10 @@ struct err *record_read_head (struct record_reader *r, struct tree_head *out);
  * ends early. */
 struct err *record_next (struct record_reader *r, enum tree_record *type,
                          struct cursor *payload);
+/* The record that record_next will give, without taking it.  REC_END is given
+ * as it is. */
+struct err *record_peek (struct record_reader *r, enum tree_record *type,
+                         struct cursor *payload);
 void record_reader_free (struct record_reader *r);
 struct err *record_bad (const char *what);
 

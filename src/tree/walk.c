@@ -48,7 +48,7 @@ tree_open_parent (const char *root, int *dirfd, const char **leaf)
   size_t cut = tree_path_leaf (root, strlen (root));
   CLEANUP_FREE char *parent = mem_strndup (root, cut);
   *leaf = root[cut] == 0 ? "." : root + cut;
-  *dirfd = open (parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  *dirfd = open (parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (*dirfd < 0)
     return err_sys (errno, "RH-TREE-ROOT", "cannot open %s", parent);
   return NULL;

@@ -67,7 +67,9 @@ tree_take_fd (int *fd)
   return taken;
 }
 
-/* Opens the directory that holds `root` and gives the last component. */
+/* Opens the directory that holds `root`, as a place to name things in alone
+ * (O_PATH: a confined process may still do that), and gives the last
+ * component. */
 struct err *tree_open_parent (const char *root, int *dirfd, const char **leaf);
 /* Opens for reading without touching the access time where allowed. */
 int tree_open (int dirfd, const char *name, int flags);
