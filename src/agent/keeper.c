@@ -123,14 +123,20 @@ check_epoch (struct keeper *k, const json_t *args)
 }
 
 static struct err *
-read_round (const json_t *args, char **root, struct watch_round *out)
+read_round (const json_t *args, bool with_root, char **root,
+            struct watch_round *out)
 {
   size_t len;
-  TRY (json_get_bytes (args, "root", root, &len));
   TRY (json_get_str (args, "index", &out->index));
+  TRY (json_opt_str (args, "filter", "", &out->filter));
   TRY (json_opt_int (args, "round", 0, INT32_MAX, 0, &out->round));
-  if ((*root)[0] != '/' || strlen (out->index) > 255)
-    return err_new (ERR_CORRUPT, "RH-WIRE-FIELD", "\"root\" or \"index\"");
+  if (strlen (out->index) > 255 || strlen (out->filter) > 255)
+    return err_new (ERR_CORRUPT, "RH-WIRE-FIELD", "\"index\" or \"filter\"");
+  if (!with_root)
+    return NULL;
+  TRY (json_get_bytes (args, "root", root, &len));
+  if ((*root)[0] != '/')
+    return err_new (ERR_CORRUPT, "RH-WIRE-FIELD", "\"root\"");
   out->root = *root;
   return NULL;
 }
@@ -141,10 +147,12 @@ watch_request (struct keeper *k, const char *verb, const json_t *args,
 {
   CLEANUP_FREE char *root = NULL;
   struct watch_round r = { 0 };
-  TRY (read_round (args, &root, &r));
-  if (strcmp (verb, "watch.mark") == 0)
+  bool marks = strcmp (verb, "watch.mark") == 0;
+  bool takes = strcmp (verb, "watch.take") == 0;
+  TRY (read_round (args, marks || takes, &root, &r));
+  if (marks)
     return watch_mark (k->watches, &r);
-  if (strcmp (verb, "watch.take") == 0)
+  if (takes)
     *result = watch_take (k->watches, &r);
   else if (strcmp (verb, "watch.ack") == 0)
     watch_ack (k->watches, &r);

@@ -4,6 +4,7 @@
 
 #include "agent/apart.h"
 #include "agent/fence.h"
+#include "agent/hinting.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "host/confine.h"
@@ -153,12 +154,35 @@ run_usage (struct verb_call *call, json_t **result)
   return tree_usage (c.root, c.filter, &c.watch, result);
 }
 
+/* What the keeper knows shortens the round, where nothing special is asked of
+ * it. */
+static struct err *
+follow_watcher (const json_t *args, struct common *c, struct tree_send *a,
+                struct hinting *h)
+{
+  const char *cannot = !a->base                            ? "first"
+                       : a->listing                        ? "listing"
+                       : a->final                          ? "final"
+                       : c->force.n > 0 || c->reread.n > 0 ? "force"
+                                                           : NULL;
+  h->root = c->root;
+  h->index = c->index;
+  h->round = a->round;
+  hinting_begin (h, cannot == NULL, cannot, json_at (args, "exclude"));
+  TRY (hinting_mapped (h, &c->reread));
+  a->hints = h->hinted ? &h->hints : NULL;
+  return NULL;
+}
+
 static struct err *
 run_send (struct verb_call *call, json_t **result)
 {
   CLEANUP (common_clear) struct common c = { 0 };
+  CLEANUP (hinting_clear) struct hinting h = { 0 };
   struct tree_send a = { 0 };
+  bool watch;
   TRY (read_common (call, true, &c));
+  TRY (json_opt_bool (call->args, "watch", false, &watch));
   TRY (json_get_int (call->args, "round", 0, INT32_MAX, &a.round));
   TRY (json_opt_bool (call->args, "base", false, &a.base));
   TRY (json_opt_bool (call->args, "listing", false, &a.listing));
@@ -170,8 +194,14 @@ run_send (struct verb_call *call, json_t **result)
   a.reread = &c.reread;
   a.index_dir = c.index_dir;
   a.index = c.index;
+  if (watch) {
+    TRY (json_get_str (call->args, "migration", &h.id));
+    TRY (follow_watcher (call->args, &c, &a, &h));
+  }
   TRY (confine_reader (&c, true));
-  return tree_send (&a, call->out, &c.watch, result);
+  TRY (tree_send (&a, call->out, &c.watch, result));
+  hinting_end (&h, *result);
+  return NULL;
 }
 
 static struct err *
@@ -211,7 +241,11 @@ run_commit (struct verb_call *call, json_t **result)
   (void)result;
   TRY (read_index (call->args, true, &c));
   TRY (json_get_int (call->args, "round", 0, INT32_MAX, &round));
-  return tree_commit (c.index_dir, c.index, round);
+  TRY (tree_commit (c.index_dir, c.index, round));
+  const char *id;
+  TRY (json_get_str (call->args, "migration", &id));
+  hinting_commit (id, c.index, round);
+  return NULL;
 }
 
 static struct err *

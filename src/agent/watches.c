@@ -37,6 +37,7 @@ struct ground {
 struct watch {
   char *root;
   char *index;
+  char *filter;
   struct ground *ground;
   dev_t dev;
   ino_t ino;
@@ -94,6 +95,7 @@ watch_free (struct watch *x)
 {
   free (x->root);
   free (x->index);
+  free (x->filter);
   free (x);
 }
 
@@ -228,8 +230,7 @@ static struct watch *
 find (const struct watches *w, const struct watch_round *r)
 {
   for (size_t i = 0; i < w->list.n; i++)
-    if (strcmp (w->list.v[i]->root, r->root) == 0
-        && strcmp (w->list.v[i]->index, r->index) == 0)
+    if (strcmp (w->list.v[i]->index, r->index) == 0)
       return w->list.v[i];
   return NULL;
 }
@@ -340,6 +341,7 @@ start (struct watches *w, const struct watch_round *r, struct watch **out)
   struct watch *x = mem_alloc (sizeof *x);
   x->root = mem_strdup (r->root);
   x->index = mem_strdup (r->index);
+  x->filter = mem_strdup (r->filter);
   x->ground = g;
   x->dev = st.st_dev;
   x->ino = st.st_ino;
@@ -364,11 +366,15 @@ drop (struct watches *w, struct watch *x)
   release_ground (w, g);
 }
 
-/* Whether the root still is the directory that is watched; else a word. */
+/* Whether it still is the tree that is watched; else a word. */
 static const char *
-moved_away (const struct watch *x)
+moved_away (const struct watch *x, const struct watch_round *r)
 {
   struct stat st;
+  if (strcmp (x->root, r->root) != 0)
+    return "root";
+  if (strcmp (x->filter, r->filter) != 0)
+    return "filter";
   if (lstat (x->root, &st) != 0 || st.st_dev != x->dev || st.st_ino != x->ino)
     return "root";
   return mounts_digest (x->root) == x->mounts ? NULL : "mounts";
@@ -388,7 +394,7 @@ watch_mark (struct watches *w, const struct watch_round *r)
 {
   struct watch *x = find (w, r);
   watches_drain (w);
-  if (x != NULL && (moved_away (x) != NULL || x->ground->events == NULL)) {
+  if (x != NULL && (moved_away (x, r) != NULL || x->ground->events == NULL)) {
     drop (w, x);
     x = NULL;
   }
@@ -469,7 +475,7 @@ watch_take (struct watches *w, const struct watch_round *r)
   if (x == NULL)
     return unknown ("first");
   watches_drain (w);
-  const char *why = moved_away (x);
+  const char *why = moved_away (x, r);
   if (why == NULL && !x->known)
     why = x->why;
   if (why != NULL)

@@ -27,7 +27,8 @@ struct watches;
 /* Which watch, and which round of it. */
 struct watch_round {
   const char *root;
-  const char *index;
+  const char *index;  /* one watch for each */
+  const char *filter; /* what is left out, as a digest; "" nothing */
   int64_t round;
 };
 
@@ -48,9 +49,9 @@ struct err *watch_mark (struct watches *w, const struct watch_round *r);
  * taken so since the last whole walk, `age_ms` ago.  Or {"known":false,
  * "why":word}. New reference. */
 json_t *watch_take (struct watches *w, const struct watch_round *r);
-/* The round's index is in force now; `walked`: it looked at everything. */
+/* The round's index is in force now; only index and round are looked at. */
 void watch_ack (struct watches *w, const struct watch_round *r);
-/* Ends a watch. */
+/* Ends the watch of an index. */
 void watch_drop (struct watches *w, const struct watch_round *r);
 
 #endif

@@ -390,6 +390,23 @@ hosts_release (struct hosts *h, bool tombstone)
 }
 
 void
+hosts_end_keepers (struct hosts *h)
+{
+  struct side *const sides[] = { &h->source, &h->target };
+  for (size_t i = 0; i < 2; i++) {
+    pthread_mutex_lock (&sides[i]->lock);
+    struct held *held = take_living (sides[i]);
+    pthread_mutex_unlock (&sides[i]->lock);
+    if (held == NULL)
+      continue;
+    err_free (port_call (link_port (held->link), "keeper.stop",
+                         json_pack ("{s:s}", "migration", h->where.migration),
+                         NULL));
+    release (sides[i], held);
+  }
+}
+
+void
 hosts_stop (struct hosts *h)
 {
   atomic_store (&h->stopped, true);

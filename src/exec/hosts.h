@@ -44,6 +44,9 @@ json_t *hosts_hello (struct hosts *h, bool source);
  * With a tombstone each host goes on refusing lower epochs of this one.  A
  * host that is gone keeps its claim; that is logged. */
 void hosts_release (struct hosts *h, bool tombstone);
+/* Ends the keepers of the migration on hosts that are still connected; others
+ * end by themselves. */
+void hosts_end_keepers (struct hosts *h);
 /* No call waits for a connection from here on. */
 void hosts_stop (struct hosts *h);
 void hosts_free (struct hosts *h);

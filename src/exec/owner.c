@@ -391,6 +391,8 @@ owner_run (const struct owner_options *o, bool *left)
       remove_key (&w);
     if (loop_is_finished (w.loop))
       hosts_release (w.hosts, true);
+    else
+      hosts_end_keepers (w.hosts);
     unit_over (&w.place);
   }
   *left = !close_all (&w);

@@ -48,6 +48,10 @@ send_args (const struct copy *c, enum how how)
   json_object_set_new (args, "base", json_boolean (how != HOW_FULL));
   json_object_set_new (args, "listing", json_boolean (how == HOW_LISTING));
   json_object_set_new (args, "final", json_boolean (c->final));
+  /* A watcher pays off where rounds follow; what cannot be watched is walked.
+   */
+  bool moves = files_into (c->call->item->spec) == INTO_OWN;
+  json_object_set_new (args, "watch", json_boolean (moves && !c->final));
   json_t *mapped = json_at (steps_input (c->call, "move#mapped"), "paths");
   if (c->final && json_is_array (mapped))
     json_object_set (args, "reread", mapped);

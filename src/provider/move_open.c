@@ -272,12 +272,20 @@ remove_working (const struct step_call *call, struct port *p)
   return NULL;
 }
 
+static struct err *
+end_keeper (const struct step_call *call, struct port *p)
+{
+  return port_call (p, "keeper.stop",
+                    json_pack ("{s:s}", "migration", call->migration), NULL);
+}
+
 /* What stays on the source, so that it never starts its old work again. */
 static struct err *
 left_on_source (const struct step_call *call, json_t *left)
 {
   char *script CLEANUP_FREE = steps_path (call, "thaw");
   char *unit CLEANUP_FREE = move_readonly_unit (call->migration);
+  TRY (end_keeper (call, call->source));
   char *home CLEANUP_FREE = steps_path (call, "%s", "");
   home[strlen (home) - 1] = '\0';
   TRY (remote_remove (call->source, MOVE_TEXT));
@@ -311,6 +319,7 @@ left_on_target (const struct step_call *call, json_t *left)
   char *run CLEANUP_FREE = mem_printf ("/run/rehome-%s", call->migration);
   char *started CLEANUP_FREE = mem_printf ("%s/started", run);
   home[strlen (home) - 1] = '\0';
+  TRY (end_keeper (call, call->target));
   TRY (remote_remove (call->target, started));
   TRY (remote_remove (call->target, run));
   TRY (remove_working (call, call->target));

@@ -17,6 +17,7 @@ hints_add (struct hints *h, const char *path, size_t len, bool deep)
   one->path = mem_strndup (path, len);
   one->len = len;
   one->deep = deep;
+  one->named = true;
 }
 
 struct err *
@@ -73,6 +74,8 @@ thin (struct hints *h)
   for (size_t i = 0; i < h->list.n; i++) {
     struct hint *x = &h->list.v[i];
     bool again = kept > 0 && is_same (x, &h->list.v[kept - 1]);
+    if (again)
+      h->list.v[kept - 1].named |= x->named;
     if (again || (deep != SIZE_MAX && is_below (x, &h->list.v[deep]))) {
       free (x->path);
       continue;
@@ -101,6 +104,7 @@ add_parents (struct hints *h)
           && memcmp (h->list.v[i - 1].path, path, len) == 0)
         break;
       hints_add (h, path, len, false);
+      h->list.v[h->list.n - 1].named = false;
     }
 }
 

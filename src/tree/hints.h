@@ -16,6 +16,7 @@
 struct hint {
   char *path; /* relative to the root */
   size_t len;
+  bool named; /* and not only on the way to others */
   bool deep;  /* with all that lies below */
   size_t end; /* the first hint behind it that does not lie below */
 };

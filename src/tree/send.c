@@ -6,19 +6,11 @@
  * was given, also where the entry is dirty; a dirty or doubtful entry only
  * means that the file must be looked at again.
  */
-#include "tree/send.h"
+#include "tree/sender.h"
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "base/vec.h"
 #include "host/durable.h"
-#include "tree/content.h"
-#include "tree/detail.h"
-#include "tree/index.h"
-#include "tree/links.h"
-#include "tree/prealloc.h"
-#include "tree/records.h"
-#include "tree/walk.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -30,39 +22,13 @@
 #define EXAMPLES 20
 #define PUNCHED_MIN 65536 /* smaller files are not looked at for holes anew */
 
-/* A directory on the way to the present entry. */
-struct parent {
-  struct entry_box box;
-  bool sent;
-};
-
-struct sender {
-  const struct tree_send *a;
-  struct tree_watch *watch;
-  struct walk *walk;
-  struct index *base;
-  struct index_writer *index;
-  struct record_writer rec;
-  struct links links;
-  struct detail detail;
-  struct digest *digest;
-  struct prealloc prealloc;
-  unsigned char *chunk;
-  VEC (struct parent) parents; /* the first `depth` are valid */
-  size_t depth;
-  const struct tree_entry *now; /* the entry that is looked at */
-  struct buf gone;              /* paths, each with its NUL */
-  VEC (size_t) gone_at;
-  json_t *dirty_paths;
-  uint64_t entries, files, bytes, walked, dirty, vanished;
-};
-
 static void
 sender_clear (struct sender *s)
 {
   walk_free (s->walk);
   index_free (s->base);
   index_writer_free (s->index);
+  overlay_writer_free (s->over);
   record_writer_free (&s->rec);
   links_free (&s->links);
   detail_free (&s->detail);
@@ -85,12 +51,14 @@ now (void)
   return (struct tree_time){ t.tv_sec, (uint32_t)t.tv_nsec };
 }
 
-static struct err *
-note_gone (void *ctx, const struct tree_entry *e)
+struct err *
+sender_gone (void *ctx, const struct tree_entry *e)
 {
   struct sender *s = ctx;
   if (filter_hides (s->a->filter, e->path, e->path_len, e->type == TREE_DIR))
     return NULL; /* left out since: what was copied stays */
+  if (s->over != NULL)
+    TRY (overlay_gone (s->over, e->path, e->path_len));
   *VEC_PUSH (&s->gone_at) = s->gone.len;
   return buf_put (&s->gone, e->path, e->path_len + 1);
 }
@@ -150,6 +118,18 @@ keep (struct sender *s, const struct tree_entry *e)
   return record_put (&s->rec, REC_KEEP, e->path, e->path_len);
 }
 
+/* Into the new index, or above the old one where it differs from there. */
+static struct err *
+remember (struct sender *s, const struct tree_entry *e)
+{
+  if (s->over == NULL)
+    return index_put (s->index, e);
+  const struct tree_entry *known = s->known;
+  bool same = known != NULL && entry_same_inode (e, known)
+              && e->marks == known->marks && e->is_link == known->is_link;
+  return same ? NULL : overlay_put (s->over, e);
+}
+
 /* Ends the work on an entry: into the index, and on the stack. */
 static struct err *
 finish (struct sender *s, const struct tree_entry *e, bool sent)
@@ -165,7 +145,7 @@ finish (struct sender *s, const struct tree_entry *e, bool sent)
   }
   if (e->type == TREE_DIR)
     TRY (push_parent (s, e, sent));
-  return index_put (s->index, e);
+  return remember (s, e);
 }
 
 static struct err *
@@ -199,7 +179,7 @@ stays_as_known (struct sender *s, const struct tree_entry *known)
   if (e.type == TREE_DIR)
     TRY (push_parent (s, &e, false));
   TRY (keep (s, &e));
-  return index_put (s->index, &e);
+  return remember (s, &e);
 }
 
 static struct err *
@@ -223,8 +203,7 @@ take_data (void *ctx, const void *bytes, size_t len)
   struct sender *s = ctx;
   s->bytes += len;
   s->watch->bytes += len;
-  TRY (
-      watch_step (s->watch, walk_name (s->walk), strlen (walk_name (s->walk))));
+  TRY (watch_step (s->watch, s->name, strlen (s->name)));
   return record_put (&s->rec, REC_DATA, bytes, len);
 }
 
@@ -329,8 +308,7 @@ static struct err *
 changed_file (struct sender *s, struct tree_entry *e,
               const struct tree_entry *known)
 {
-  CLEANUP_FD int fd
-      = tree_open (walk_dirfd (s->walk), walk_name (s->walk), O_RDONLY);
+  CLEANUP_FD int fd = tree_open (s->dirfd, s->name, O_RDONLY);
   if (fd < 0)
     return failed (s, e, known,
                    err_sys (errno, "RH-TREE-READ", "cannot open it"));
@@ -350,7 +328,8 @@ changed_file (struct sender *s, struct tree_entry *e,
   uint64_t got = 0;
   bool sent;
   TRY (send_or_not (s, fd, e, known, &got, &sent));
-  if (detail_doubtful (e, at))
+  /* Stores through a mapping may come without a newer time. */
+  if (detail_doubtful (e, at) || listed (s->a->reread, e))
     e->marks |= TREE_DOUBTFUL;
   if (got != e->size || tree_stat_fd (fd, &after) != 0
       || !same_state (&before, &after))
@@ -374,15 +353,13 @@ changed_other (struct sender *s, struct tree_entry *e,
 {
   CLEANUP_FD int fd = -1;
   if (e->type == TREE_DIR) {
-    fd = tree_open (walk_dirfd (s->walk), walk_name (s->walk),
-                    O_RDONLY | O_DIRECTORY);
+    fd = tree_open (s->dirfd, s->name, O_RDONLY | O_DIRECTORY);
     if (fd < 0)
       return failed (s, e, known,
                      err_sys (errno, "RH-TREE-READ", "cannot open it"));
   }
   struct tree_time at = now ();
-  struct err *bad = detail_read (&s->detail, walk_dirfd (s->walk),
-                                 walk_name (s->walk), fd, e);
+  struct err *bad = detail_read (&s->detail, s->dirfd, s->name, fd, e);
   if (bad != NULL)
     return failed (s, e, known, bad);
   if (detail_doubtful (e, at))
@@ -410,8 +387,7 @@ further_name (struct sender *s, struct tree_entry *e,
               const struct tree_entry *known, const struct link_first *first)
 {
   struct tree_time at = now ();
-  struct err *bad = detail_read (&s->detail, walk_dirfd (s->walk),
-                                 walk_name (s->walk), -1, e);
+  struct err *bad = detail_read (&s->detail, s->dirfd, s->name, -1, e);
   if (bad != NULL)
     return failed (s, e, known, bad);
   e->marks |= first->marks;
@@ -424,27 +400,25 @@ further_name (struct sender *s, struct tree_entry *e,
   return finish (s, e, !same);
 }
 
-static struct err *
-each_entry (struct sender *s, struct tree_entry *e)
+struct err *
+sender_entry (struct sender *s, struct tree_entry *e,
+              const struct tree_entry *known)
 {
-  const struct tree_entry *known;
   struct link_first *first = NULL;
-  s->now = e;
-  s->walked++;
-  s->watch->files++;
+  s->known = known;
   if (s->a->atimes && e->type != TREE_LINK) /* to read a link touches it */
     e->marks |= TREE_ATIME;
-  TRY (watch_step (s->watch, e->path, e->path_len));
   unwind (s, e->path, e->path_len);
-  TRY (index_seek (s->base, e->path, e->path_len, note_gone, s, &known));
   if (e->nlink > 1 && e->type != TREE_DIR)
     first = links_meet (&s->links, e->dev, e->ino, e->path, e->path_len);
   if (first != NULL) {
     e->is_link = true;
     e->link = first->path;
     e->link_len = first->len;
-  }
-  bool forced = listed (s->a->force, e) || listed (s->a->reread, e);
+  } else if (e->nlink > 1 && e->type != TREE_DIR)
+    links_find (&s->links, e->dev, e->ino)->nlink = e->nlink;
+  bool forced = listed (s->a->force, e) || listed (s->a->reread, e)
+                || (s->named && e->type == TREE_FILE);
   if (known != NULL && !forced && entry_same_inode (e, known)
       && same_link (e, known) && (first == NULL || !first->sent))
   {
@@ -455,6 +429,32 @@ each_entry (struct sender *s, struct tree_entry *e)
     return further_name (s, e, known, first);
   return e->type == TREE_FILE ? changed_file (s, e, known)
                               : changed_other (s, e, known);
+}
+
+struct err *
+sender_meet (struct sender *s, const struct tree_entry *e)
+{
+  s->walked++;
+  s->watch->files++;
+  return watch_step (s->watch, e->path, e->path_len);
+}
+
+/* Walks everything, beside the index that it is compared with. */
+static struct err *
+walk_all (struct sender *s)
+{
+  struct tree_entry *e;
+  const struct tree_entry *known;
+  for (;;) {
+    TRY (walk_next (s->walk, &e));
+    if (e == NULL)
+      return index_drain (s->base, sender_gone, s);
+    s->dirfd = walk_dirfd (s->walk);
+    s->name = walk_name (s->walk);
+    TRY (sender_meet (s, e));
+    TRY (index_seek (s->base, e->path, e->path_len, sender_gone, s, &known));
+    TRY (sender_entry (s, e, known));
+  }
 }
 
 static struct err *
@@ -483,6 +483,18 @@ unreadable_err (const struct sender *s)
       "mend them, or leave them out with exclude: in the plan");
 }
 
+/* Inodes that have names which the walk did not meet. */
+static json_int_t
+names_outside (const struct sender *s)
+{
+  json_int_t n = 0;
+  for (size_t i = 0; s->over == NULL && i < s->links.cap; i++) {
+    const struct link_first *f = &s->links.v[i];
+    n += f->path != NULL && f->names < f->nlink;
+  }
+  return n;
+}
+
 static json_t *
 send_result (const struct sender *s, int64_t ms)
 {
@@ -495,6 +507,8 @@ send_result (const struct sender *s, int64_t ms)
   json_object_set_new (j, "dirty", json_integer ((json_int_t)s->dirty));
   json_object_set (j, "dirty_paths", s->dirty_paths);
   json_object_set_new (j, "vanished", json_integer ((json_int_t)s->vanished));
+  json_object_set_new (j, "outside", json_integer (names_outside (s)));
+  json_object_set_new (j, "left", json_integer ((json_int_t)s->left));
   json_object_set_new (j, "walked", json_integer ((json_int_t)s->walked));
   json_object_set_new (j, "mounts", json_integer ((json_int_t)n->mounts));
   json_object_set (j, "mount_paths", n->mount_paths);
@@ -503,48 +517,58 @@ send_result (const struct sender *s, int64_t ms)
 }
 
 static struct err *
+no_base (const struct sender *s)
+{
+  return err_advise (err_new (ERR_REFUSED, "RH-TREE-NOBASE",
+                              "there is no acknowledged index of %s",
+                              s->a->root),
+                     "nothing was changed", "run a full copy");
+}
+
+static struct err *
 open_index (struct sender *s)
 {
   CLEANUP_FREE char *acked = NULL;
   CLEANUP_FREE char *suffix = mem_printf ("new-%lld", (long long)s->a->round);
+  CLEANUP_FREE char *some = mem_printf ("some-%lld", (long long)s->a->round);
   CLEANUP_FREE char *fresh = NULL;
+  CLEANUP_FREE char *above = NULL;
+  bool few = s->a->hints != NULL;
   TRY (index_path (s->a->index_dir, s->a->index, "acked", &acked));
   TRY (index_path (s->a->index_dir, s->a->index, suffix, &fresh));
+  TRY (index_path (s->a->index_dir, s->a->index, some, &above));
+  unlink (fresh); /* of a round of this number that was not acknowledged */
+  unlink (above);
   if (s->a->base) {
-    struct err *e = index_open (acked, &s->base);
+    struct err *e
+        = few ? index_open_few (acked, &s->base) : index_open (acked, &s->base);
     if (e != NULL || s->base == NULL) {
       err_free (e);
-      return err_advise (err_new (ERR_REFUSED, "RH-TREE-NOBASE",
-                                  "there is no acknowledged index of %s",
-                                  s->a->root),
-                         "nothing was changed", "run a full copy");
+      return no_base (s);
     }
   }
+  if (few)
+    return overlay_create (above, index_id (s->base), &s->over);
   return index_create (fresh, &s->index);
 }
 
 static struct err *
 run (struct sender *s)
 {
-  struct tree_entry *e;
   uint32_t flags = s->a->base ? STREAM_DELTA : 0;
   if (s->a->base && s->a->listing)
     flags |= STREAM_LISTING;
   TRY (open_index (s));
   TRY (walk_open (s->a->root, s->a->filter, &s->walk));
   TRY (record_begin (&s->rec, flags, s->watch->of_files, s->watch->of_bytes));
-  for (;;) {
-    TRY (walk_next (s->walk, &e));
-    if (e == NULL)
-      break;
-    TRY (each_entry (s, e));
-  }
-  TRY (index_drain (s->base, note_gone, s));
+  TRY (s->over != NULL ? sender_visit (s) : walk_all (s));
   bool blind = walk_notes (s->walk)->unreadable > 0;
   if (s->gone_at.n > 0 && !blind)
     TRY (send_deletions (s));
   TRY (record_finish (&s->rec));
-  return blind ? unreadable_err (s) : index_finish (s->index);
+  if (blind)
+    return unreadable_err (s);
+  return s->over != NULL ? overlay_finish (s->over) : index_finish (s->index);
 }
 
 struct err *
@@ -552,7 +576,8 @@ tree_send (const struct tree_send *a, struct sink *out,
            struct tree_watch *watch, json_t **result)
 {
   CLEANUP (sender_clear)
-  struct sender s = { .a = a, .watch = watch, .rec = { .sink = out } };
+  struct sender s
+      = { .a = a, .watch = watch, .rec = { .sink = out }, .dirfd = -1 };
   int64_t start = watch_now_ms ();
   s.gone.max = (size_t)4 << 30;
   s.digest = digest_new ();
@@ -561,42 +586,4 @@ tree_send (const struct tree_send *a, struct sink *out,
   TRY (run (&s));
   *result = send_result (&s, watch_now_ms () - start);
   return NULL;
-}
-
-struct err *
-tree_commit (const char *index_dir, const char *index, int64_t round)
-{
-  CLEANUP_FREE char *acked = NULL;
-  CLEANUP_FREE char *fresh = NULL;
-  CLEANUP_FREE char *suffix = mem_printf ("new-%lld", (long long)round);
-  TRY (index_path (index_dir, index, "acked", &acked));
-  TRY (index_path (index_dir, index, suffix, &fresh));
-  if (rename (fresh, acked) < 0)
-    return err_sys (errno, "RH-TREE-INDEX", "cannot acknowledge round %lld",
-                    (long long)round);
-  CLEANUP_FD int dir = open (index_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (dir < 0 || fsync (dir) < 0)
-    return err_sys (errno, "RH-TREE-INDEX", "cannot sync %s", index_dir);
-  return NULL;
-}
-
-struct err *
-tree_drop (const char *index_dir, const char *index)
-{
-  CLEANUP_FREE char *prefix = NULL;
-  TRY (index_path ("", index, "", &prefix));
-  size_t n = strlen (prefix) - 1; /* without the leading "/" */
-  DIR *d = opendir (index_dir);
-  if (d == NULL)
-    return errno == ENOENT
-               ? NULL
-               : err_sys (errno, "RH-TREE-INDEX", "cannot open %s", index_dir);
-  struct err *e = NULL;
-  int at = dirfd (d);
-  for (struct dirent *f; at >= 0 && e == NULL && (f = readdir (d)) != NULL;)
-    if (strncmp (f->d_name, prefix + 1, n) == 0
-        && unlinkat (at, f->d_name, 0) < 0 && errno != ENOENT)
-      e = err_sys (errno, "RH-TREE-INDEX", "cannot remove %s", f->d_name);
-  closedir (d);
-  return e;
 }

@@ -9,6 +9,7 @@
 #define REHOME_TREE_SEND_H
 
 #include "tree/filter.h"
+#include "tree/hints.h"
 #include "tree/paths.h"
 #include "tree/watch.h"
 #include "wire/stream.h"
@@ -27,6 +28,10 @@ struct tree_send {
                    what an interrupted round left */
   bool atimes;  /* carry the times of last access, too */
   bool final;   /* a file that changes meanwhile is "RH-TREE-CHANGING" */
+  /* Sealed: only these paths are visited, and the round becomes a segment
+   * above the acknowledged index (NAME.some-ROUND until then).  NULL: all is
+   * walked.  Only with `base`, and without `listing` and `final`. */
+  const struct hints *hints;
 };
 
 /* *result as docs/PROTOCOL.md has it.  What cannot be read is passed over and

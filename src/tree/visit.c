@@ -204,6 +204,8 @@ look (struct visit *v, int dirfd, const char *name, struct visit_step *out)
   v->descend = dir && !other;
   out->what = VISIT_ENTRY;
   out->entry = &v->entry;
+  out->named = v->hint != SIZE_MAX && v->hints->list.v[v->hint].named;
+  out->deep = v->hint != SIZE_MAX && v->hints->list.v[v->hint].deep;
   return NULL;
 }
 

@@ -23,6 +23,8 @@ enum visit_what {
 struct visit_step {
   enum visit_what what;
   struct tree_entry *entry; /* as of walk_next */
+  bool named;               /* not only on the way to others */
+  bool deep;                /* hinted with all below it */
   const char *path;         /* valid until the next call */
   size_t path_len;
 };

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside of tree_send: what the walk over everything (send.c) and the visit
+ * of named paths (send_hinted.c) share.
+ */
+#ifndef REHOME_TREE_SENDER_H
+#define REHOME_TREE_SENDER_H
+
+#include "base/vec.h"
+#include "tree/content.h"
+#include "tree/detail.h"
+#include "tree/index.h"
+#include "tree/links.h"
+#include "tree/overlay.h"
+#include "tree/prealloc.h"
+#include "tree/records.h"
+#include "tree/send.h"
+#include "tree/walk.h"
+
+/* A directory on the way to the present entry. */
+struct parent {
+  struct entry_box box;
+  bool sent;
+};
+
+struct sender {
+  const struct tree_send *a;
+  struct tree_watch *watch;
+  struct walk *walk; /* of a visit: only what could not be read is noted */
+  int dirfd;         /* where the present entry lies */
+  const char *name;
+  struct index *base;
+  struct index_writer *index;
+  struct overlay_writer *over; /* of a visit, in place of `index` */
+  bool named; /* of a visit: the watcher named the present entry */
+  const struct tree_entry *known; /* what the base has of the entry */
+  struct record_writer rec;
+  struct links links;
+  struct detail detail;
+  struct digest *digest;
+  struct prealloc prealloc;
+  unsigned char *chunk;
+  VEC (struct parent) parents; /* the first `depth` are valid */
+  size_t depth;
+  struct buf gone;              /* paths, each with its NUL */
+  VEC (size_t) gone_at;
+  json_t *dirty_paths;
+  uint64_t entries, files, bytes, walked, dirty, vanished, left;
+};
+
+/* Counts an entry; "RH-TREE-CANCELLED". */
+struct err *sender_meet (struct sender *s, const struct tree_entry *e);
+/* Sends what of an entry differs from what is `known` of it (or NULL), and
+ * notes it in the new index. */
+struct err *sender_entry (struct sender *s, struct tree_entry *e,
+                          const struct tree_entry *known);
+/* Notes (`ctx`: the sender) that an entry of the base is no more. */
+struct err *sender_gone (void *ctx, const struct tree_entry *e);
+
+/* send_hinted.c: goes where the hints lead. */
+struct err *sender_visit (struct sender *s);
+
+#endif
