@@ -42,7 +42,7 @@ struct sender {
   unsigned char *chunk;
   VEC (struct parent) parents; /* the first `depth` are valid */
   size_t depth;
-  struct buf gone;              /* paths, each with its NUL */
+  struct buf gone; /* paths, each with its NUL */
   VEC (size_t) gone_at;
   json_t *dirty_paths;
   uint64_t entries, files, bytes, walked, dirty, vanished, left;

@@ -64,7 +64,9 @@ ground_make (void **state)
   make_dir (g, "dir");
   put (g, "dir/file", "one");
   g->w = watches_new ();
-  g->at = (struct watch_round){ .root = g->root, .index = "x", .filter = "", .round = 1 };
+  g->at = (struct watch_round){
+    .root = g->root, .index = "x", .filter = "", .round = 1
+  };
   *state = g;
   if (watch_mark (g->w, &g->at) != NULL)
     return -1;
@@ -252,7 +254,8 @@ lost_events_make_the_whole_unknown (void **state)
 {
   struct ground *g = ground_of (state);
   fsevents_force_limit (true);
-  struct watch_round own = { .root = g->root, .index = "y", .filter = "", .round = 1 };
+  struct watch_round own
+      = { .root = g->root, .index = "y", .filter = "", .round = 1 };
   struct watches *w = watches_new ();
   assert_ok (watch_mark (w, &own));
   fsevents_force_limit (false);
