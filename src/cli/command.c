@@ -62,6 +62,7 @@ const struct option_row option_table[OPT_COUNT] = {
     "do not read both sides back from the disks and compare them" },
   { OPT_MAN, "man", NULL, "the man page in scdoc's form" },
   { OPT_MARKDOWN, "markdown", NULL, "every code, as docs/ERRORS.md has it" },
+  { OPT_COMPLETION, "completion", NULL, "the completion for bash" },
   { OPT_HELP, "help", NULL, "this text" },
   { OPT_VERSION, "version", NULL, "the version" },
 };
@@ -69,6 +70,8 @@ const struct option_row option_table[OPT_COUNT] = {
 /* Every command takes these. */
 #define COMMON \
   (BIT (OPT_HELP) | BIT (OPT_STATE) | BIT (OPT_JSON) | BIT (OPT_NO_INPUT))
+
+const uint64_t command_common_options = COMMON;
 
 const struct command command_table[] = {
   { "plan", "SOURCE [TARGET]", 1, 2, "look at both hosts and write a plan",
@@ -157,8 +160,8 @@ const struct command command_table[] = {
     0, false, cmd_demo },
   { "owner", "NAME", 1, 1, "the process that owns a migration", NULL, 0, true,
     cmd_owner },
-  { "help", "[COMMAND]", 0, 1, "this text", NULL, BIT (OPT_MAN), true,
-    cmd_help },
+  { "help", "[COMMAND]", 0, 1, "this text", NULL,
+    BIT (OPT_MAN) | BIT (OPT_COMPLETION), true, cmd_help },
   { NULL, NULL, 0, 0, NULL, NULL, 0, true, NULL },
 };
 

@@ -44,6 +44,7 @@ enum option_id {
   OPT_NO_PROOF,
   OPT_MAN,
   OPT_MARKDOWN,
+  OPT_COMPLETION,
   OPT_HELP,
   OPT_VERSION,
   OPT_COUNT
@@ -110,6 +111,10 @@ bool has (const struct invocation *in, enum option_id id);
 struct err *help_all (struct buf *out);
 struct err *help_command (const struct command *c, struct buf *out);
 struct err *help_man (struct buf *out);
+/* The completion for bash (cli/completion.c). */
+struct err *help_completion (struct buf *out);
+/* The bits of the options that every command takes. */
+extern const uint64_t command_common_options;
 
 int cmd_plan (const struct invocation *in);
 int cmd_check (const struct invocation *in);

@@ -20,11 +20,20 @@
 
 static volatile sig_atomic_t interrupted;
 
+static volatile sig_atomic_t asked_status;
+
 static void
 on_interrupt (int sig)
 {
   (void)sig;
   interrupted = 1;
+}
+
+static void
+on_status (int sig)
+{
+  (void)sig;
+  asked_status = 1;
 }
 
 static void
@@ -34,6 +43,8 @@ catch_interrupt (void)
   sigemptyset (&sa.sa_mask);
   sigaction (SIGINT, &sa, NULL);
   sigaction (SIGTERM, &sa, NULL);
+  sa.sa_handler = on_status;
+  sigaction (SIGUSR1, &sa, NULL);
 }
 
 /* ---- Where it rests ---- */
@@ -132,6 +143,19 @@ take_line (struct following *f, const json_t *line, bool *over)
           && !waits_for_end (f, progress);
 }
 
+/* SIGUSR1: the line that `status` begins with. */
+static void
+say_status_line (struct following *f)
+{
+  CLEANUP_JSON json_t *facts = NULL;
+  asked_status = 0;
+  CLEANUP_ERR struct err *e = load_facts (f->loaded, &facts);
+  if (e != NULL)
+    return;
+  CLEANUP_FREE char *line = standing_line (facts);
+  view_say (f->view, line);
+}
+
 static struct err *
 watch_once (struct following *f, bool *over, bool *lost)
 {
@@ -145,6 +169,8 @@ watch_once (struct following *f, bool *over, bool *lost)
       return NULL;
     if (line != NULL)
       take_line (f, line, over);
+    if (asked_status)
+      say_status_line (f);
   }
   return NULL;
 }

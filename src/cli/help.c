@@ -7,10 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COMMON_BITS                                         \
-  ((UINT64_C (1) << OPT_HELP) | (UINT64_C (1) << OPT_STATE) \
-   | (UINT64_C (1) << OPT_JSON) | (UINT64_C (1) << OPT_NO_INPUT))
-
 static char *
 option_words (const struct option_row *o)
 {
@@ -41,7 +37,7 @@ help_all (struct buf *out)
       TRY (buf_printf (out, "  rehome %-8s %-16s %s\n", c->name, c->args,
                        c->about));
   TRY (buf_put_str (out, "\nFor every command:\n"));
-  TRY (put_options (COMMON_BITS, out));
+  TRY (put_options (command_common_options, out));
   return buf_put_str (
       out, "\nExit status: 0 done, 1 failed, 2 usage, 3 done with warnings, "
            "4 blocked by\npreflight, 5 not equal, 6 went back by itself, 65 "
@@ -56,7 +52,7 @@ help_command (const struct command *c, struct buf *out)
   if (c->more != NULL)
     TRY (buf_printf (out, "\n%s\n", c->more));
   TRY (buf_put_str (out, "\n"));
-  return put_options (c->options | COMMON_BITS, out);
+  return put_options (c->options | command_common_options, out);
 }
 
 /* Characters that scdoc takes for its own. */
@@ -114,7 +110,11 @@ static const char man_tail[]
       "Blocked by preflight.\n\n*5*\n\tA proof or a comparison found a "
       "difference.\n\n*6*\n\tThe cutover was aborted; the source serves "
       "again.\n\n*65*\n\tA mistake in the plan, with line and column.\n\n"
-      "*130*\n\tDetached: the migration continues.\n\n# FILES\n\n"
+      "*130*\n\tDetached: the migration continues.\n\n# "
+      "SIGNALS\n\n*SIGINT*\n\tDetaches: the migration "
+      "continues.\n\n*SIGUSR1*\n\tA "
+      "command that follows a migration (sync, cutover, watch, ...) prints the "
+      "first\n\tline of *status*.\n\n# FILES\n\n"
       "_/var/lib/rehome/controller/NAME/journal.db_\n\tThe journal of a "
       "migration.\n\n_/var/lib/rehome/ID_\n\tOn the hosts: fence, recorded "
       "state, freeze.\n\n_/root/REHOME-FROZEN.txt_\n\tOn a frozen source: how "
@@ -132,7 +132,7 @@ help_man (struct buf *out)
       TRY (man_command (c, out));
   TRY (buf_put_str (out, "# COMMON OPTIONS\n\n"));
   for (size_t i = 0; i < OPT_COUNT; i++)
-    if (COMMON_BITS & (UINT64_C (1) << option_table[i].id))
+    if (command_common_options & (UINT64_C (1) << option_table[i].id))
       TRY (man_option (&option_table[i], out));
   return buf_put_str (out, man_tail);
 }
@@ -143,9 +143,10 @@ cmd_help (const struct invocation *in)
   CLEANUP_BUF struct buf b = BUF_INIT;
   const struct command *c
       = in->arg_count > 0 ? command_find (in->args[0]) : NULL;
-  CLEANUP_ERR struct err *e = has (in, OPT_MAN) ? help_man (&b)
-                              : c != NULL       ? help_command (c, &b)
-                                                : help_all (&b);
+  CLEANUP_ERR struct err *e = has (in, OPT_MAN)          ? help_man (&b)
+                              : has (in, OPT_COMPLETION) ? help_completion (&b)
+                              : c != NULL                ? help_command (c, &b)
+                                                         : help_all (&b);
   if (e != NULL)
     return EXIT_FAILED;
   fputs ((char *)b.data, stdout);

@@ -44,6 +44,7 @@ main (int argc, char **argv)
 {
   const char *word = argc > 1 ? argv[1] : "--help";
   signal (SIGPIPE, SIG_IGN);
+  signal (SIGUSR1, SIG_IGN); /* who follows a migration prints its status */
   log_set_level (LOG_WARN);
   if (strcmp (word, "--version") == 0) {
     puts ("rehome " REHOME_VERSION);

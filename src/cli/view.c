@@ -85,6 +85,12 @@ say_line (struct view *v, char mark, const char *text)
   v->said_ms = clock_boot_ms ();
 }
 
+void
+view_say (struct view *v, const char *text)
+{
+  say_line (v, '-', text);
+}
+
 static char *
 title_of (const struct view *v, const char *id)
 {

@@ -17,6 +17,8 @@ void view_free (struct view *v);
 void view_record (struct view *v, const json_t *record);
 /* The owner's progress. */
 void view_progress (struct view *v, const json_t *progress);
+/* A line that stays, among what is drawn. */
+void view_say (struct view *v, const char *text);
 /* Takes the drawn lines away. */
 void view_end (struct view *v);
 

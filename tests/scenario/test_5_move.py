@@ -6,6 +6,8 @@ S0.32 partly, S2.36-39, S4.5-7 and S4.9; S1.4 by an independent second method.
 import json
 import pathlib
 import shutil
+import signal
+import subprocess
 import time
 
 import pytest
@@ -27,11 +29,16 @@ def moved(lab, move):
         load.wait_acks(50)
         story["sync"] = move.sync()
         story["check"] = move.rehome("check", PLAN, expect=None)
+        watch = move.at.popen(["rehome", "watch", PLAN], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        wait_for(lambda: move.at.sh("grep -lz watch /proc/[0-9]*/cmdline 2>/dev/null | wc -l") != "0")
+        time.sleep(0.3)
+        move.at.signal(watch, signal.SIGUSR1)
         # A restarter, as monit or a configuration manager is one: it starts the service every 0.3 s, all the time.
         restarter = old.popen(["/bin/sh", "-c", "while :; do systemctl start shop-orders nginx shop-report.timer; "
                                                 "nft -f /etc/nftables.conf; sleep 0.02; done"])
         story["cutover"] = move.cutover()
         story["served"] = time.time()
+        story["watch"] = watch.communicate(timeout=60)[0]
         time.sleep(3)
         story["frozen while restarted"] = old.sh("systemctl is-active shop-orders nginx shop-report.timer || true")
         old.signal(restarter)
@@ -140,6 +147,11 @@ def test_both_hosts_have_signed_and_a_stranger_can_check_the_bundle(lab, moved):
     for path in ("old/root/evidence.tar", "old/root/VERIFY.sh", "new/root/evidence.tar"):
         role, _, rest = path.partition("/")
         (lab.host(role).root / rest).unlink()
+
+
+def test_a_signal_asks_who_watches_for_a_line_of_status(moved):
+    before, _, rest = moved["watch"].partition("SERVING shop-old | shop-new closed | back: ")
+    assert rest and "phase freezing" not in before, moved["watch"]
 
 
 def test_no_secret_is_in_the_journal(lab, moved):
