@@ -60,7 +60,7 @@ def show(rows, title):
 
 
 def series(count, scale, build):
-    lab = Lab("bench", scale=scale)
+    lab = Lab(os.environ.get("REHOME_LAB_NAME", "bench"), scale=scale)
     rows = []
     try:
         for number in range(count):

@@ -383,11 +383,14 @@ a_bind_mount_here_does_not_hide_a_writer (void **state)
   assert_int_equal (WEXITSTATUS (status), 0);
 }
 
+/* Its own of each run. */
+static char outside[64];
+
 static int
 writes_outside_tmp (const char *dir)
 {
   (void)dir;
-  return open_for ("/var/tmp/rehome-test-open", O_WRONLY);
+  return open_for (outside, O_WRONLY);
 }
 
 static bool
@@ -402,15 +405,16 @@ has_pid (const struct writers *w, pid_t pid, const char *path)
 static void
 everywhere_leaves_out_what_does_not_last (void **state)
 {
+  snprintf (outside, sizeof outside, "/var/tmp/rehome-test-%d", (int)getpid ());
   pid_t tmp = held_start (writes, *state);
   pid_t var = held_start (writes_outside_tmp, *state);
   CLEANUP (writers_free) struct writers w;
   struct err *e = writers_everywhere (&w);
   held_end (tmp);
   held_end (var);
-  unlink ("/var/tmp/rehome-test-open");
+  unlink (outside);
   assert_ok (e);
-  assert_true (has_pid (&w, var, "/var/tmp/rehome-test-open"));
+  assert_true (has_pid (&w, var, outside));
   for (size_t i = 0; i < w.list.n; i++)
     assert_int_not_equal (w.list.v[i].pid, tmp);
 }
