@@ -72,9 +72,12 @@ run_session (bool remove_self)
   umask (077);
   if (chdir ("/") != 0)
     return err_sys (errno, "RH-AGENT-START", "/");
-  if (remove_self)
+  CLEANUP_JSON json_t *swept = NULL;
+  if (remove_self) {
     TRY (self_hold (&self));
-  struct err *e = session_run (in, out, stop_pipe[0]);
+    swept = self_sweep (self);
+  }
+  struct err *e = session_run (in, out, stop_pipe[0], swept);
   children_kill ();
   self_leave (self);
   return e;

@@ -144,11 +144,13 @@ take (struct session *s, struct frame *f)
 }
 
 static struct err *
-greet (struct session *s, struct frame_reader *r)
+greet (struct session *s, struct frame_reader *r, const json_t *swept)
 {
   CLEANUP_JSON json_t *facts = NULL;
   CLEANUP_JSON json_t *theirs = NULL;
   TRY (err_wrap (host_facts (&facts), "looking at this host"));
+  if (json_array_size (swept) > 0)
+    json_object_set_new (facts, "swept", json_deep_copy (swept));
   CLEANUP_JSON json_t *mine = hello_new (facts);
   TRY (outlet_json (s->outlet, FRAME_HELLO, 0, mine));
   TRY (hello_read (r, &theirs));
@@ -157,9 +159,9 @@ greet (struct session *s, struct frame_reader *r)
 }
 
 static struct err *
-serve (struct session *s, struct frame_reader *r)
+serve (struct session *s, struct frame_reader *r, const json_t *swept)
 {
-  TRY (greet (s, r));
+  TRY (greet (s, r, swept));
   TRY (beat_start (s->outlet, &s->beat));
   for (;;) {
     CLEANUP_FRAME struct frame f = FRAME_INIT;
@@ -193,14 +195,14 @@ leave (struct session *s)
 }
 
 struct err *
-session_run (int in_fd, int out_fd, int stop_fd)
+session_run (int in_fd, int out_fd, int stop_fd, const json_t *swept)
 {
   struct session *s = session_new (out_fd);
   struct frame_reader r;
   frame_reader_init (&r, in_fd);
   r.wake_fd = stop_fd;
   r.timeout_ms = IDLE_MS;
-  struct err *e = serve (s, &r);
+  struct err *e = serve (s, &r, swept);
   leave (s);
   frame_reader_clear (&r);
   return e; /* the session is left to the threads that may still use it */

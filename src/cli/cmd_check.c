@@ -103,6 +103,34 @@ prove_reconnect (struct tally *t, const struct loaded *l,
   }
 }
 
+/* What an earlier session left behind, which the agent has just removed. */
+static void
+name_swept (struct tally *t, const struct opened *o)
+{
+  static const struct step step
+      = { .id = "controller#swept",
+          .title = "what an agent that was killed has left behind" };
+  for (int source = 0; source < 2; source++) {
+    CLEANUP_JSON json_t *hello = hosts_hello (o->hosts, source != 0);
+    const json_t *paths = json_object_get (hello, "swept");
+    CLEANUP_JSON json_t *findings = json_array ();
+    size_t i;
+    json_t *path;
+    json_array_foreach (paths, i, path)
+    {
+      json_array_append_new (
+          findings,
+          json_sprintf ("%s lay on the %s since an agent was killed or the "
+                        "power was cut; it was removed",
+                        json_string_value (path),
+                        source != 0 ? "source" : "target"));
+    }
+    CLEANUP_JSON json_t *result = json_pack ("{s:O}", "findings", findings);
+    if (json_array_size (findings) > 0)
+      ended (t, &step, NULL, result, false);
+  }
+}
+
 /* The approval: --own-key. */
 static struct err *
 make_key (struct loaded *l, const struct opened *o)
@@ -162,6 +190,7 @@ check (const struct invocation *in, struct tally *t)
                          .ctx = t };
   if (has (in, OPT_OWN_KEY))
     TRY (make_key (&l, &o));
+  name_swept (t, &o);
   prove_reconnect (t, &l, &o);
   TRY (checks_run (&look, STAGE_PREFLIGHT));
   sum_up (t, &l);

@@ -25,11 +25,10 @@ name_of (const json_t *spec)
   return mem_strdup ("some");
 }
 
-static const struct plan_kind kinds[]
-    = { { "files", NULL, name_of },
-        { "accounts", NULL, name_of },
-        { "service", NULL, name_of },
-        { "cron", NULL, name_of } };
+static const struct plan_kind kinds[] = { { "files", NULL, name_of },
+                                          { "accounts", NULL, name_of },
+                                          { "service", NULL, name_of },
+                                          { "cron", NULL, name_of } };
 
 static const struct plan_kind *
 find (const char *kind)

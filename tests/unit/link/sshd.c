@@ -75,8 +75,8 @@ sshd_login (const struct sshd *s, const char *lines)
             s->dir, s->dir, s->dir, lines);
 }
 
-static void
-run (const char *const *argv)
+void
+sshd_run (const char *const *argv)
 {
   pid_t pid;
   int status = -1;
@@ -92,7 +92,7 @@ make_key (const struct sshd *s, const char *name)
   CLEANUP_FREE char *path = path_of (s, name);
   const char *const argv[]
       = { "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path, NULL };
-  run (argv);
+  sshd_run (argv);
 }
 
 /* The text of a file, cut at its first newline; caller frees. */
@@ -114,7 +114,7 @@ read_fingerprint (struct sshd *s)
       = mem_printf ("ssh-keygen -lf %s/host_key.pub >%s/fingerprint", s->dir,
                     s->dir);
   const char *const argv[] = { "/bin/sh", "-c", command, NULL };
-  run (argv);
+  sshd_run (argv);
   CLEANUP_FREE char *line = first_line (s, "fingerprint");
   char *at = strstr (line, "SHA256:");
   must (at != NULL, "fingerprint");
@@ -222,5 +222,5 @@ sshd_stop (struct sshd *s)
   kill (s->pid, SIGTERM);
   waitpid (s->pid, NULL, 0);
   const char *const argv[] = { "rm", "-rf", "--", s->dir, NULL };
-  run (argv);
+  sshd_run (argv);
 }

@@ -22,6 +22,8 @@ struct sshd {
 /* False where there is no sshd on this machine. */
 bool sshd_start (struct sshd *s);
 void sshd_stop (struct sshd *s);
+/* Runs a program, which must succeed. */
+void sshd_run (const char *const *argv);
 
 /* Writes a file below the directory (printf form). */
 void sshd_put (const struct sshd *s, const char *name, int mode,

@@ -9,8 +9,11 @@
 #include "link/ssh.h"
 #include "sshd.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct sshd server;
@@ -152,6 +155,52 @@ the_owner_asks_no_ssh_agent_and_shows_the_own_key_first (void **state)
   assert_string_equal (option_of (argv, "IdentitiesOnly"), "yes");
   ssh_argv_free (argv);
   ssh_names_clear (&names);
+}
+
+/* A file in one of the places of a push, `age` seconds old. */
+static void
+put_aged (const char *name, long age)
+{
+  sshd_put (&server, name, 0700, "#!/bin/sh\n");
+  CLEANUP_FREE char *path = mem_printf ("%s/%s", server.dir, name);
+  const struct timespec then = { time (NULL) - age, 0 };
+  const struct timespec times[2] = { then, then };
+  assert_int_equal (utimensat (AT_FDCWD, path, times, 0), 0);
+}
+
+static void
+make_dir (const char *name)
+{
+  CLEANUP_FREE char *path = mem_printf ("%s/%s", server.dir, name);
+  assert_int_equal (mkdir (path, 0700), 0);
+}
+
+static void
+what_a_killed_agent_left_is_removed_by_the_next_and_named (void **state)
+{
+  (void)state;
+  const struct link_where w = where ("near");
+  struct link *l = NULL;
+  make_dir ("run/rehome");
+  make_dir ("home/.cache");
+  make_dir ("home/.cache/rehome");
+  put_aged ("run/rehome/rehome-agent-00ff", 601);
+  put_aged ("run/rehome/rehome-agent-arriving", 20);
+  put_aged ("run/rehome/other", 601);
+  put_aged ("home/.cache/rehome/.push.77", 4000);
+  assert_ok (link_open (&w, &l));
+  const json_t *swept = json_at (link_hello (l), "swept");
+  assert_int_equal (json_array_size (swept), 2);
+  assert_says (json_string_value (json_array_get (swept, 0)),
+               "/run/rehome/rehome-agent-00ff");
+  assert_false (sshd_has (&server, "run/rehome/rehome-agent-00ff"));
+  assert_true (sshd_has (&server, "run/rehome/rehome-agent-arriving"));
+  assert_true (sshd_has (&server, "run/rehome/other"));
+  assert_false (sshd_has (&server, "home/.cache/rehome"));
+  link_close (l);
+  CLEANUP_FREE char *dir = mem_printf ("%s/run/rehome", server.dir);
+  const char *const argv[] = { "rm", "-r", "--", dir, NULL };
+  sshd_run (argv);
 }
 
 static void
@@ -475,6 +524,7 @@ main (void)
     TEST (two_links_share_the_file_and_the_last_removes_it),
     TEST (ciphers_that_the_user_chose_are_left_alone),
     TEST (the_owner_asks_no_ssh_agent_and_shows_the_own_key_first),
+    TEST (what_a_killed_agent_left_is_removed_by_the_next_and_named),
     TEST (a_damaged_agent_is_not_used),
     TEST (a_push_that_arrives_damaged_is_refused),
     TEST (streams_pass_through_ssh),
