@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define DEPTH_MAX 64
+#define CONTAINERS_MAX (1 << 18)
+#define MEMBERS_MAX (1 << 21)
 
 json_t *
 json_u64 (uint64_t v)
@@ -24,20 +26,56 @@ json_bytes (const char *bytes, size_t len)
   return json_string (text);
 }
 
+/* DEL and the C1 controls, which jansson lets through and some terminals
+ * obey, as \u escapes. */
+static char *
+without_controls (const char *s)
+{
+  const unsigned char *p = (const unsigned char *)s;
+  char *out = mem_resize (NULL, strlen (s) + 1, 6), *o = out;
+  for (; *p != 0; p++)
+    if (*p == 0x7f)
+      o += sprintf (o, "\\u007f");
+    else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+      o += sprintf (o, "\\u%04x", *++p);
+    else
+      *o++ = (char)*p;
+  *o = 0;
+  return out;
+}
+
+static bool
+has_controls (const char *s)
+{
+  for (const unsigned char *p = (const unsigned char *)s; *p != 0; p++)
+    if (*p == 0x7f || (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0))
+      return true;
+  return false;
+}
+
 char *
 json_line (const json_t *j)
 {
-  char *s = json_dumps (j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+  CLEANUP_FREE char *s
+      = json_dumps (j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
   if (s == NULL)
     abort (); /* out of memory: jansson lets no wrong text in */
-  return s;
+  return has_controls (s) ? without_controls (s) : STEAL (s);
 }
 
-/* How deep arrays and objects are nested, before a parser recurses. */
-static size_t
-depth_of (const char *text, size_t len)
+/* What a text will become, before a parser recurses and allocates: 16 MiB of
+ * "{}," would be more than a gigabyte. */
+struct shape {
+  size_t deepest;    /* nesting of arrays and objects */
+  size_t containers; /* how many of them */
+  size_t members;    /* commas: one less than the members of each */
+};
+
+static struct shape
+shape_of (const char *text, size_t len)
 {
-  size_t depth = 0, deepest = 0;
+  struct shape s = { 0, 0, 0 };
+  size_t depth = 0;
   bool quoted = false;
   for (size_t i = 0; i < len; i++) {
     char c = text[i];
@@ -45,12 +83,15 @@ depth_of (const char *text, size_t len)
       i++;
     else if (c == '"')
       quoted = !quoted;
-    else if (!quoted && (c == '[' || c == '{'))
-      deepest = ++depth > deepest ? depth : deepest;
-    else if (!quoted && (c == ']' || c == '}') && depth > 0)
+    else if (!quoted && (c == '[' || c == '{')) {
+      s.deepest = ++depth > s.deepest ? depth : s.deepest;
+      s.containers++;
+    } else if (!quoted && (c == ']' || c == '}') && depth > 0)
       depth--;
+    else if (!quoted && c == ',')
+      s.members++;
   }
-  return deepest;
+  return s;
 }
 
 struct err *
@@ -61,9 +102,16 @@ json_parse (const char *text, size_t len, size_t max, json_t **out)
   if (len > max)
     return err_new (ERR_CORRUPT, "RH-LIMIT",
                     "%zu bytes of JSON are above the limit of %zu", len, max);
-  if (depth_of (text, len) > DEPTH_MAX)
+  struct shape shape = shape_of (text, len);
+  if (shape.deepest > DEPTH_MAX)
     return err_new (ERR_CORRUPT, "RH-WIRE-JSON",
                     "JSON nested more than %d deep", DEPTH_MAX);
+  if (shape.containers > CONTAINERS_MAX || shape.members > MEMBERS_MAX)
+    return err_new (ERR_CORRUPT, "RH-LIMIT",
+                    "JSON of %zu arrays and objects and %zu members is above "
+                    "the limit of %d and %d",
+                    shape.containers, shape.members, CONTAINERS_MAX,
+                    MEMBERS_MAX);
   *out = json_loadb (text, len, JSON_REJECT_DUPLICATES, &why);
   if (*out == NULL) {
     CLEANUP_FREE char *shown = text_escape (why.text, strlen (why.text));

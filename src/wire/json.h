@@ -47,9 +47,10 @@ json_t *json_bytes (const char *bytes, size_t len);
 struct err *json_get_bytes (const json_t *o, const char *key, char **out,
                             size_t *len);
 
-/* One line, sorted keys, no spaces, UTF-8; caller frees. */
+/* One line, sorted keys, no spaces, UTF-8, no control character as it is;
+ * caller frees. */
 char *json_line (const json_t *j);
-/* Parses at most `max` bytes; depth and duplicates are refused. */
+/* Parses at most `max` bytes; depth, count and duplicates are refused. */
 struct err *json_parse (const char *text, size_t len, size_t max, json_t **out);
 
 /* An error as an object and back (code, class, message, safe, todo). */
