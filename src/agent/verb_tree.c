@@ -10,6 +10,7 @@
 #include "host/confine.h"
 #include "host/durable.h"
 #include "tree/list.h"
+#include "tree/probe.h"
 #include "tree/receive.h"
 #include "tree/send.h"
 #include "tree/usage.h"
@@ -151,7 +152,16 @@ run_usage (struct verb_call *call, json_t **result)
   CLEANUP (common_clear) struct common c = { 0 };
   TRY (read_common (call, false, &c));
   TRY (confine_reader (&c, false));
-  return tree_usage (c.root, c.filter, &c.watch, result);
+  return tree_usage (c.root, c.filter, json_at (call->args, "uses"), &c.watch,
+                     result);
+}
+
+static struct err *
+run_probe (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  TRY (read_common (call, false, &c));
+  return probe_root (c.root, result);
 }
 
 /* What the keeper knows shortens the round, where nothing special is asked of
@@ -326,6 +336,7 @@ run_manifest (struct verb_call *call, json_t **result)
 
 const struct verb verbs_tree[] = {
   { "tree.usage", 0, run_usage },
+  { "tree.probe", 0, run_probe },
   { "tree.send", VERB_OUT, run_send },
   { "tree.receive", VERB_IN | VERB_APART, run_receive },
   { "tree.commit", 0, run_commit },

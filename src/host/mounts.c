@@ -215,3 +215,31 @@ mount_outer_path (const struct mount *mount, const char *inner)
 {
   return rebase (inner, mount->root, mount->point);
 }
+
+static bool
+is_one_of (const char *const *list, const char *word)
+{
+  for (; *list != NULL; list++)
+    if (strcmp (*list, word) == 0)
+      return true;
+  return false;
+}
+
+const char *
+mount_class (const char *fstype)
+{
+  static const char *const pseudo[]
+      = { "autofs",   "binfmt_misc", "bpf",       "cgroup",     "cgroup2",
+          "configfs", "debugfs",     "devpts",    "devtmpfs",   "efivarfs",
+          "fusectl",  "hugetlbfs",   "mqueue",    "nsfs",       "proc",
+          "pstore",   "rpc_pipefs",  "selinuxfs", "securityfs", "sysfs",
+          "tracefs",  NULL };
+  static const char *const network[]
+      = { "9p",    "afs",         "beegfs",         "ceph",      "cifs",
+          "coda",  "fuse.ceph",   "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs",
+          "gfs2",  "glusterfs",   "lustre",         "nfs",       "nfs4",
+          "ocfs2", "fuse.rclone", "smb3",           "virtiofs",  NULL };
+  return is_one_of (pseudo, fstype)    ? "pseudo"
+         : is_one_of (network, fstype) ? "network"
+                                       : "disk";
+}

@@ -33,6 +33,10 @@ void mounts_free (struct mounts *m);
 /* The parser behind it; what is malformed is left out. */
 void mounts_parse (const char *text, size_t len, struct mounts *out);
 
+/* What is mounted: a filesystem of the kernel's own, whose content nobody
+ * stored ("pseudo"), one of another machine ("network"), else "disk". */
+const char *mount_class (const char *fstype);
+
 const struct mount *mounts_by_id (const struct mounts *m, int id);
 /* The mount that an absolute path (no links, no "..") lies on, or NULL. */
 const struct mount *mounts_of_path (const struct mounts *m, const char *path);

@@ -36,6 +36,9 @@ json_t *files_args (const struct step_call *call, bool target);
 /* files_look.c: before anything is copied. */
 struct err *files_usage (const struct step_call *call, json_t **result);
 struct err *files_inway (const struct step_call *call, json_t **result);
+/* files_findings.c: what of a source's usage a person should know, as
+ * `findings` in it; what keeps it from being copied is the error. */
+struct err *files_findings (const struct step_call *call, json_t *usage);
 /* files_copy.c: first copy and rounds. */
 struct err *files_seed (const struct step_call *call, json_t **result);
 struct err *files_round (const struct step_call *call, json_t **result);

@@ -13,16 +13,18 @@
 
 static struct err *
 count (const struct step_call *call, struct port *port, bool target,
-       json_t **usage)
+       json_t *uses, json_t **usage)
 {
   CLEANUP_JSON json_t *args = files_args (call, target);
+  if (uses != NULL)
+    json_object_set (args, "uses", uses);
   return port->ops->call (port, "tree.usage", args, call->tick, call->ctx,
                           usage);
 }
 
 /* The source's usage; an absent path is a blocker. */
 static struct err *
-count_source (const struct step_call *call, json_t **usage)
+count_source (const struct step_call *call, json_t *uses, json_t **usage)
 {
   struct remote_file at CLEANUP_REMOTE = { 0 };
   CLEANUP_FREE char *path = files_from (call->item->spec);
@@ -32,31 +34,21 @@ count_source (const struct step_call *call, json_t **usage)
                                 "%s is not there on the source", path),
                        "nothing was changed",
                        "mend the path in the plan, or drop the item");
-  return count (call, call->source, false, usage);
+  return count (call, call->source, false, uses, usage);
 }
 
 static struct err *
-check_readable (const char *path, bool one_fs, const json_t *usage)
+check_readable (const char *path, const json_t *usage)
 {
   const json_t *bad = json_at (usage, "unreadable_paths");
-  const json_t *mounts = json_at (usage, "mounts");
-  if (json_array_size (bad) > 0)
-    return err_todo (
-        err_new (ERR_BLOCKED, "RH-TREE-UNREADABLE",
-                 "%lld entries below %s cannot be read, the "
-                 "first is %s",
-                 (long long)json_integer_value (json_at (usage, "unreadable")),
-                 path, json_string_value (json_array_get (bad, 0))),
-        "mend them, or leave them out with exclude:");
-  if (json_array_size (mounts) > 0 && !one_fs)
-    return err_todo (
-        err_new (ERR_BLOCKED, "RH-FILES-MOUNT",
-                 "%s below %s is a filesystem of its own, which the item "
-                 "does not enter",
-                 json_string_value (json_array_get (mounts, 0)), path),
-        "leave it out with exclude:, and make it an item where it has to "
-        "move");
-  return NULL;
+  if (json_array_size (bad) == 0)
+    return NULL;
+  return err_todo (
+      err_new (ERR_BLOCKED, "RH-TREE-UNREADABLE",
+               "%lld entries below %s cannot be read, the first is %s",
+               (long long)json_integer_value (json_at (usage, "unreadable")),
+               path, json_string_value (json_array_get (bad, 0))),
+      "mend them, or leave them out with exclude:");
 }
 
 /* Bytes and inodes that an earlier copy of ours holds already. */
@@ -73,7 +65,7 @@ count_copy (const struct step_call *call, uint64_t *bytes, uint64_t *inodes)
   TRY (remote_exists (call->target, to, &there));
   if (!there || (!ours && files_into (call->item->spec) < INTO_MERGE))
     return NULL;
-  TRY (count (call, call->target, true, &usage));
+  TRY (count (call, call->target, true, NULL, &usage));
   *inodes = (uint64_t)(json_integer_value (json_at (usage, "files"))
                        + json_integer_value (json_at (usage, "dirs")));
   return json_get_u64 (usage, "allocated", bytes);
@@ -92,7 +84,7 @@ check_space (const struct step_call *call, const json_t *usage, json_t *result)
 {
   CLEANUP_FREE char *to = files_to (call->item->spec);
   CLEANUP_JSON json_t *space = NULL;
-  uint64_t need, have, free_bytes, free_inodes, held_inodes;
+  uint64_t need, have, free_bytes, free_inodes, held_inodes, total;
   TRY (place_of (call->target, to, &space));
   TRY (json_get_u64 (usage, "allocated", &need));
   TRY (json_get_u64 (space, "bytes_free", &free_bytes));
@@ -112,7 +104,9 @@ check_space (const struct step_call *call, const json_t *usage, json_t *result)
                     "mounted read-only",
                     to);
   need += SPARE_BYTES;
-  if (free_bytes >= need && free_inodes >= inodes)
+  TRY (json_get_u64 (space, "bytes_total", &total));
+  /* One that has no size at all (ramfs) takes what there is memory for. */
+  if ((free_bytes >= need || total == 0) && free_inodes >= inodes)
     return NULL;
   return err_todo (
       err_new (ERR_BLOCKED, "RH-FILES-NOSPACE",
@@ -121,23 +115,6 @@ check_space (const struct step_call *call, const json_t *usage, json_t *result)
                to, (unsigned long long)need, (unsigned long long)inodes,
                (unsigned long long)free_bytes, (unsigned long long)free_inodes),
       "make room on the target, or leave out what need not move");
-}
-
-/* Hard links that leave what is moved become files of their own. */
-static void
-note_links (const char *path, json_t *usage)
-{
-  json_int_t n = json_integer_value (json_at (usage, "outside"));
-  json_t *findings = json_array ();
-  if (n > 0)
-    json_array_append_new (
-        findings,
-        json_pack ("{s:s, s:o}", "code", "RH-FILES-HARDLINKS", "message",
-                   json_sprintf ("%lld files below %s have names outside of "
-                                 "it, too; on the target they will be files "
-                                 "of their own",
-                                 (long long)n, path)));
-  json_object_set_new (usage, "findings", findings);
 }
 
 static bool
@@ -176,17 +153,32 @@ check_apart (const struct step_call *call)
       "nothing was changed", "copy to a place outside of the source");
 }
 
+/* What the target's filesystem lacks; what cannot be tried is found out by
+ * other checks. */
+static json_t *
+lacking (const struct step_call *call)
+{
+  CLEANUP_FREE char *to = files_to (call->item->spec);
+  CLEANUP_JSON json_t *probed = NULL;
+  CLEANUP_ERR struct err *e
+      = port_call (call->target, "tree.probe",
+                   json_pack ("{s:o}", "root", json_bytes (to, strlen (to))),
+                   &probed);
+  return e == NULL ? json_incref (json_at (probed, "lacks")) : json_array ();
+}
+
 struct err *
 files_usage (const struct step_call *call, json_t **result)
 {
   CLEANUP_JSON json_t *usage = NULL;
+  CLEANUP_JSON json_t *lacks = NULL;
   CLEANUP_FREE char *path = files_from (call->item->spec);
   TRY (check_apart (call));
-  TRY (count_source (call, &usage));
-  bool one_fs = json_is_true (json_at (call->item->spec, "one-file-system"));
-  TRY (check_readable (path, one_fs, usage));
+  lacks = lacking (call);
+  TRY (count_source (call, lacks, &usage));
+  TRY (check_readable (path, usage));
   TRY (check_space (call, usage, usage));
-  note_links (path, usage);
+  TRY (files_findings (call, usage));
   *result = STEAL (usage);
   return NULL;
 }

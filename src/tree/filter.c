@@ -16,6 +16,7 @@
 enum against {
   AGAINST_LEAF,      /* the last component */
   AGAINST_PATH,      /* the whole path */
+  AGAINST_TAIL,      /* as many of the last components as it has itself */
   AGAINST_ANY_START, /* the path from any of its components on */
   AGAINST_SLASHED    /* "/" and the whole path: "**" at the start may stand
                         for nothing */
@@ -24,6 +25,7 @@ enum against {
 struct rule {
   char *glob; /* without leading and trailing "/" */
   enum against against;
+  size_t slashes; /* inside */
   bool take;      /* what matches is not left out */
   bool only_dirs; /* a trailing "/" */
   bool and_below; /* three stars at the end: a directory as "NAME/", too */
@@ -50,6 +52,8 @@ against (const char *glob, bool anchored, bool slashes)
     return AGAINST_LEAF;
   if (anchored)
     return AGAINST_PATH;
+  if (deep == NULL)
+    return AGAINST_TAIL;
   return deep == glob ? AGAINST_SLASHED : AGAINST_ANY_START;
 }
 
@@ -70,7 +74,9 @@ parse (const char *text, char *glob, struct rule *out)
     return bad (text, "would leave out everything, or nothing");
   out->literal = strpbrk (glob, "*?[") == NULL;
   out->and_below = len >= 3 && strcmp (glob + len - 3, "***") == 0;
-  out->against = against (glob, anchored, strchr (glob, '/') != NULL);
+  for (const char *p = glob; (p = strchr (p, '/')) != NULL; p++)
+    out->slashes++;
+  out->against = against (glob, anchored, out->slashes > 0);
   out->glob = mem_strdup (glob);
   return NULL;
 }
@@ -137,10 +143,22 @@ equals (const struct rule *r, const char *s, const char *end)
   return (size_t)(end - s) == n && memcmp (r->glob, s, n) == 0;
 }
 
+/* Where the last components begin that have `slashes` between them; NULL
+ * where there are fewer. */
+static const char *
+tail (const char *path, const char *end, size_t slashes)
+{
+  for (const char *p = end; p > path; p--)
+    if (p[-1] == '/' && slashes-- == 0)
+      return p;
+  return slashes == 0 ? path : NULL;
+}
+
 /* `path` stands behind a "/" that belongs to the caller's buffer. */
 static bool
 matches (const struct rule *r, const char *path, const char *end)
 {
+  const char *from;
   switch (r->against) {
   case AGAINST_LEAF:
     break;
@@ -148,6 +166,9 @@ matches (const struct rule *r, const char *path, const char *end)
     return equals (r, path, end);
   case AGAINST_SLASHED:
     return equals (r, path - 1, end);
+  case AGAINST_TAIL:
+    from = tail (path, end, r->slashes);
+    return from != NULL && equals (r, from, end);
   case AGAINST_ANY_START:
     for (const char *s = path; s != NULL; s = s != NULL ? s + 1 : NULL) {
       if (equals (r, s, end))

@@ -115,8 +115,8 @@ match (struct work *w, const char *p, const char *s)
       p++;
       continue;
     }
-    if (*p == '\\' && p[1] != 0)
-      p++;
+    if (*p == '\\' && *++p == 0)
+      return GLOB_NO;
     if (*p++ != *s)
       return GLOB_NO;
   }

@@ -36,6 +36,13 @@ meta_set_mtime (int fd, struct tree_time mtime)
   return futimens (fd, t) < 0 ? refused ("time") : NULL;
 }
 
+/* A filesystem without owners says one of these, also to root. */
+static bool
+is_lacking (int errnum)
+{
+  return errnum == EPERM || errnum == EOPNOTSUPP || errnum == EINVAL;
+}
+
 static void
 note_lost (char **lost, const char *name)
 {
@@ -48,11 +55,18 @@ note_lost (char **lost, const char *name)
 struct err *
 meta_apply_fd (int fd, const struct tree_entry *e, char **lost)
 {
-  if (fchown (fd, e->uid, e->gid) < 0)
+  bool owner = fchown (fd, e->uid, e->gid) == 0;
+  if (!owner && !is_lacking (errno))
     return refused ("owner");
-  if (fchmod (fd, e->mode) < 0)
+  /* Without its owner a file gets no bits that speak of one. */
+  bool mode = fchmod (fd, owner ? e->mode : e->mode & 01777) == 0;
+  if (!mode && !is_lacking (errno))
     return refused ("mode");
   TRY (xattrs_apply_fd (fd, e->xattrs, e->xattrs_len, lost));
+  if (!owner)
+    note_lost (lost, "owner");
+  if (!mode)
+    note_lost (lost, "mode");
   if (project_set (fd, e) != 0)
     note_lost (lost, "project");
   struct timespec t[2];
@@ -64,12 +78,15 @@ struct err *
 meta_apply_at (int dirfd, const char *name, const struct tree_entry *e,
                char **lost)
 {
-  if (fchownat (dirfd, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0)
+  bool owner = fchownat (dirfd, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) == 0;
+  if (!owner && !is_lacking (errno))
     return refused ("owner");
   if (e->type != TREE_LINK
       && fchmodat (dirfd, name, e->mode, AT_SYMLINK_NOFOLLOW) < 0)
     return refused ("mode");
   TRY (xattrs_apply_at (dirfd, name, e->xattrs, e->xattrs_len, lost));
+  if (!owner)
+    note_lost (lost, "owner");
   struct timespec t[2];
   times_of (e, t);
   if (utimensat (dirfd, name, t, AT_SYMLINK_NOFOLLOW) < 0)

@@ -14,7 +14,8 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define FINDINGS_MAX 100
+#define FINDINGS_MAX 100 /* of different kinds */
+#define EXAMPLES 5
 
 struct frame {
   int fd;
@@ -54,13 +55,26 @@ void
 place_finding (struct place *p, const char *code, const char *path, size_t len,
                const char *what)
 {
-  if (json_array_size (p->findings) >= FINDINGS_MAX)
+  size_t i;
+  json_t *j;
+  json_array_foreach (p->findings, i, j)
+  {
+    json_t *paths = json_object_get (j, "paths");
+    json_t *count = json_object_get (j, "count");
+    if (strcmp (json_string_value (json_object_get (j, "code")), code) != 0
+        || strcmp (json_string_value (json_object_get (j, "what")), what) != 0)
+      continue;
+    json_integer_set (count, json_integer_value (count) + 1);
+    if (json_array_size (paths) < EXAMPLES)
+      json_array_append_new (paths, json_bytes (path, len));
     return;
-  json_t *j = json_object ();
-  json_object_set_new (j, "code", json_string (code));
-  json_object_set_new (j, "path", json_bytes (path, len));
-  json_object_set_new (j, "what", json_string (what));
-  json_array_append_new (p->findings, j);
+  }
+  if (json_array_size (p->findings) < FINDINGS_MAX)
+    json_array_append_new (p->findings,
+                           json_pack ("{s:s, s:s, s:i, s:o, s:[o]}", "code",
+                                      code, "what", what, "count", 1, "path",
+                                      json_bytes (path, len), "paths",
+                                      json_bytes (path, len)));
 }
 
 json_t *

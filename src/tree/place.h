@@ -35,7 +35,8 @@ void place_flags (struct place *p, const char *path, uint32_t iflags);
 struct err *place_leave (struct place *p);
 /* Leaves, and sets the inode flags. */
 struct err *place_finish (struct place *p);
-/* Adds a finding {"code","path","what"}; bounded. */
+/* Adds a finding {"code","what","count","path","paths"}: one for each code and
+ * `what`, with the first paths; bounded. */
 void place_finding (struct place *p, const char *code, const char *path,
                     size_t len, const char *what);
 json_t *place_findings (struct place *p); /* borrowed */

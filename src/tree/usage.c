@@ -2,8 +2,14 @@
 /* Counting. */
 #include "tree/usage.h"
 
+#include "base/mem.h"
+#include "base/text.h"
+#include "host/mounts.h"
 #include "tree/links.h"
+#include "tree/probe.h"
 #include "tree/walk.h"
+
+#include <string.h>
 
 struct counts {
   uint64_t files, dirs, links, others, bytes, allocated;
@@ -44,6 +50,34 @@ outside (const struct links *met)
   return n;
 }
 
+/* What is mounted at these paths: the last mount of a point covers others. */
+static json_t *
+mounted (const json_t *paths)
+{
+  struct mounts m = { 0 };
+  json_t *out = json_array ();
+  size_t i;
+  json_t *one;
+  if (json_array_size (paths) == 0 || mounts_read (0, &m) != 0)
+    return out;
+  json_array_foreach (paths, i, one)
+  {
+    CLEANUP_FREE char *path = NULL;
+    const char *fstype = "";
+    size_t len;
+    CLEANUP_ERR struct err *bad
+        = text_decode (json_string_value (one), &path, &len);
+    for (size_t k = 0; bad == NULL && k < m.list.n; k++)
+      if (strcmp (m.list.v[k].point, path) == 0)
+        fstype = m.list.v[k].fstype;
+    json_array_append_new (out, json_pack ("{s:O, s:s, s:s}", "path", one,
+                                           "filesystem", fstype, "class",
+                                           mount_class (fstype)));
+  }
+  mounts_free (&m);
+  return out;
+}
+
 static json_t *
 usage_result (const struct counts *c, const struct links *met,
               const struct walk_notes *n)
@@ -57,6 +91,9 @@ usage_result (const struct counts *c, const struct links *met,
   json_object_set_new (j, "allocated", json_u64 (c->allocated));
   json_object_set_new (j, "outside", json_integer (outside (met)));
   json_object_set (j, "mounts", n->mount_paths);
+  json_object_set_new (j, "mounted", mounted (n->mount_paths));
+  json_object_set_new (j, "swaps", json_integer ((json_int_t)n->swaps));
+  json_object_set (j, "swap_paths", n->swap_paths);
   json_object_set_new (j, "unreadable",
                        json_integer ((json_int_t)n->unreadable));
   json_object_set (j, "unreadable_paths", n->unreadable_paths);
@@ -64,23 +101,30 @@ usage_result (const struct counts *c, const struct links *met,
 }
 
 struct err *
-tree_usage (const char *root, const struct filter *filter,
+tree_usage (const char *root, const struct filter *filter, const json_t *words,
             struct tree_watch *watch, json_t **result)
 {
+  CLEANUP (cleanup_probe_uses_) struct probe_uses *uses = NULL;
   CLEANUP_WALK struct walk *walk = NULL;
   CLEANUP (links_free) struct links met = { 0 };
   struct counts c = { 0 };
   TRY (walk_open (root, filter, &walk));
+  if (json_array_size (words) > 0)
+    TRY (probe_uses_new (words, &uses));
   for (;;) {
     struct tree_entry *e;
     TRY (walk_next (walk, &e));
     if (e == NULL)
       break;
     count (&c, &met, e);
+    if (uses != NULL)
+      probe_uses_take (uses, walk_dirfd (walk), walk_name (walk), e);
     watch->files = c.files;
     watch->bytes = c.bytes;
     TRY (watch_step (watch, e->path, e->path_len));
   }
   *result = usage_result (&c, &met, walk_notes (walk));
+  if (uses != NULL)
+    json_object_set_new (*result, "uses", probe_uses_result (uses));
   return NULL;
 }

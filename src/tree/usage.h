@@ -7,9 +7,11 @@
 #include "tree/watch.h"
 #include "wire/stream.h"
 
-/* Counts; inodes with several names once. */
+/* Counts; inodes with several names once.  `uses`: array of words of
+ * tree/probe.h that are looked for, or NULL. */
 struct err *tree_usage (const char *root, const struct filter *filter,
-                        struct tree_watch *watch, json_t **result);
+                        const json_t *uses, struct tree_watch *watch,
+                        json_t **result);
 /* Lines as `sha256sum` writes them, paths relative to the root ("./" none),
  * from the last index of this side.  A single file's name is `single`. */
 struct err *tree_manifest (const char *index_dir, const char *index,

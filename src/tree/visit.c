@@ -194,7 +194,7 @@ look (struct visit *v, int dirfd, const char *name, struct visit_step *out)
     v->dev = v->entry.dev;
   if (!root
       && (filter_excludes (v->filter, path, v->path.len, dir)
-          || is_own (v, name)))
+          || is_own (v, name) || walk_is_swap (v->notes, &v->entry)))
     return NULL;
   bool other = !root && (mount || (dir && v->entry.dev != v->dev));
   if (other && !dir)

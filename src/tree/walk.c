@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/vec.h"
+#include "host/swaps.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -38,6 +39,7 @@ struct walk {
   int dirfd;
   const char *name;
   struct walk_notes notes;
+  struct swaps swapped;
 };
 
 struct err *
@@ -74,6 +76,8 @@ walk_open (const char *root, const struct filter *filter, struct walk **out)
     w->root[n - 1] = 0;
   w->notes.unreadable_paths = json_array ();
   w->notes.mount_paths = json_array ();
+  w->notes.swap_paths = json_array ();
+  swaps_read (&w->swapped);
   w->path.max = TREE_PATH_MAX + TREE_NAME_MAX + 2;
   TRY (buf_put (&w->path, "", 0));
   struct timespec now;
@@ -249,6 +253,11 @@ look (struct walk *w, const struct frame *f, const char *name, bool *taken)
   bool dir = w->entry.type == TREE_DIR;
   if (filter_excludes (w->filter, path, w->path.len, dir) || is_own (w, name))
     return NULL;
+  if (walk_is_swap (w, &w->entry)) {
+    w->notes.swaps++;
+    note_path (w, w->notes.swap_paths, path, w->path.len);
+    return NULL;
+  }
   w->entry.path = path;
   w->entry.path_len = w->path.len;
   *taken = true;
@@ -323,6 +332,13 @@ walk_start (const struct walk *w)
   return w->start;
 }
 
+bool
+walk_is_swap (const struct walk *w, const struct tree_entry *e)
+{
+  return w->swapped.list.n > 0 && e->type == TREE_FILE
+         && swaps_have (&w->swapped, e->dev, e->ino);
+}
+
 const struct walk_notes *
 walk_notes (const struct walk *w)
 {
@@ -343,5 +359,7 @@ walk_free (struct walk *w)
   buf_free (&w->path);
   json_decref (w->notes.unreadable_paths);
   json_decref (w->notes.mount_paths);
+  json_decref (w->notes.swap_paths);
+  swaps_free (&w->swapped);
   free (w);
 }

@@ -31,6 +31,8 @@ struct walk_notes {
   uint64_t mounts;
   json_t *unreadable_paths; /* arrays of encoded absolute paths */
   json_t *mount_paths;
+  uint64_t swaps; /* files that the kernel swaps to: left out */
+  json_t *swap_paths;
 };
 
 /* `root` is absolute; it is "RH-TREE-ROOT" where it cannot be opened (errno
@@ -49,6 +51,9 @@ struct tree_time walk_start (const struct walk *w);
  * so where `fatal`. */
 struct err *walk_unreadable (struct walk *w, const char *path, size_t len,
                              struct err *why, bool fatal);
+/* Whether the entry is a file that the kernel swaps to: no data of anybody's.
+ */
+bool walk_is_swap (const struct walk *w, const struct tree_entry *e);
 const struct walk_notes *walk_notes (const struct walk *w);
 void walk_free (struct walk *w);
 static inline void

@@ -16,24 +16,29 @@ def run(argv, **kw):
     return subprocess.run(argv, check=True, capture_output=True, **kw)
 
 
+def _make(image, kind, make, mount):
+    """Makes and mounts; a kernel without quotas mounts no ext4 with project ids, and small inodes hold none."""
+    variants = [[], ["-O", "^project,^quota"]] if kind == "ext4" else [[]]
+    for extra in variants:
+        made = subprocess.run([*MAKE[kind], *extra, *make, image], check=False, capture_output=True)
+        if made.returncode == 0:
+            made = subprocess.run(mount, check=False, capture_output=True)
+        if made.returncode == 0:
+            return
+    raise OSError(made.stderr.decode())
+
+
 @contextlib.contextmanager
 def disk(where, name, kind, size=None, make=(), options=()):
     """A fresh filesystem of `kind`, mounted at where/name."""
     image, point = pathlib.Path(where, name + ".img"), pathlib.Path(where, name)
     point.mkdir()
-    if kind == "tmpfs":
-        run(["mount", "-t", "tmpfs", *(["-o", ",".join(options)] if options else []), "tmpfs", point])
+    if kind in ("tmpfs", "ramfs"):
+        run(["mount", "-t", kind, *(["-o", ",".join(options)] if options else []), kind, point])
     else:
         with image.open("wb") as f:
             f.truncate(size or SIZE[kind])
-        mount = ["mount", "-o", ",".join(["loop", *options]), image, point]
-        run([*MAKE[kind], *make, image])
-        done = subprocess.run(mount, check=False, capture_output=True)
-        if done.returncode != 0 and kind == "ext4":  # a kernel without quotas mounts no project ids there
-            run([*MAKE[kind], "-O", "^project,^quota", *make, image])
-            done = subprocess.run(mount, check=False, capture_output=True)
-        if done.returncode != 0:
-            raise OSError(done.stderr.decode())
+        _make(image, kind, make, ["mount", "-o", ",".join(["loop", *options]), image, point])
     try:
         yield point
     finally:

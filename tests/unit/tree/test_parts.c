@@ -281,7 +281,7 @@ usage_counts_inodes_once_and_leaves_out_what_is_excluded (void **state)
   struct tree_watch watch = { 0 };
   json_t *out CLEANUP_JSON = NULL;
   assert_ok (filter_read (list, &filter));
-  assert_ok (tree_usage (g->src, filter, &watch, &out));
+  assert_ok (tree_usage (g->src, filter, NULL, &watch, &out));
   assert_int_equal (json_integer_value (json_object_get (out, "files")), 2);
   assert_int_equal (json_integer_value (json_object_get (out, "dirs")), 2);
   assert_int_equal (json_integer_value (json_object_get (out, "links")), 1);
