@@ -127,6 +127,20 @@ trade_places (struct applier *a, int at, int dirfd, const char *name)
   return remove_any (at, a->name) == 0;
 }
 
+/* The target's own directory, which holds something. */
+static struct err *
+tree_in_way (const struct applier *a, int at, const struct tree_entry *e)
+{
+  CLEANUP_FREE char *shown = text_escape (e->path, e->path_len);
+  unlinkat (at, a->name, 0);
+  return err_advise (
+      err_new (ERR_BLOCKED, "RH-TREE-INWAY",
+               "a directory with content is in the way on the target: %s",
+               shown),
+      "what was copied so far is kept, nothing of the target's own is removed",
+      "move it away, or say that the target is to become the same (--delete)");
+}
+
 /* Moves what was made under the temporary name to where it belongs. */
 static struct err *
 install (struct applier *a, int at, int dirfd, const char *name,
@@ -134,6 +148,9 @@ install (struct applier *a, int at, int dirfd, const char *name,
 {
   if (at == dirfd && strcmp (a->name, name) == 0)
     return NULL;
+  if (a->no_trees && unlinkat (dirfd, name, AT_REMOVEDIR) < 0
+      && (errno == ENOTEMPTY || errno == EEXIST))
+    return tree_in_way (a, at, e);
   if (trade_places (a, at, dirfd, name)
       || renameat (at, a->name, dirfd, name) == 0)
     return NULL;

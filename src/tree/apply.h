@@ -14,6 +14,7 @@ struct applier {
   const char *leaf;
   bool direct;      /* first copy: in place */
   bool single;      /* the root is not a directory */
+  bool no_trees;    /* a directory that holds something is not replaced */
   char *single_tmp; /* temporary name beside a single root */
   int tmp;          /* descriptor of the temporary directory, or -1 */
   uint64_t serial;

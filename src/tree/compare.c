@@ -193,6 +193,9 @@ compare_result (struct comparer *c, int64_t ms)
   json_object_set_new (
       j, "read", json_integer ((json_int_t)inventory_read (c->inventory)));
   json_object_set_new (j, "bytes", json_u64 (inventory_bytes (c->inventory)));
+  json_object_set (j, "mount_paths",
+                   inventory_notes (c->inventory)->mount_paths);
+  json_object_set (j, "swap_paths", inventory_notes (c->inventory)->swap_paths);
   json_object_set_new (j, "digest", json_string (hex));
   json_object_set_new (j, "ms", json_integer (ms));
   return j;

@@ -266,6 +266,12 @@ inventory_next (struct inventory *v, struct tree_entry **out)
   return NULL;
 }
 
+const struct walk_notes *
+inventory_notes (const struct inventory *v)
+{
+  return walk_notes (v->walk);
+}
+
 uint64_t
 inventory_read (const struct inventory *v)
 {

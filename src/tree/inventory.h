@@ -18,6 +18,7 @@
 #include "tree/entry.h"
 #include "tree/filter.h"
 #include "tree/paths.h"
+#include "tree/walk.h"
 #include "tree/watch.h"
 
 struct inventory;
@@ -37,6 +38,7 @@ struct err *inventory_open (const struct inventory_args *a,
  * entry that changed while it was read has TREE_DIRTY.  What cannot be read
  * is "RH-TREE-UNREADABLE". */
 struct err *inventory_next (struct inventory *v, struct tree_entry **out);
+const struct walk_notes *inventory_notes (const struct inventory *v);
 uint64_t inventory_read (const struct inventory *v);  /* files read */
 uint64_t inventory_bytes (const struct inventory *v); /* bytes read */
 void inventory_free (struct inventory *v);

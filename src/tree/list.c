@@ -107,6 +107,9 @@ list_result (struct lister *l, int64_t ms)
   json_object_set_new (
       j, "read", json_integer ((json_int_t)inventory_read (l->inventory)));
   json_object_set_new (j, "bytes", json_u64 (inventory_bytes (l->inventory)));
+  json_object_set (j, "mount_paths",
+                   inventory_notes (l->inventory)->mount_paths);
+  json_object_set (j, "swap_paths", inventory_notes (l->inventory)->swap_paths);
   json_object_set_new (j, "digest", json_string (hex));
   json_object_set_new (j, "ms", json_integer (ms));
   return j;

@@ -371,6 +371,7 @@ start (struct receiver *r)
   r->place = place_new (r->claim.parent, r->claim.leaf);
   applier_start (&r->applier, r->place, r->claim.parent, r->claim.leaf,
                  r->a->seed);
+  r->applier.no_trees = r->a->merge && r->a->keep && !delta;
   r->applier.expected = r->head.bytes;
   r->watch->of_files = r->head.files;
   r->watch->of_bytes = r->head.bytes;

@@ -232,3 +232,49 @@ def change(top):
     os.rename(bytes(top) + b"/names/new\nline", bytes(top) + b"/names/other\nline")
     if (flags / "project").exists():
         _run("chattr", "-p", "99", "project/file", cwd=flags)
+
+
+def build_small(top):
+    """One file for each kind of difference."""
+    top.mkdir()
+    for name in ("content", "mode", "owner", "group", "mtime", "acl", "xattr", "capability", "flags", "missing", "size", "type",
+                 "link", "same"):
+        _put(top / name, name.encode())
+    os.link(top / "link", top / "link2")
+    os.symlink("here", top / "symlink")
+    for name in os.listdir(top):
+        os.utime(top / name, ns=(1, 1600000000 * 10**9), follow_symlinks=False)
+    os.utime(top, ns=(1, 1600000000 * 10**9))
+
+
+def spoil(top):
+    """Changes one thing of each file; path -> the kinds of difference that this makes."""
+    def back(name):
+        os.utime(top / name, ns=(1, 1600000000 * 10**9), follow_symlinks=False)
+    _put(top / "content", b"CONTENT")
+    back("content")
+    os.chmod(top / "mode", 0o600)
+    os.chown(top / "owner", 77, -1)
+    os.chown(top / "group", -1, 78)
+    os.utime(top / "mtime", ns=(1, 1600000000 * 10**9 + 1))
+    _run("setfacl", "-m", "u:5:r,m:r", "acl", cwd=top)
+    os.setxattr(top / "xattr", "user.x", b"1")
+    _run("setcap", "cap_net_raw=ep", "capability", cwd=top)
+    _run("chattr", "+d", "flags", cwd=top)
+    os.unlink(top / "missing")
+    _put(top / "size", b"longer than it was")
+    back("size")
+    os.unlink(top / "type")
+    os.mkfifo(top / "type")
+    os.unlink(top / "link2")
+    _put(top / "link2", b"link")
+    os.unlink(top / "symlink")
+    os.symlink("there", top / "symlink")
+    _put(top / "extra")
+    for name in ("type", "link2", "symlink"):
+        back(name)
+    os.utime(top, ns=(1, 1600000000 * 10**9))
+    expected = {name: {name} for name in ("content", "mode", "owner", "group", "mtime", "acl", "xattr", "capability", "flags",
+                                          "missing", "extra", "type")}
+    expected.update({"size": {"size", "content"}, "link2": {"link"}, "symlink": {"link"}})
+    return expected
