@@ -9,6 +9,9 @@
 #include "base/mem.h"
 #include "host/confine.h"
 #include "host/durable.h"
+#include "tree/audit.h"
+#include "tree/index.h"
+#include "tree/laid.h"
 #include "tree/list.h"
 #include "tree/probe.h"
 #include "tree/receive.h"
@@ -23,6 +26,7 @@
 struct common {
   char *root;
   char *index_dir; /* NULL without `migration` */
+  char *laid_dir;  /* where rounds are laid up; mostly NULL */
   const char *index;
   struct filter *filter;
   struct paths force, reread, remove;
@@ -35,6 +39,7 @@ common_clear (struct common *c)
 {
   free (c->root);
   free (c->index_dir);
+  free (c->laid_dir);
   filter_free (c->filter);
   paths_free (&c->force);
   paths_free (&c->reread);
@@ -116,7 +121,8 @@ confine_to (const struct common *c, int root, bool write)
   if (!apart_is_worker ())
     return NULL;
   CLEANUP_FD int index = -1;
-  struct confine_place places[2];
+  CLEANUP_FD int laid = -1;
+  struct confine_place places[3];
   size_t n = 0;
   int got;
   if (root >= 0)
@@ -125,6 +131,10 @@ confine_to (const struct common *c, int root, bool write)
     index = open (c->index_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (index >= 0)
     places[n++] = (struct confine_place){ index, true };
+  if (c->laid_dir != NULL)
+    laid = open (c->laid_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (laid >= 0)
+    places[n++] = (struct confine_place){ laid, true };
   return confine (places, n, write, &got);
 }
 
@@ -214,30 +224,40 @@ run_send (struct verb_call *call, json_t **result)
   return NULL;
 }
 
+/* What tree.receive and tree.laid-apply share. */
+static struct err *
+read_receive (const json_t *args, const struct common *c,
+              struct tree_receive *a)
+{
+  int64_t limit;
+  TRY (json_opt_int (args, "delete_limit", 0, INT64_MAX, 1000, &limit));
+  TRY (json_opt_bool (args, "adopt", false, &a->adopt));
+  a->root = c->root;
+  a->filter = c->filter;
+  a->maps = &c->maps;
+  a->remove = &c->remove;
+  a->index_dir = c->index_dir;
+  a->index = c->index;
+  a->delete_limit = (uint64_t)limit;
+  return NULL;
+}
+
 static struct err *
 run_receive (struct verb_call *call, json_t **result)
 {
   CLEANUP (common_clear) struct common c = { 0 };
   CLEANUP_FREE char *aside = NULL;
   struct tree_receive a = { 0 };
-  int64_t limit;
   size_t len;
   TRY (read_common (call, true, &c));
   TRY (json_opt_bool (call->args, "seed", false, &a.seed));
   TRY (json_opt_bool (call->args, "overwrite", false, &a.overwrite));
   TRY (json_opt_bool (call->args, "merge", false, &a.merge));
   TRY (json_opt_bool (call->args, "keep", false, &a.keep));
-  TRY (json_opt_int (call->args, "delete_limit", 0, INT64_MAX, 1000, &limit));
   if (json_at (call->args, "aside") != NULL)
     TRY (json_get_bytes (call->args, "aside", &aside, &len));
-  a.root = c.root;
-  a.filter = c.filter;
-  a.maps = &c.maps;
-  a.remove = &c.remove;
-  a.index_dir = c.index_dir;
-  a.index = c.index;
+  TRY (read_receive (call->args, &c, &a));
   a.aside = aside;
-  a.delete_limit = (uint64_t)limit;
   a.settled = confine_writer;
   a.settled_ctx = &c;
   return tree_receive (&a, call->in, &c.watch, result);
@@ -323,6 +343,91 @@ run_compare (struct verb_call *call, json_t **result)
   return tree_compare (&a, call->in, &c.watch, result);
 }
 
+/* ---- Rounds that are laid up, and the audit ---- */
+
+/* Where they lie: beside the indexes. */
+static struct err *
+read_laid (const json_t *args, struct common *c)
+{
+  const char *id;
+  CLEANUP_FREE char *checked = NULL;
+  TRY (json_get_str (args, "migration", &id));
+  TRY (index_path ("", c->index, "", &checked));
+  c->laid_dir = mem_printf ("%s/%s/back", fence_state_dir (), id);
+  return NULL;
+}
+
+static struct err *
+run_lay (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  bool whole;
+  struct tree_watch watch = { .tick = call->progress,
+                              .cancelled = call->cancelled,
+                              .ctx = call->ctx };
+  TRY (read_index (call->args, true, &c));
+  TRY (read_laid (call->args, &c));
+  TRY (json_opt_bool (call->args, "whole", false, &whole));
+  TRY (durable_mkdirs (c.laid_dir, 0700));
+  TRY (confine_to (&c, -1, true));
+  return tree_lay (c.laid_dir, c.index, whole, call->in, &watch, result);
+}
+
+static struct err *
+run_laid (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  TRY (read_index (call->args, true, &c));
+  TRY (read_laid (call->args, &c));
+  return tree_laid (c.laid_dir, c.index, result);
+}
+
+static struct err *
+run_laid_apply (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  struct tree_receive a = { .again = true, .settled = confine_writer };
+  TRY (read_common (call, true, &c));
+  TRY (read_laid (call->args, &c));
+  TRY (read_receive (call->args, &c, &a));
+  a.settled_ctx = &c;
+  return tree_laid_apply (c.laid_dir, &a, &c.watch, result);
+}
+
+static bool
+is_suffix (const char *s)
+{
+  return strcmp (s, "seen") == 0 || strcmp (s, "acked") == 0
+         || strcmp (s, "base") == 0;
+}
+
+static struct err *
+run_index_copy (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  const char *from, *to;
+  (void)result;
+  TRY (read_index (call->args, true, &c));
+  TRY (json_get_str (call->args, "from", &from));
+  TRY (json_get_str (call->args, "to", &to));
+  if (!is_suffix (from) || !is_suffix (to))
+    return err_new (ERR_CORRECT, "RH-WIRE-FIELD",
+                    "\"from\" and \"to\" are seen, acked or base");
+  return tree_index_copy (c.index_dir, c.index, from, to);
+}
+
+static struct err *
+run_audit (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  int64_t limit;
+  TRY (read_common (call, true, &c));
+  TRY (json_opt_int (call->args, "limit", 0, 10000, 20, &limit));
+  struct tree_audit a
+      = { .what = inventory_of (&c, true), .limit = (size_t)limit };
+  return tree_audit (&a, &c.watch, result);
+}
+
 static struct err *
 run_manifest (struct verb_call *call, json_t **result)
 {
@@ -344,5 +449,10 @@ const struct verb verbs_tree[] = {
   { "tree.compare", VERB_IN | VERB_APART, run_compare },
   { "tree.manifest", VERB_OUT, run_manifest },
   { "tree.drop", 0, run_drop },
+  { "tree.lay", VERB_IN | VERB_APART, run_lay },
+  { "tree.laid", 0, run_laid },
+  { "tree.laid-apply", VERB_APART, run_laid_apply },
+  { "tree.index-copy", 0, run_index_copy },
+  { "tree.audit", 0, run_audit },
   { NULL, 0, NULL },
 };

@@ -30,8 +30,8 @@ question (const struct loaded *l, const json_t *facts, const char *source,
   return mem_printf (
       "%s stops serving, and %s takes its place.\n%sAfter %s, or when "
       "anything fails before the target takes writes, it goes back by "
-      "itself.\nA way back after that is not yet there in this version: the "
-      "source stays as it was at the freeze.\nType the name of the host that "
+      "itself.\nAfter that `rehome rollback` goes back, with what the target "
+      "took, until you accept.\nType the name of the host that "
       "loses service (%s) to go on; anything else keeps all as it is: ",
       source, target, forecast, limit, source);
 }

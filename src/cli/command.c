@@ -39,6 +39,9 @@ const struct option_row option_table[OPT_COUNT] = {
   { OPT_EXCLUDE, "exclude", "PATTERN",
     "leave out what matches; patterns as rsync has them, the first that "
     "matches counts" },
+  { OPT_TARGET_IS_GONE, "target-is-gone", NULL,
+    "the target is lost and will not come back by itself: go back without it, "
+    "and lose what it took since the last reverse round" },
   { OPT_OWN_KEY, "own-key", NULL,
     "approve a key of this migration's own, which may start nothing but its "
     "agent, and is removed at accept or abort" },
@@ -98,6 +101,13 @@ const struct command command_table[] = {
     BIT (OPT_CONFIRM) | BIT (OPT_DRY_RUN), false, cmd_cutover },
   { "abort", "PLAN", 1, 1, "before the pivot: the source serves again",
     "The copy on the target is kept.", 0, false, cmd_abort },
+  { "rollback", "PLAN", 1, 1, "after the pivot: a second cutover, backwards",
+    "Says which way it goes, how long nobody is served and what is lost, and "
+    "asks for the target's name.  What the target took is brought to the "
+    "source, proven, and the source takes over.  Anything that fails before "
+    "the source takes writes leaves the target serving (exit status 6).",
+    BIT (OPT_CONFIRM) | BIT (OPT_DRY_RUN) | BIT (OPT_TARGET_IS_GONE), false,
+    cmd_rollback },
   { "accept", "PLAN", 1, 1, "end the guard and give up the way back",
     "Removes what rehome left on both hosts except what the report names.",
     BIT (OPT_CONFIRM), false, cmd_accept },

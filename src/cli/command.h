@@ -32,6 +32,7 @@ enum option_id {
   OPT_DIGEST,
   OPT_SIGNERS,
   OPT_EXCLUDE,
+  OPT_TARGET_IS_GONE,
   OPT_OWN_KEY,
   OPT_INCLUDE,
   OPT_MERGE,
@@ -121,6 +122,7 @@ int cmd_check (const struct invocation *in);
 int cmd_sync (const struct invocation *in);
 int cmd_cutover (const struct invocation *in);
 int cmd_abort (const struct invocation *in);
+int cmd_rollback (const struct invocation *in);
 int cmd_accept (const struct invocation *in);
 int cmd_pause (const struct invocation *in);
 int cmd_resume (const struct invocation *in);

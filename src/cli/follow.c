@@ -72,8 +72,11 @@ follow_status (enum request asked, const char *phase, bool paused,
 {
   if (asked == REQUEST_PAUSE && paused)
     return EXIT_OK;
-  if (is (phase, PHASE_STUCK))
+  if (is (phase, PHASE_STUCK) || is (phase, PHASE_BACK_STUCK))
     return EXIT_FAILED;
+  if (is (phase, PHASE_GUARDED)
+      && (asked == REQUEST_ROLLBACK || asked == REQUEST_ROLLBACK_ALONE))
+    return EXIT_ROLLED_BACK;
   if (is (phase, PHASE_ABORTED) && asked != REQUEST_ABORT)
     return EXIT_ROLLED_BACK;
   if (json_is_object (attention))
@@ -94,8 +97,11 @@ rests (enum request asked, const json_t *p)
   bool goal = json_is_string (json_object_get (p, "goal"));
   bool idle = json_is_true (json_object_get (p, "idle"));
   bool in_step = json_is_true (json_object_get (p, "in_step"));
+  const char *phase = json_string_value (json_object_get (p, "phase"));
   if (asked == REQUEST_PAUSE)
     return json_is_true (json_object_get (p, "paused"));
+  if (phase != NULL && is (phase, PHASE_GUARDED) && !goal)
+    return true; /* its rounds go on */
   if (in_step && (asked == REQUEST_SYNC || asked == REQUEST_RESUME))
     return !json_is_string (json_object_get (p, "goal"))
            || strcmp (json_string_value (json_object_get (p, "goal")), "sync")
@@ -120,8 +126,9 @@ static bool
 waits_for_end (const struct following *f, const json_t *progress)
 {
   const char *phase = json_string_value (json_object_get (progress, "phase"));
-  return f->asked == REQUEST_ACCEPT && phase != NULL
-         && is (phase, PHASE_ACCEPTED);
+  return phase != NULL
+         && ((f->asked == REQUEST_ACCEPT && is (phase, PHASE_ACCEPTED))
+             || is (phase, PHASE_ROLLED_BACK));
 }
 
 static void

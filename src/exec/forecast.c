@@ -25,12 +25,22 @@ static const struct known known_costs[] = {
   { NULL, STAGE_OUTSIDE, 25 },     { NULL, STAGE_PIVOT, 75 },
 };
 
+/* The same stage of the way there. */
+static enum stage
+stage_there (enum stage s)
+{
+  return stage_is_back (s) && s >= STAGE_BACK_FREEZE && s <= STAGE_BACK_PIVOT
+             ? (enum stage) (s - STAGE_BACK_FREEZE + STAGE_FREEZE)
+             : s;
+}
+
 static int64_t
 known_cost (const struct step *s)
 {
+  enum stage there = stage_there (s->stage);
   for (size_t i = 0; i < sizeof known_costs / sizeof *known_costs; i++) {
     const struct known *k = &known_costs[i];
-    if (k->stage == s->stage
+    if (k->stage == there
         && (k->provider == NULL || strcmp (k->provider, s->provider) == 0))
       return k->ms;
   }
@@ -75,11 +85,25 @@ modelled_ms (const struct graph *g, const struct measure *m,
   return s->stage == STAGE_VERIFY ? sister_ms (g, m, s, STAGE_PROVE) : -1;
 }
 
+/* What the same step of the way there took: "x#stop" for "x#back-stop". */
+static int64_t
+twin_ms (const struct measure *m, const char *id)
+{
+  const char *hash = strrchr (id, '#');
+  if (hash == NULL || strncmp (hash, "#back-", 6) != 0)
+    return -1;
+  CLEANUP_FREE char *twin
+      = mem_printf ("%.*s#%s", (int)(hash - id), id, hash + 6);
+  return measure_step_ms (m, twin);
+}
+
 static int64_t
 cost_of (const struct graph *g, const struct measure *m, const struct step *s,
          enum basis *basis)
 {
   int64_t ms = measure_step_ms (m, s->id);
+  if (ms < 0)
+    ms = twin_ms (m, s->id);
   *basis = BASIS_MEASURED;
   if (ms >= 0)
     return ms;
@@ -155,19 +179,21 @@ add_cause (json_t *causes, enum stage st, const struct stage_cost *sc)
 }
 
 void
-forecast_make (const struct graph *g, const struct measure *m,
+forecast_make (const struct graph *g, const struct measure *m, bool back,
                struct forecast *out)
 {
+  enum stage first = back ? STAGE_BACK_FREEZE : STAGE_FREEZE;
+  enum stage last = back ? STAGE_BACK_PIVOT : STAGE_PIVOT;
   CLEANUP_FREE int64_t *ends = mem_alloc ((graph_len (g) + 1) * sizeof *ends);
   struct stage_cost all[STAGE_COUNT] = { 0 };
   int64_t sum = 0;
   out->causes = json_array ();
   for (size_t i = 0; i < graph_len (g); i++) {
     enum stage st = graph_at (g, i)->stage;
-    if (st >= STAGE_FREEZE && st <= STAGE_PIVOT)
+    if (st >= first && st <= last)
       add_step (g, m, i, ends, &all[st]);
   }
-  for (enum stage st = STAGE_FREEZE; st <= STAGE_PIVOT; st++)
+  for (enum stage st = first; st <= last; st++)
     if (all[st].sum > 0) {
       sum += stage_ms (&all[st]);
       add_cause (out->causes, st, &all[st]);

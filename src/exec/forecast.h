@@ -24,8 +24,9 @@ struct forecast {
   json_t *causes;   /* array of {"stage", "ms", "basis"}, slowest first */
 };
 
-/* The caller clears `out`. */
-void forecast_make (const struct graph *g, const struct measure *m,
+/* The caller clears `out`.  `back`: of a rollback; where it was never made,
+ * from what the same steps took on the way there. */
+void forecast_make (const struct graph *g, const struct measure *m, bool back,
                     struct forecast *out);
 void forecast_clear (struct forecast *f);
 #define CLEANUP_FORECAST CLEANUP (forecast_clear)

@@ -21,13 +21,17 @@ struct taken {
   bool since_freeze; /* ended well since the freeze began */
 };
 
-struct measure {
-  const struct graph *graph;
-  struct taken *steps; /* one for each step of the graph */
+struct outage {
   struct moment frozen;
   bool ended;
   bool opened;
   int64_t downtime_ms;
+};
+
+struct measure {
+  const struct graph *graph;
+  struct taken *steps;  /* one for each step of the graph */
+  struct outage way[2]; /* there, and back */
 };
 
 struct measure *
@@ -96,33 +100,37 @@ is_error (const struct record *r)
 static void
 take_intent (struct measure *m, const struct record *r, long i)
 {
+  enum stage stage = graph_at (m->graph, (size_t)i)->stage;
+  struct outage *o = &m->way[stage_is_back (stage)];
   set_moment (&m->steps[i].intent, r);
-  if (graph_at (m->graph, (size_t)i)->stage == STAGE_FREEZE && !m->frozen.set) {
-    set_moment (&m->frozen, r);
-    m->ended = false;
+  if ((stage == STAGE_FREEZE || stage == STAGE_BACK_FREEZE) && !o->frozen.set) {
+    set_moment (&o->frozen, r);
+    o->ended = false;
     for (size_t k = 0; k < graph_len (m->graph); k++)
       m->steps[k].since_freeze = false;
   }
 }
 
 static void
-take_end (struct measure *m, const struct record *r, bool opened)
+take_end (struct outage *o, const struct record *r, bool opened)
 {
-  if (!m->frozen.set)
+  if (!o->frozen.set)
     return;
-  m->ended = true;
-  m->opened = opened;
-  m->downtime_ms = since (&m->frozen, r);
-  m->frozen.set = false;
+  o->ended = true;
+  o->opened = opened;
+  o->downtime_ms = since (&o->frozen, r);
+  o->frozen.set = false;
 }
 
 /* Clients are served once every gate is gone. */
 static bool
-all_pivots_done (const struct measure *m)
+all_pivots_done (const struct measure *m, enum stage stage)
 {
-  for (size_t i = 0; i < graph_len (m->graph); i++)
-    if (graph_at (m->graph, i)->cls == STEP_PIVOT && !m->steps[i].since_freeze)
+  for (size_t i = 0; i < graph_len (m->graph); i++) {
+    const struct step *s = graph_at (m->graph, i);
+    if (s->stage == stage && s->cls == STEP_PIVOT && !m->steps[i].since_freeze)
       return false;
+  }
   return true;
 }
 
@@ -134,8 +142,9 @@ take_outcome (struct measure *m, const struct record *r, long i)
   if (m->steps[i].intent.set)
     m->steps[i].ms = since (&m->steps[i].intent, r);
   m->steps[i].since_freeze = true;
-  if (graph_at (m->graph, (size_t)i)->cls == STEP_PIVOT && all_pivots_done (m))
-    take_end (m, r, true);
+  const struct step *s = graph_at (m->graph, (size_t)i);
+  if (s->cls == STEP_PIVOT && all_pivots_done (m, s->stage))
+    take_end (&m->way[stage_is_back (s->stage)], r, true);
 }
 
 static void
@@ -143,7 +152,9 @@ take_phase (struct measure *m, const struct record *r)
 {
   const char *to = json_string_value (json_object_get (r->data, "to"));
   if (to != NULL && strcmp (to, "aborted") == 0)
-    take_end (m, r, false);
+    take_end (&m->way[0], r, false);
+  if (to != NULL && strcmp (to, "guarded") == 0)
+    take_end (&m->way[1], r, false);
 }
 
 void
@@ -168,17 +179,18 @@ measure_step_ms (const struct measure *m, const char *step)
 }
 
 bool
-measure_downtime (const struct measure *m, bool *opened, int64_t *ms)
+measure_downtime (const struct measure *m, bool back, bool *opened, int64_t *ms)
 {
-  if (!m->ended)
+  const struct outage *o = &m->way[back];
+  if (!o->ended)
     return false;
-  *opened = m->opened;
-  *ms = m->downtime_ms;
+  *opened = o->opened;
+  *ms = o->downtime_ms;
   return true;
 }
 
 int64_t
 measure_frozen_since (const struct measure *m)
 {
-  return m->frozen.set ? m->frozen.wall_ms : 0;
+  return m->way[0].frozen.set ? m->way[0].frozen.wall_ms : 0;
 }

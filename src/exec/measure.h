@@ -25,8 +25,9 @@ void measure_record (struct measure *m, const struct record *r);
 /* Milliseconds the last successful run of a step took; -1: never ran. */
 int64_t measure_step_ms (const struct measure *m, const char *step);
 /* True once the pivot's outcome (opened) or the abort's end came after a
- * freeze; *ms is the downtime. */
-bool measure_downtime (const struct measure *m, bool *opened, int64_t *ms);
+ * freeze; *ms is the downtime.  `back`: of the rollback. */
+bool measure_downtime (const struct measure *m, bool back, bool *opened,
+                       int64_t *ms);
 /* When the present freeze began, wall clock; 0: none. */
 int64_t measure_frozen_since (const struct measure *m);
 

@@ -37,7 +37,8 @@ loop_watch_phase (struct loop *l, const struct record *r)
 {
   const char *to = json_string_value (json_object_get (r->data, "to"));
   if (r->type == RECORD_PHASE && to != NULL
-      && strcmp (to, phase_name (PHASE_PROVING)) == 0)
+      && (strcmp (to, phase_name (PHASE_PROVING)) == 0
+          || strcmp (to, phase_name (PHASE_RETURNING)) == 0))
     l->forecast_made = false;
 }
 
@@ -97,7 +98,8 @@ loop_append (struct loop *l, enum record_type type, const char *actor,
 static bool
 phase_is_before_freeze (enum phase p)
 {
-  return p == PHASE_HOLDING || p == PHASE_FREEZING;
+  return p == PHASE_HOLDING || p == PHASE_FREEZING || p == PHASE_BACK_HOLDING
+         || p == PHASE_BACK_FREEZING;
 }
 
 /* The engine journals what is measured here, in its own order. */
@@ -115,10 +117,14 @@ static struct err *
 make_forecast (struct loop *l)
 {
   struct forecast f;
-  forecast_make (l->parts.graph, l->measure, &f);
-  json_t *data = json_pack ("{s:{s:I, s:I, s:O}}", "forecast", "lower_ms",
-                            (json_int_t)f.lower_ms, "upper_ms",
-                            (json_int_t)f.upper_ms, "causes", f.causes);
+  bool back = engine_phase (l->engine) >= PHASE_BACK_HOLDING;
+  forecast_make (l->parts.graph, l->measure, back, &f);
+  json_t *made
+      = json_pack ("{s:I, s:I, s:O}", "lower_ms", (json_int_t)f.lower_ms,
+                   "upper_ms", (json_int_t)f.upper_ms, "causes", f.causes);
+  if (back)
+    json_object_set_new (made, "back", json_true ());
+  json_t *data = json_pack ("{s:o}", "forecast", made);
   forecast_clear (&f);
   l->forecast_made = true;
   return tick (l, data);
@@ -148,6 +154,7 @@ start_job (struct loop *l, const struct effect *fx, enum job_kind kind)
   j->step = s;
   j->attempt = fx->attempt;
   j->undo = fx->undo || kind == JOB_UNDO;
+  j->alone = json_is_true (json_object_get (fx->data, "alone"));
   j->inputs = json_deep_copy (json_object_get (fx->data, "inputs"));
   if (j->inputs == NULL)
     j->inputs = json_object ();

@@ -138,6 +138,7 @@ perform (struct slot *s)
     .controller = parts->controller,
     .inputs = j->inputs,
     .migration = parts->migration,
+    .alone = j->alone,
     .tick = on_tick,
     .cancelled = on_cancelled,
     .ctx = s,

@@ -19,6 +19,7 @@ struct job {
   const struct step *step; /* borrowed from the graph */
   uint32_t attempt;
   bool undo;      /* of a probe: of an undo */
+  bool alone;     /* a rollback without the target */
   json_t *inputs; /* owned by the job */
   bool cancelled; /* before it began; under the pool's lock */
   /* Filled in when it has ended. */

@@ -52,6 +52,12 @@ enum stage {
   STAGE_COUNT
 };
 const char *stage_name (enum stage s); /* "preflight", ... */
+/* A stage of the way back, from its check to its end. */
+static inline bool
+stage_is_back (enum stage s)
+{
+  return s >= STAGE_BACK_CHECK && s < STAGE_COUNT;
+}
 
 enum step_class {
   STEP_PURE,       /* looks only; may be repeated at will */

@@ -277,6 +277,12 @@ static const struct step_row rows[] = {
     STEP_REVERSIBLE, SIDE_SOURCE, 30000 },
   { "verify", "accounts are still equal", STAGE_VERIFY, STEP_PURE, SIDE_BOTH,
     60000 },
+  { "back-suspend", "sessions of moved users on the target stand still",
+    STAGE_BACK_FREEZE, STEP_REVERSIBLE, SIDE_TARGET, 30000 },
+  { "back-carry", "passwords that were changed on the target", STAGE_BACK_FINAL,
+    STEP_IDEMPOTENT, SIDE_BOTH, 60000 },
+  { "back-resume", "sessions of moved users on the source go on",
+    STAGE_BACK_OPEN, STEP_FORWARD, SIDE_SOURCE, 30000 },
 };
 
 static struct err *
@@ -292,6 +298,8 @@ describe (const struct plan *plan, const struct plan_item *item,
       needs_add (&needs, "accounts#map");
     if (strcmp (rows[i].op, "suspend") == 0)
       needs_add (&needs, "move#flag");
+    if (strcmp (rows[i].op, "back-suspend") == 0)
+      needs_add (&needs, "move#back-flag");
     TRY (steps_add (g, &rows[i], "accounts", "accounts", "", at, NULL, &needs));
   }
   return NULL;
@@ -305,7 +313,14 @@ static const struct step_op ops[] = {
   { "verify", accounts_compare, NULL, NULL },
   { "suspend", accounts_suspend, accounts_suspend_probe,
     accounts_suspend_undo },
+  { "back-carry", accounts_carry, NULL, NULL },
   { NULL, NULL, NULL, NULL },
+};
+
+static const struct back_op back_ops[] = {
+  { "back-suspend", BACK_MIRRORED, "suspend" },
+  { "back-resume", BACK_UNDONE, "suspend" },
+  { NULL, BACK_MIRRORED, NULL },
 };
 
 const struct provider provider_accounts = {
@@ -313,5 +328,7 @@ const struct provider provider_accounts = {
   .about = "users, groups, memberships, passwords, ageing, sudoers snippets",
   .describe = describe,
   .ops = ops,
+  .back_ops = back_ops,
+  .reverse = REVERSE_DELTA,
   .discover = NULL,
 };

@@ -73,7 +73,7 @@ moved_uids (const struct step_call *call, json_t **out)
   json_t *one;
   json_array_foreach (json_at (map, "users"), i, one)
   {
-    json_array_append (uids, json_at (one, "from"));
+    json_array_append (uids, json_at (one, call->back ? "to" : "from"));
   }
   *out = uids;
   return NULL;

@@ -341,6 +341,12 @@ static const struct step_row rows[] = {
     30000 },
   { "keep", "%s stays on the target across reboots", STAGE_OPEN, STEP_FORWARD,
     SIDE_TARGET, 30000 },
+  { "back-take", "%s taken from the target", STAGE_BACK_SWITCH, STEP_REVERSIBLE,
+    SIDE_TARGET, 30000 },
+  { "back-give", "%s on the source again, as it was", STAGE_BACK_SWITCH,
+    STEP_REVERSIBLE, SIDE_SOURCE, 30000 },
+  { "back-verify", "%s is on the source alone", STAGE_BACK_OUTSIDE, STEP_PURE,
+    SIDE_BOTH, 30000 },
 };
 
 /* One take after the other, then one give after the other: they share an
@@ -350,8 +356,10 @@ static void
 order_of (const char *op, const json_t *switches, const char *prefix,
           struct needs *needs)
 {
-  bool take = strcmp (op, "take") == 0;
-  bool give = strcmp (op, "give") == 0;
+  bool back = strncmp (op, "back-", 5) == 0;
+  const char *plain = back ? op + 5 : op, *way = back ? "back-" : "";
+  bool take = strcmp (plain, "take") == 0;
+  bool give = strcmp (plain, "give") == 0;
   bool before = true;
   size_t i;
   json_t *one;
@@ -363,9 +371,9 @@ order_of (const char *op, const json_t *switches, const char *prefix,
       continue;
     before = before && strcmp (prefix + strlen ("address:"), cidr) != 0;
     if (give || (take && before))
-      needs_add (needs, "address:%s#take", cidr);
+      needs_add (needs, "address:%s#%stake", cidr, way);
     if (give && before)
-      needs_add (needs, "address:%s#give", cidr);
+      needs_add (needs, "address:%s#%sgive", cidr, way);
   }
 }
 
@@ -405,7 +413,15 @@ static const struct step_op ops[] = {
   { "give", address_give, address_give_probe, address_give_undo },
   { "verify", address_verify, NULL, NULL },
   { "keep", address_keep, address_keep_probe, NULL },
+  { "leave", address_leave, address_leave_probe, address_leave_undo },
   { NULL, NULL, NULL, NULL },
+};
+
+static const struct back_op back_ops[] = {
+  { "back-take", BACK_MIRRORED, "leave" },
+  { "back-give", BACK_UNDONE, "take" },
+  { "back-verify", BACK_MIRRORED, "verify" },
+  { NULL, BACK_MIRRORED, NULL },
 };
 
 const struct provider provider_address = {
@@ -413,5 +429,7 @@ const struct provider provider_address = {
   .about = "addresses that move with the work",
   .describe = describe,
   .ops = ops,
+  .back_ops = back_ops,
+  .reverse = REVERSE_EMPTY,
   .discover = NULL,
 };

@@ -342,3 +342,58 @@ address_keep_probe (const struct step_call *call, enum probe_state *out)
   *out = PROBED_PARTIAL; /* repeatable at will: it runs again */
   return NULL;
 }
+
+/* The call with the interface that the other host has the address on. */
+struct leave {
+  struct step_call call;
+  struct step step;
+  json_t *args;
+};
+
+static struct err *
+leave_of (const struct step_call *call, struct leave *l)
+{
+  const json_t *look = steps_input (call, "address:%s#look", cidr_of (call));
+  const char *interface = text_of (look, "target_interface");
+  if (interface == NULL)
+    return err_new (ERR_BUG, "RH-ADDRESS-SUBNET",
+                    "no interface of %s on the target is known",
+                    cidr_of (call));
+  l->args
+      = json_pack ("{s:s,s:s}", "move", cidr_of (call), "interface", interface);
+  l->step = *call->step;
+  l->step.args = l->args;
+  l->call = *call;
+  l->call.step = &l->step;
+  return NULL;
+}
+
+static void
+leave_clear (struct leave *l)
+{
+  json_decref (l->args);
+}
+
+struct err *
+address_leave (const struct step_call *call, json_t **result)
+{
+  CLEANUP (leave_clear) struct leave l = { 0 };
+  TRY (leave_of (call, &l));
+  return address_take (&l.call, result);
+}
+
+struct err *
+address_leave_probe (const struct step_call *call, enum probe_state *out)
+{
+  CLEANUP (leave_clear) struct leave l = { 0 };
+  TRY (leave_of (call, &l));
+  return address_take_probe (&l.call, out);
+}
+
+struct err *
+address_leave_undo (const struct step_call *call, json_t **result)
+{
+  CLEANUP (leave_clear) struct leave l = { 0 };
+  TRY (leave_of (call, &l));
+  return address_take_undo (&l.call, result);
+}

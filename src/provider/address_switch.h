@@ -19,4 +19,10 @@ struct err *address_keep (const struct step_call *call, json_t **result);
 struct err *address_keep_probe (const struct step_call *call,
                                 enum probe_state *out);
 
+/* Mirrored: taken from the target, from the interface that it has there. */
+struct err *address_leave (const struct step_call *call, json_t **result);
+struct err *address_leave_probe (const struct step_call *call,
+                                 enum probe_state *out);
+struct err *address_leave_undo (const struct step_call *call, json_t **result);
+
 #endif

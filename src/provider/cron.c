@@ -311,6 +311,48 @@ undo_hold (const struct step_call *call, json_t **result)
   return put_back (call);
 }
 
+/* What was changed on the target in the guard goes back with its owner and
+ * mode of the source. */
+static struct err *
+bring_back (const struct step_call *call, const char *entry, json_t *changed)
+{
+  char *path CLEANUP_FREE = cron_path (entry);
+  char *held CLEANUP_FREE = held_path (call, entry);
+  struct remote_file own CLEANUP_REMOTE = { 0 };
+  struct remote_file theirs CLEANUP_REMOTE = { 0 };
+  TRY (remote_read (call->source, path, &own));
+  TRY (remote_read (call->target, held, &theirs));
+  if (!own.exists || !theirs.exists || same_content (&own, &theirs))
+    return NULL;
+  struct remote_file now = own;
+  now.content = theirs.content;
+  now.len = theirs.len;
+  now.mtime_ns[0] = '\0'; /* cron looks for a new time */
+  TRY (remote_put (call->source, path, &now));
+  json_array_append_new (
+      changed, json_sprintf ("%s was changed on the target in the guard, and "
+                             "is on the source as it was there",
+                             entry));
+  return NULL;
+}
+
+static struct err *
+run_back (const struct step_call *call, json_t **result)
+{
+  json_t *changed CLEANUP_JSON = json_array ();
+  size_t i;
+  json_t *one;
+  TRY (put_back (call));
+  json_array_foreach (entries_of (call), i, one)
+  {
+    if (!call->alone)
+      TRY (bring_back (call, json_string_value (one), changed));
+  }
+  *result = json_pack ("{s:O,s:O}", "released", entries_of (call), "findings",
+                       changed);
+  return NULL;
+}
+
 static struct err *
 run_verify (const struct step_call *call, json_t **result)
 {
@@ -440,6 +482,10 @@ static const struct step_row rows[] = {
     SIDE_TARGET, 60000 },
   { "clean", "copies of crontabs removed: %s", STAGE_ACCEPT, STEP_FORWARD,
     SIDE_TARGET, 60000 },
+  { "back-hold", "no new cron job starts on the target: %s", STAGE_BACK_HOLD,
+    STEP_REVERSIBLE, SIDE_TARGET, 0 },
+  { "back-release", "cron jobs run on the source again: %s", STAGE_BACK_OPEN,
+    STEP_FORWARD, SIDE_SOURCE, 60000 },
 };
 
 static struct err *
@@ -461,7 +507,13 @@ static const struct step_op ops[] = {
   { "verify", run_verify, NULL, NULL },
   { "release", run_release, probe_again, NULL },
   { "clean", run_clean, NULL, NULL },
+  { "back-release", run_back, probe_again, NULL },
   { NULL, NULL, NULL, NULL },
+};
+
+static const struct back_op back_ops[] = {
+  { "back-hold", BACK_MIRRORED, "hold" },
+  { NULL, BACK_MIRRORED, NULL },
 };
 
 const struct provider provider_cron = {
@@ -469,5 +521,7 @@ const struct provider provider_cron = {
   .about = "crontabs of users and of the system",
   .describe = describe,
   .ops = ops,
+  .back_ops = back_ops,
+  .reverse = REVERSE_DELTA,
   .discover = NULL,
 };

@@ -91,6 +91,34 @@ files_into (const json_t *spec)
   return INTO_OWN;
 }
 
+/* A map makes no id of two, so it can be read backwards. */
+static json_t *
+inverse (const json_t *map)
+{
+  json_t *out = json_array ();
+  size_t i;
+  json_t *pair;
+  json_array_foreach (map, i, pair)
+  {
+    json_array_append_new (out, json_pack ("[O,O]", json_array_get (pair, 1),
+                                           json_array_get (pair, 0)));
+  }
+  return out;
+}
+
+char *
+files_root (const struct step_call *call, bool target)
+{
+  const json_t *spec = call->item->spec;
+  return target != call->back ? files_to (spec) : files_from (spec);
+}
+
+char *
+files_own_index (const struct step_call *call, bool target)
+{
+  return files_index (call->item->spec, target != call->back);
+}
+
 void
 files_maps (const struct step_call *call, json_t *args)
 {
@@ -100,8 +128,10 @@ files_maps (const struct step_call *call, json_t *args)
   for (size_t i = 0; i < 2; i++) {
     json_t *own = json_at (spec, keys[i]);
     json_t *all = json_at (map, keys[i]);
-    if (own != NULL || all != NULL)
-      json_object_set (args, keys[i], own != NULL ? own : all);
+    json_t *used = own != NULL ? own : all;
+    if (used != NULL)
+      json_object_set_new (args, keys[i],
+                           call->back ? inverse (used) : json_incref (used));
   }
 }
 
@@ -109,8 +139,8 @@ json_t *
 files_args (const struct step_call *call, bool target)
 {
   const json_t *spec = call->item->spec;
-  CLEANUP_FREE char *root = target ? files_to (spec) : files_from (spec);
-  CLEANUP_FREE char *index = files_index (spec, target);
+  CLEANUP_FREE char *root = files_root (call, target);
+  CLEANUP_FREE char *index = files_own_index (call, target);
   json_t *args = json_object ();
   json_object_set_new (args, "root", json_bytes (root, strlen (root)));
   json_object_set_new (args, "exclude", files_exclude (spec));
@@ -243,6 +273,16 @@ static const struct step_row rows[] = {
     SIDE_BOTH, 0 },
   { "final", "last round of %s", STAGE_FINAL, STEP_IDEMPOTENT, SIDE_BOTH, 0 },
   { "verify", "%s is equal on both", STAGE_VERIFY, STEP_PURE, SIDE_BOTH, 0 },
+  { "audit", "%s read from the source's disk once more", STAGE_GUARD, STEP_PURE,
+    SIDE_SOURCE, 0 },
+  { "back-round", "what %s took is laid up on the source", STAGE_BACK_ROUND,
+    STEP_IDEMPOTENT, SIDE_BOTH, 0 },
+  { "back-apply", "what was laid up goes into %s", STAGE_BACK_APPLY,
+    STEP_IDEMPOTENT, SIDE_SOURCE, 0 },
+  { "back-final", "last round of %s, back", STAGE_BACK_FINAL, STEP_IDEMPOTENT,
+    SIDE_BOTH, 0 },
+  { "back-verify", "%s is equal on both, before the source serves",
+    STAGE_BACK_VERIFY, STEP_PURE, SIDE_BOTH, 0 },
 };
 
 /* Whether the patterns of an item leave out `path`, or a parent of it. */
@@ -289,6 +329,8 @@ static struct err *
 needs_of (const char *op, const struct plan *plan, const struct plan_item *item,
           struct needs *needs)
 {
+  if (strcmp (op, "back-apply") == 0)
+    needs_add (needs, "move#back-writable");
   if (strcmp (op, "seed") != 0)
     return NULL;
   if (steps_first (plan, "accounts") != NULL) {
@@ -324,10 +366,25 @@ describe (const struct plan *plan, const struct plan_item *item,
 
 /* Every step may be run again in whatever state it was left. */
 static const struct step_op ops[] = {
-  { "usage", files_usage, NULL, NULL },   { "inway", files_inway, NULL, NULL },
-  { "seed", files_seed, NULL, NULL },     { "round", files_round, NULL, NULL },
-  { "prove", files_prove, NULL, NULL },   { "final", files_final, NULL, NULL },
-  { "verify", files_verify, NULL, NULL }, { NULL, NULL, NULL, NULL },
+  { "usage", files_usage, NULL, NULL },
+  { "inway", files_inway, NULL, NULL },
+  { "seed", files_seed, NULL, NULL },
+  { "round", files_round, NULL, NULL },
+  { "prove", files_prove, NULL, NULL },
+  { "final", files_final, NULL, NULL },
+  { "verify", files_verify, NULL, NULL },
+  { "audit", files_audit, NULL, NULL },
+  { "lay", files_lay, NULL, NULL },
+  { "apply", files_apply, NULL, NULL },
+  { NULL, NULL, NULL, NULL },
+};
+
+static const struct back_op back_ops[] = {
+  { "back-round", BACK_MIRRORED, "lay" },
+  { "back-apply", BACK_MIRRORED, "apply" },
+  { "back-final", BACK_MIRRORED, "final" },
+  { "back-verify", BACK_MIRRORED, "verify" },
+  { NULL, BACK_MIRRORED, NULL },
 };
 
 const struct provider provider_files = {
@@ -336,5 +393,7 @@ const struct provider provider_files = {
            "ACLs, attributes, capabilities, holes",
   .describe = describe,
   .ops = ops,
+  .back_ops = back_ops,
+  .reverse = REVERSE_DELTA,
   .discover = NULL,
 };

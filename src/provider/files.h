@@ -29,6 +29,11 @@ enum files_into files_into (const json_t *spec);
  * plan's accounts. */
 void files_maps (const struct step_call *call, json_t *args);
 
+/* The item's path on the host that the call goes from, or on the other; the
+ * same of its index.  The caller frees. */
+char *files_root (const struct step_call *call, bool target);
+char *files_own_index (const struct step_call *call, bool target);
+
 /* Arguments that every tree verb of this item takes, on one side; new
  * reference. */
 json_t *files_args (const struct step_call *call, bool target);
@@ -43,6 +48,12 @@ struct err *files_findings (const struct step_call *call, json_t *usage);
 struct err *files_seed (const struct step_call *call, json_t **result);
 struct err *files_round (const struct step_call *call, json_t **result);
 struct err *files_final (const struct step_call *call, json_t **result);
+/* files_back.c: the way back.  `lay` and `apply` are mirrored. */
+struct err *files_lay (const struct step_call *call, json_t **result);
+struct err *files_apply (const struct step_call *call, json_t **result);
+struct err *files_audit (const struct step_call *call, json_t **result);
+/* What tree.receive is told besides, of this round. */
+json_int_t files_delete_limit (const struct step_call *call);
 /* files_repair.c: what a proof found to differ, named to a person then, is
  * kept on the target, and a later round copies it again where it still differs
  * just so.  What differs in another way is left for the next proof to find. */

@@ -63,8 +63,8 @@ send_args (const struct copy *c, enum how how)
 }
 
 /* Above this many deletions a round stops and asks. */
-static json_int_t
-delete_limit (const struct step_call *call)
+json_int_t
+files_delete_limit (const struct step_call *call)
 {
   const json_t *own = json_at (call->item->spec, "delete-limit");
   if (json_is_integer (own))
@@ -93,7 +93,8 @@ receive_args (const struct copy *c)
       json_boolean (c->seed && (same || files_overwrite (call->item->spec))));
   json_object_set_new (args, "aside", json_bytes (aside, strlen (aside)));
   json_object_set_new (args, "delete_limit",
-                       json_integer (delete_limit (call)));
+                       json_integer (files_delete_limit (call)));
+  json_object_set_new (args, "adopt", json_boolean (call->back));
   if (c->remove != NULL)
     json_object_set (args, "remove", c->remove);
   files_maps (call, args);
@@ -122,7 +123,7 @@ stream (const struct copy *c, enum how how, json_t **result)
   TRY (call->source->ops->pipe (call->source, "tree.send", out, call->target,
                                 "tree.receive", in, call->tick, call->ctx,
                                 &sent, &got));
-  CLEANUP_FREE char *index = files_index (call->item->spec, false);
+  CLEANUP_FREE char *index = files_own_index (call, false);
   TRY (port_call (call->source, "tree.commit",
                   json_pack ("{s:s, s:s, s:i}", "migration", call->migration,
                              "index", index, "round", c->round),
@@ -214,6 +215,8 @@ files_round (const struct step_call *call, json_t **result)
 struct err *
 files_final (const struct step_call *call, json_t **result)
 {
-  return delta (&(struct copy){ .call = call, .final = true, .round = 2 },
+  return delta (&(struct copy){ .call = call,
+                                .final = true,
+                                .round = call->back ? 4 : 2 },
                 result);
 }

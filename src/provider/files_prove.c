@@ -83,7 +83,7 @@ compare (const struct step_call *call, json_t *list, json_t *own,
 {
   CLEANUP_JSON json_t *listed = NULL;
   CLEANUP_JSON json_t *compared = NULL;
-  CLEANUP_FREE char *root = files_to (call->item->spec);
+  CLEANUP_FREE char *root = files_root (call, true);
   TRY (files_compare (call, list, own, &listed, &compared));
   if (!json_is_true (json_at (compared, "equal"))) {
     TRY (files_repair_leave (call, compared));
@@ -110,8 +110,8 @@ files_prove (const struct step_call *call, json_t **result)
 static json_t *
 on_target (const struct step_call *call, const json_t *paths)
 {
-  CLEANUP_FREE char *from_path = files_from (call->item->spec);
-  CLEANUP_FREE char *to_path = files_to (call->item->spec);
+  CLEANUP_FREE char *from_path = files_root (call, false);
+  CLEANUP_FREE char *to_path = files_root (call, true);
   CLEANUP_FREE char *from = text_encode (from_path, strlen (from_path));
   CLEANUP_FREE char *to = text_encode (to_path, strlen (to_path));
   json_t *out = json_array ();

@@ -12,7 +12,7 @@
 static char *
 record_path (const struct step_call *call)
 {
-  CLEANUP_FREE char *index = files_index (call->item->spec, true);
+  CLEANUP_FREE char *index = files_own_index (call, true);
   return steps_path (call, "index/%s.repair", index);
 }
 
@@ -75,8 +75,8 @@ files_repair_read (const struct step_call *call, json_t **force,
                    json_t **remove)
 {
   CLEANUP_FREE char *path = record_path (call);
-  CLEANUP_FREE char *from = files_from (call->item->spec);
-  CLEANUP_FREE char *to = files_to (call->item->spec);
+  CLEANUP_FREE char *from = files_root (call, false);
+  CLEANUP_FREE char *to = files_root (call, true);
   CLEANUP_JSON json_t *record = NULL;
   CLEANUP_JSON json_t *compared = NULL;
   *force = *remove = NULL;

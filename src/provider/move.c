@@ -44,31 +44,93 @@ static const struct step_row rows[] = {
     SIDE_BOTH, 60000 },
   { "clean", "what is left is named, the rest removed", STAGE_ACCEPT,
     STEP_FORWARD, SIDE_BOTH, 120000 },
+  { "back-source", "the source is still frozen, and there", STAGE_BACK_CHECK,
+    STEP_PURE, SIDE_SOURCE, 60000 },
+  { "back-hosts", "still the right hosts", STAGE_BACK_CHECK, STEP_PURE,
+    SIDE_BOTH, 60000 },
+  { "back-writable", "the source's files can be written by rehome",
+    STAGE_BACK_APPLY, STEP_REVERSIBLE, SIDE_SOURCE, 60000 },
+  { "back-arm", "the way to go on lies on the target", STAGE_BACK_HOLD,
+    STEP_REVERSIBLE, SIDE_TARGET, 120000 },
+  { "back-mapped", "files that are mapped for writing on the target",
+    STAGE_BACK_HOLD, STEP_PURE, SIDE_TARGET, 60000 },
+  { "back-flag", "the target is frozen, durably", STAGE_BACK_FREEZE,
+    STEP_REVERSIBLE, SIDE_TARGET, 30000 },
+  { "back-readonly", "moved files are read-only on the target",
+    STAGE_BACK_FREEZE, STEP_REVERSIBLE, SIDE_TARGET, 60000 },
+  { "back-frozen", "nothing can write on the target", STAGE_BACK_FREEZE,
+    STEP_PURE, SIDE_TARGET, 60000 },
+  { "back-still-frozen", "still nothing can write on the target",
+    STAGE_BACK_VERIFY, STEP_PURE, SIDE_TARGET, 60000 },
+  { "back-unflag", "the source may start behind its gate", STAGE_BACK_START,
+    STEP_REVERSIBLE, SIDE_SOURCE, 30000 },
+  { "back-smoke-inside", "smoke checks on the source", STAGE_BACK_INSIDE,
+    STEP_PURE, SIDE_SOURCE, 120000 },
+  { "back-smoke-outside", "smoke checks as a client", STAGE_BACK_OUTSIDE,
+    STEP_PURE, SIDE_TARGET, 120000 },
+  { "back-pivot", "the gate of the source opens", STAGE_BACK_PIVOT, STEP_PIVOT,
+    SIDE_SOURCE, 120000 },
+  { "back-home", "the source is as it was, the rest removed", STAGE_BACK_OPEN,
+    STEP_FORWARD, SIDE_SOURCE, 120000 },
+  { "back-left", "what is left on the target is named", STAGE_BACK_OPEN,
+    STEP_FORWARD, SIDE_TARGET, 120000 },
 };
+
+/* That step of each item of a kind. */
+static void
+needs_of_kind (const struct plan *plan, const char *kind, const char *way,
+               const char *op, struct needs *needs)
+{
+  for (size_t i = 0; i < plan_item_count (plan); i++)
+    if (strcmp (plan_item (plan, i)->kind, kind) == 0)
+      needs_add (needs, "%s#%s%s", plan_item (plan, i)->name, way, op);
+}
 
 /* Everything on the source that must stand still before the files close. */
 static void
-needs_of_readonly (const struct plan *plan, struct needs *needs)
+needs_of_readonly (const struct plan *plan, const char *way,
+                   struct needs *needs)
 {
-  needs_add (needs, "move#flag");
+  needs_add (needs, "move#%sflag", way);
   if (steps_first (plan, "accounts") != NULL)
-    needs_add (needs, "accounts#suspend");
-  for (size_t i = 0; i < plan_item_count (plan); i++)
-    if (strcmp (plan_item (plan, i)->kind, "service") == 0)
-      needs_add (needs, "%s#stop", plan_item (plan, i)->name);
+    needs_add (needs, "accounts#%ssuspend", way);
+  needs_of_kind (plan, "service", way, "stop", needs);
 }
 
 /* The way back is built from what services and cron recorded. */
 static void
-needs_of_arm (const struct plan *plan, struct needs *needs)
+needs_of_arm (const struct plan *plan, const char *way, struct needs *needs)
 {
-  for (size_t i = 0; i < plan_item_count (plan); i++) {
-    const struct plan_item *item = plan_item (plan, i);
-    if (strcmp (item->kind, "service") == 0)
-      needs_add (needs, "%s#arm", item->name);
-    if (strcmp (item->kind, "cron") == 0)
-      needs_add (needs, "%s#hold", item->name);
-  }
+  needs_of_kind (plan, "service", way, "arm", needs);
+  needs_of_kind (plan, "cron", way, "hold", needs);
+}
+
+/* The last step on the source, behind all that it takes away. */
+static void
+needs_of_home (const struct plan *plan, struct needs *needs)
+{
+  if (steps_first (plan, "accounts") != NULL)
+    needs_add (needs, "accounts#back-resume");
+  needs_of_kind (plan, "service", "back-", "clean", needs);
+  needs_of_kind (plan, "cron", "back-", "release", needs);
+}
+
+static void
+needs_of (const char *op, const struct plan *plan, struct needs *needs)
+{
+  bool back = strncmp (op, "back-", 5) == 0;
+  const char *way = back ? "back-" : "";
+  const char *plain = back ? op + 5 : op;
+  if (strcmp (plain, "readonly") == 0)
+    needs_of_readonly (plan, way, needs);
+  if (strcmp (plain, "arm") == 0)
+    needs_of_arm (plan, way, needs);
+  if (strcmp (plain, "frozen") == 0)
+    needs_add (needs, "move#%sreadonly", way);
+  if (strcmp (plain, "home") == 0)
+    needs_of_home (plan, needs);
+  if (strcmp (plain, "left") == 0)
+    needs_add (needs, "move#back-home");
 }
 
 static bool
@@ -95,12 +157,7 @@ describe (const struct plan *plan, const struct plan_item *item,
     if ((strncmp (op, "window", 6) == 0 && !window)
         || (strcmp (op, "checks") == 0 && !asks_over_https (plan)))
       continue;
-    if (strcmp (op, "readonly") == 0)
-      needs_of_readonly (plan, &needs);
-    if (strcmp (op, "arm") == 0)
-      needs_of_arm (plan, &needs);
-    if (strcmp (op, "frozen") == 0)
-      needs_add (&needs, "move#readonly");
+    needs_of (op, plan, &needs);
     TRY (steps_add (g, &rows[i], "move", "move", "", -1, NULL, &needs));
   }
   return NULL;
@@ -125,7 +182,26 @@ static const struct step_op ops[] = {
   { "pivot", move_pivot, move_pivot_probe, NULL },
   { "guard", move_guard, NULL, NULL },
   { "clean", move_clean, NULL, NULL },
+  { "back-source", move_frozen, NULL, NULL },
+  { "back-hosts", move_identity, NULL, NULL },
+  { "back-home", move_back_home, NULL, NULL },
+  { "back-left", move_back_left, NULL, NULL },
   { NULL, NULL, NULL, NULL },
+};
+
+static const struct back_op back_ops[] = {
+  { "back-writable", BACK_UNDONE, "readonly" },
+  { "back-arm", BACK_MIRRORED, "arm" },
+  { "back-mapped", BACK_MIRRORED, "mapped" },
+  { "back-flag", BACK_MIRRORED, "flag" },
+  { "back-readonly", BACK_MIRRORED, "readonly" },
+  { "back-frozen", BACK_MIRRORED, "frozen" },
+  { "back-still-frozen", BACK_MIRRORED, "still-frozen" },
+  { "back-unflag", BACK_UNDONE, "flag" },
+  { "back-smoke-inside", BACK_MIRRORED, "smoke-inside" },
+  { "back-smoke-outside", BACK_MIRRORED, "smoke-outside" },
+  { "back-pivot", BACK_MIRRORED, "pivot" },
+  { NULL, BACK_MIRRORED, NULL },
 };
 
 const struct provider provider_move = {
@@ -133,5 +209,7 @@ const struct provider provider_move = {
   .about = "identity, claims, freeze, smoke checks, the gate, the clean-up",
   .describe = describe,
   .ops = ops,
+  .back_ops = back_ops,
+  .reverse = REVERSE_EMPTY,
   .discover = NULL,
 };

@@ -14,7 +14,7 @@
 struct err *move_thaw_commands (const struct step_call *call, json_t **out);
 /* The text for MOVE_TEXT: commands stand on lines that begin with four
  * spaces, quoted for sh.  Pure; the caller frees. */
-char *move_thaw_text (const struct plan *plan, const char *migration,
+char *move_thaw_text (const char *other, const char *migration,
                       const json_t *commands);
 /* The same as a script that asks for --confirm=target-is-off.  Pure. */
 char *move_thaw_script (const char *migration, const json_t *commands);
@@ -80,5 +80,10 @@ struct err *move_pivot_probe (const struct step_call *call,
                               enum probe_state *out);
 struct err *move_guard (const struct step_call *call, json_t **result);
 struct err *move_clean (const struct step_call *call, json_t **result);
+/* Removes what served the move alone. */
+struct err *move_remove_working (const struct step_call *call, struct port *p);
+/* move_back.c: after a rollback. */
+struct err *move_back_home (const struct step_call *call, json_t **result);
+struct err *move_back_left (const struct step_call *call, json_t **result);
 
 #endif

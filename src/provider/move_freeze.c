@@ -102,7 +102,7 @@ static struct err *
 mounts_of (const struct step_call *call, json_t **out)
 {
   json_t *mounts CLEANUP_JSON = json_array ();
-  json_t *paths CLEANUP_JSON = steps_file_paths (call->plan);
+  json_t *paths CLEANUP_JSON = steps_file_paths (call);
   size_t i;
   json_t *one;
   json_array_foreach (paths, i, one)
@@ -166,8 +166,10 @@ move_arm (const struct step_call *call, json_t **result)
   TRY (move_thaw_commands (call, &commands));
   json_t *way CLEANUP_JSON = json_pack ("{s:O}", "commands", commands);
   TRY (remote_record (call->source, record, way));
+  const struct plan_host *other
+      = call->back ? plan_source (call->plan) : plan_target (call->plan);
   char *text CLEANUP_FREE
-      = move_thaw_text (call->plan, call->migration, commands);
+      = move_thaw_text (other->host, call->migration, commands);
   char *program CLEANUP_FREE = move_thaw_script (call->migration, commands);
   TRY (remote_write (call->source, script, program, strlen (program), 0700));
   TRY (place_readonly (call));
@@ -229,8 +231,8 @@ move_mapped (const struct step_call *call, json_t **result)
 {
   json_t *said CLEANUP_JSON = NULL;
   json_t *paths CLEANUP_JSON = json_array ();
-  TRY (port_call (call->source, "process.writers",
-                  steps_writers_args (call->plan), &said));
+  TRY (port_call (call->source, "process.writers", steps_writers_args (call),
+                  &said));
   size_t i;
   json_t *one;
   json_array_foreach (json_at (said, "writers"), i, one)
@@ -403,8 +405,8 @@ move_frozen (const struct step_call *call, json_t **result)
         "the target was not opened", "run 'rehome abort', then begin again");
   json_t *said CLEANUP_JSON = NULL;
   json_t *found CLEANUP_JSON = json_array ();
-  TRY (port_call (call->source, "process.writers",
-                  steps_writers_args (call->plan), &said));
+  TRY (port_call (call->source, "process.writers", steps_writers_args (call),
+                  &said));
   add_writers (said, found);
   TRY (add_units (call, found));
   if (json_array_size (found) > 0)

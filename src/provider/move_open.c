@@ -260,11 +260,11 @@ move_guard (const struct step_call *call, json_t **result)
 
 /* What served the move alone goes: it can be made again, or is known to the
  * journal. */
-static struct err *
-remove_working (const struct step_call *call, struct port *p)
+struct err *
+move_remove_working (const struct step_call *call, struct port *p)
 {
   static const char *const gone[]
-      = { "may-start", "stage", "index", "results" };
+      = { "may-start", "stage", "index", "results", "back" };
   for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
     char *path CLEANUP_FREE = steps_path (call, "%s", gone[i]);
     TRY (remote_remove_tree (p, path));
@@ -290,7 +290,7 @@ left_on_source (const struct step_call *call, json_t *left)
   home[strlen (home) - 1] = '\0';
   TRY (remote_remove (call->source, MOVE_TEXT));
   TRY (remote_remove (call->source, script));
-  TRY (remove_working (call, call->source));
+  TRY (move_remove_working (call, call->source));
   words_add (left, home);
   char *file CLEANUP_FREE = mem_printf (SERVICE_UNITS "/%s", unit);
   char *wanted CLEANUP_FREE
@@ -322,7 +322,7 @@ left_on_target (const struct step_call *call, json_t *left)
   TRY (end_keeper (call, call->target));
   TRY (remote_remove (call->target, started));
   TRY (remote_remove (call->target, run));
-  TRY (remove_working (call, call->target));
+  TRY (move_remove_working (call, call->target));
   words_add (left, home);
   json_t *names CLEANUP_JSON = NULL;
   char *aside CLEANUP_FREE = steps_path (call, "aside");

@@ -82,6 +82,17 @@ add_address (const struct step_call *call, const json_t *move, json_t *out)
   return NULL;
 }
 
+/* On the target it was never the first of its interface. */
+static void
+add_kept_address (const struct step_call *call, const json_t *move, json_t *out)
+{
+  const json_t *look
+      = steps_input (call, "address:%s#look", text_of (move, "move"));
+  add_argv (out, "the address comes back",
+            words_of (ARGV ("ip", "addr", "replace", text_of (move, "move"),
+                            "dev", text_of (look, "target_interface"))));
+}
+
 static void
 add_crons (const struct step_call *call, const struct plan_item *item,
            json_t *out)
@@ -131,9 +142,9 @@ add_sessions (const struct step_call *call, json_t *out)
   json_t *one;
   json_array_foreach (json_at (map, "users"), i, one)
   {
-    err_free (
-        buf_printf (&ids, "%s%lld", i == 0 ? "" : ",",
-                    (long long)json_integer_value (json_at (one, "from"))));
+    err_free (buf_printf (&ids, "%s%lld", i == 0 ? "" : ",",
+                          (long long)json_integer_value (
+                              json_at (one, call->back ? "to" : "from"))));
   }
   if (ids.len > 0)
     add_argv (out, "programs of moved users go on",
@@ -155,7 +166,9 @@ move_thaw_commands (const struct step_call *call, json_t **out)
   json_t *one;
   json_array_foreach (plan_switch (call->plan), i, one)
   {
-    if (json_at (one, "address") != NULL)
+    if (json_at (one, "address") != NULL && call->back)
+      add_kept_address (call, json_at (one, "address"), list);
+    else if (json_at (one, "address") != NULL)
       TRY (add_address (call, json_at (one, "address"), list));
   }
   for (i = 0; i < plan_item_count (call->plan); i++) {
@@ -228,7 +241,7 @@ put_commands (struct buf *b, const json_t *commands, const char *indent,
 }
 
 char *
-move_thaw_text (const struct plan *plan, const char *migration,
+move_thaw_text (const char *other, const char *migration,
                 const json_t *commands)
 {
   struct buf b CLEANUP_BUF = BUF_INIT;
@@ -247,7 +260,7 @@ move_thaw_text (const struct plan *plan, const char *migration,
       "2. Then run these commands here, as root, in this order.  Each is "
       "harmless\n   where it is not needed; one that fails may be passed "
       "over.\n",
-      migration, plan_target (plan)->host, plan_target (plan)->host));
+      migration, other, other));
   put_commands (&b, commands, "    ", "   ");
   err_free (buf_printf (&b,
                         "\n3. See that it serves: systemctl status, ip addr.  "

@@ -282,8 +282,8 @@ move_unclaimed (const struct step_call *call, json_t **result)
   TRY (users_of (call, uids, left_uids));
   TRY (port_call (call->source, "process.list", json_object (), &processes));
   TRY (port_call (call->source, "process.open", json_object (), &writers));
-  TRY (port_call (call->source, "process.writers",
-                  steps_writers_args (call->plan), &under));
+  TRY (port_call (call->source, "process.writers", steps_writers_args (call),
+                  &under));
   move_unclaimed_within (json_object_get (writers, "writers"),
                          json_at (under, "writers"));
   TRY (port_call (call->source, "process.listeners", json_object (),

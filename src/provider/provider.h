@@ -46,6 +46,10 @@ struct step_call {
    * stages, by id: object of objects. */
   const json_t *inputs;
   const char *migration; /* ID: directory name below /var/lib/rehome */
+  /* The call is mirrored: an operation that goes from the source to the
+   * target is done from the target (as `source`) to the source. */
+  bool back;
+  bool alone; /* a rollback for which the target is given up */
   /* Progress of this step for people: {"files","bytes","of_files",...}. */
   void (*tick) (void *ctx, const json_t *progress);
   bool (*cancelled) (void *ctx);
@@ -67,6 +71,26 @@ struct step_op {
   struct err *(*undo) (const struct step_call *call, json_t **result);
 };
 
+/* Steps of the way back whose operation is another one's. */
+enum back_how {
+  BACK_MIRRORED, /* that operation, with the two hosts changed over */
+  BACK_UNDONE    /* run is its undo, and undo its run */
+};
+struct back_op {
+  const char *op; /* "back-stop" */
+  enum back_how how;
+  const char *as; /* "stop" */
+};
+
+/* What a rollback can bring back of what the target took. */
+enum reverse_mode {
+  REVERSE_NONE,      /* nothing, or nothing that is known to work */
+  REVERSE_DELTA,     /* reverse rounds in the guard, and a last one */
+  REVERSE_REPLICATE, /* a stream that never stands still */
+  REVERSE_EMPTY      /* the item takes nothing that could be lost */
+};
+const char *reverse_name (enum reverse_mode m);
+
 struct provider {
   struct plan_kind kind; /* .kind is the key in the plan: "files" */
   const char *about;     /* one line for people */
@@ -74,6 +98,9 @@ struct provider {
                            const struct plan_item *item, struct graph *g);
   /* The operations of its steps; ends with an entry whose op is NULL. */
   const struct step_op *ops;
+  /* Ends with an entry whose op is NULL; or NULL. */
+  const struct back_op *back_ops;
+  enum reverse_mode reverse;
   /* Looks at the source and adds what it finds; NULL: finds nothing. */
   struct err *(*discover) (struct port *source, struct port *target,
                            struct draft *draft);
@@ -97,6 +124,20 @@ struct err *provider_probe (const struct provider *p,
                             enum probe_state *out);
 struct err *provider_undo (const struct provider *p,
                            const struct step_call *call, json_t **result);
+
+/* provider/back.c: the call of the way back that `call` means; NULL: it is
+ * what it says.  Of REVERSE modes the weakest is the migration's. */
+struct back_call;
+const struct back_op *back_op_of (const struct provider *p,
+                                  const struct step_call *call);
+struct back_call *back_call_new (const struct step_call *call,
+                                 const struct back_op *op);
+const struct step_call *back_call_inner (const struct back_call *b);
+/* In errors of a mirrored call the two hosts change their names. */
+struct err *back_call_err (const struct back_call *b, struct err *e);
+void back_call_free (struct back_call *b);
+/* A rollback without the target passes over what is done there. */
+bool back_passes (const struct step_call *call);
 
 /* provider/registry.c */
 const struct provider *provider_find (const char *kind);

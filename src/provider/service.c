@@ -98,11 +98,30 @@ static const struct step_row rows[] = {
     120000 },
   { "clean", "remains of the gate of %s removed", STAGE_ACCEPT, STEP_FORWARD,
     SIDE_TARGET, 60000 },
+  { "back-arm", "%s can be frozen on the target", STAGE_BACK_HOLD,
+    STEP_REVERSIBLE, SIDE_TARGET, 0 },
+  { "back-stop", "%s stopped on the target", STAGE_BACK_FREEZE, STEP_REVERSIBLE,
+    SIDE_TARGET, 180000 },
+  { "back-gate", "a gate before %s on the source", STAGE_BACK_HOLD,
+    STEP_REVERSIBLE, SIDE_SOURCE, 60000 },
+  { "back-start", "%s started on the source, behind the gate", STAGE_BACK_START,
+    STEP_REVERSIBLE, SIDE_SOURCE, 180000 },
+  { "back-enable", "%s on the source as it was", STAGE_BACK_OPEN, STEP_FORWARD,
+    SIDE_SOURCE, 180000 },
+  { "back-clean", "remains of the gate of %s removed", STAGE_BACK_OPEN,
+    STEP_FORWARD, SIDE_SOURCE, 60000 },
 };
 
 static void
-needs_of (const char *op, const struct plan *plan, struct needs *needs)
+needs_of (const char *op, const struct plan *plan, const char *name,
+          struct needs *needs)
 {
+  if (strcmp (op, "back-stop") == 0)
+    needs_add (needs, "move#back-flag");
+  if (strcmp (op, "back-start") == 0)
+    needs_add (needs, "move#back-unflag");
+  if (strcmp (op, "back-clean") == 0)
+    needs_add (needs, "%s#back-enable", name);
   if (strcmp (op, "place") == 0 && steps_first (plan, "accounts") != NULL)
     needs_add (needs, "accounts#create");
   if (strcmp (op, "stop") == 0)
@@ -116,7 +135,7 @@ describe (const struct plan *plan, const struct plan_item *item,
   long at = steps_item_index (plan, item);
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct needs needs CLEANUP_NEEDS = { 0 };
-    needs_of (rows[i].op, plan, &needs);
+    needs_of (rows[i].op, plan, item->name, &needs);
     TRY (steps_add (g, &rows[i], "service", item->name, service_unit (item), at,
                     NULL, &needs));
   }
@@ -133,7 +152,18 @@ static const struct step_op ops[] = {
   { "start", service_start, service_start_probe, service_start_undo },
   { "enable", service_enable, service_enable_probe, NULL },
   { "clean", service_clean, NULL, NULL },
+  { "gate", service_gate, service_gate_probe, service_gate_undo },
   { NULL, NULL, NULL, NULL },
+};
+
+static const struct back_op back_ops[] = {
+  { "back-arm", BACK_MIRRORED, "arm" },
+  { "back-stop", BACK_MIRRORED, "stop" },
+  { "back-gate", BACK_MIRRORED, "gate" },
+  { "back-start", BACK_MIRRORED, "start" },
+  { "back-enable", BACK_UNDONE, "arm" },
+  { "back-clean", BACK_MIRRORED, "clean" },
+  { NULL, BACK_MIRRORED, NULL },
 };
 
 const struct provider provider_service = {
@@ -142,5 +172,7 @@ const struct provider provider_service = {
            "sockets",
   .describe = describe,
   .ops = ops,
+  .back_ops = back_ops,
+  .reverse = REVERSE_EMPTY,
   .discover = NULL,
 };

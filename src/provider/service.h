@@ -78,5 +78,10 @@ struct err *service_enable (const struct step_call *call, json_t **result);
 struct err *service_enable_probe (const struct step_call *call,
                                   enum probe_state *out);
 struct err *service_clean (const struct step_call *call, json_t **result);
+/* The gate alone, where the units are already: mirrored, on the source. */
+struct err *service_gate (const struct step_call *call, json_t **result);
+struct err *service_gate_probe (const struct step_call *call,
+                                enum probe_state *out);
+struct err *service_gate_undo (const struct step_call *call, json_t **result);
 
 #endif

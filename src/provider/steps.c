@@ -23,42 +23,80 @@ op_find (const struct step_op *ops, const struct step_call *call,
                   call->step->op, call->step->id);
 }
 
-struct err *
-provider_run (const struct provider *p, const struct step_call *call,
-              json_t **result)
+static struct err *
+run_op (const struct provider *p, const struct step_call *call, bool undo,
+        json_t **made)
 {
   const struct step_op *op;
   TRY (op_find (p->ops, call, &op));
+  if (!undo)
+    return op->run (call, made);
+  if (op->undo != NULL)
+    return op->undo (call, made);
+  return call->step->cls != STEP_REVERSIBLE
+             ? NULL
+             : err_new (ERR_BUG, "RH-STEP-NOUNDO", "%s cannot undo %s",
+                        p->kind.kind, call->step->id);
+}
+
+static struct err *
+perform (const struct provider *p, const struct step_call *call, bool undo,
+         json_t **result)
+{
   json_t *made CLEANUP_JSON = NULL;
-  TRY (op->run (call, &made));
+  const struct back_op *back = back_op_of (p, call);
+  if (back_passes (call))
+    made = json_pack ("{s:b}", "passed_over", 1);
+  else if (back == NULL)
+    TRY (run_op (p, call, undo, &made));
+  else {
+    struct back_call *b = back_call_new (call, back);
+    bool inner_undo = undo != (back->how == BACK_UNDONE);
+    struct err *e = run_op (p, back_call_inner (b), inner_undo, &made);
+    e = back_call_err (b, e);
+    back_call_free (b);
+    TRY (e);
+  }
   *result = made == NULL ? json_object () : STEAL (made);
   return NULL;
 }
 
 struct err *
-provider_probe (const struct provider *p, const struct step_call *call,
-                enum probe_state *out)
+provider_run (const struct provider *p, const struct step_call *call,
+              json_t **result)
 {
-  const struct step_op *op;
-  TRY (op_find (p->ops, call, &op));
-  *out = PROBED_NOT_DONE;
-  return op->probe == NULL ? NULL : op->probe (call, out);
+  return perform (p, call, false, result);
 }
 
 struct err *
 provider_undo (const struct provider *p, const struct step_call *call,
                json_t **result)
 {
+  return perform (p, call, true, result);
+}
+
+/* What is another step's undo may be run again in any state. */
+struct err *
+provider_probe (const struct provider *p, const struct step_call *call,
+                enum probe_state *out)
+{
   const struct step_op *op;
-  TRY (op_find (p->ops, call, &op));
-  json_t *made CLEANUP_JSON = NULL;
-  if (op->undo != NULL)
-    TRY (op->undo (call, &made));
-  else if (call->step->cls == STEP_REVERSIBLE)
-    return err_new (ERR_BUG, "RH-STEP-NOUNDO", "%s cannot undo %s",
-                    p->kind.kind, call->step->id);
-  *result = made == NULL ? json_object () : STEAL (made);
-  return NULL;
+  const struct back_op *back = back_op_of (p, call);
+  *out = PROBED_NOT_DONE;
+  if (back_passes (call))
+    return NULL;
+  if (back != NULL && back->how == BACK_UNDONE) {
+    *out = PROBED_PARTIAL;
+    return NULL;
+  }
+  struct back_call *b = back != NULL ? back_call_new (call, back) : NULL;
+  const struct step_call *inner = b != NULL ? back_call_inner (b) : call;
+  struct err *e = op_find (p->ops, inner, &op);
+  if (e == NULL && op->probe != NULL)
+    e = op->probe (inner, out);
+  e = back_call_err (b, e);
+  back_call_free (b);
+  return e;
 }
 
 void
@@ -140,23 +178,30 @@ steps_first (const struct plan *plan, const char *kind)
   return NULL;
 }
 
-json_t *
-steps_file_paths (const struct plan *plan)
+static json_t *
+file_paths (const struct plan *plan, bool to)
 {
   json_t *paths = json_array ();
   for (size_t i = 0; i < plan_item_count (plan); i++) {
     const struct plan_item *item = plan_item (plan, i);
     json_t *path = json_at (item->spec, "files");
+    json_t *there = to ? json_at (item->spec, "to") : NULL;
     if (strcmp (item->kind, "files") == 0 && json_is_string (path))
-      json_array_append (paths, path);
+      json_array_append (paths, json_is_string (there) ? there : path);
   }
   return paths;
 }
 
 json_t *
-steps_writers_args (const struct plan *plan)
+steps_file_paths (const struct step_call *call)
 {
-  json_t *paths CLEANUP_JSON = steps_file_paths (plan);
+  return file_paths (call->plan, call->back);
+}
+
+json_t *
+steps_writers_args (const struct step_call *call)
+{
+  json_t *paths CLEANUP_JSON = steps_file_paths (call);
   json_t *coded = json_array ();
   size_t i;
   json_t *one;
@@ -171,7 +216,7 @@ steps_writers_args (const struct plan *plan)
 bool
 steps_path_moves (const struct plan *plan, const char *path)
 {
-  json_t *paths CLEANUP_JSON = steps_file_paths (plan);
+  json_t *paths CLEANUP_JSON = file_paths (plan, false);
   size_t i;
   json_t *one;
   json_array_foreach (paths, i, one)

@@ -39,10 +39,11 @@ struct err *steps_add (struct graph *g, const struct step_row *row,
 long steps_item_index (const struct plan *plan, const struct plan_item *item);
 /* First item of a kind, or NULL. */
 const struct plan_item *steps_first (const struct plan *plan, const char *kind);
-/* Paths of all files items, as a JSON array of plain strings. */
-json_t *steps_file_paths (const struct plan *plan);
+/* Paths of all files items on the host that the call goes from, as a JSON
+ * array of plain strings. */
+json_t *steps_file_paths (const struct step_call *call);
 /* The same as arguments of `process.writers`. */
-json_t *steps_writers_args (const struct plan *plan);
+json_t *steps_writers_args (const struct step_call *call);
 /* Is `path` one of them or below one? */
 bool steps_path_moves (const struct plan *plan, const char *path);
 

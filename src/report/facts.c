@@ -92,25 +92,51 @@ put_standing (json_t *o, const struct fold *f)
     json_object_set_new (o, "why", json_string (engine_why (f->engine)));
 }
 
+static json_t *
+forecast_fact (const struct fold *f, const struct graph *g, bool back)
+{
+  CLEANUP_FORECAST struct forecast now = { 0 };
+  forecast_make (g, f->measure, back, &now);
+  return json_pack ("{s:I, s:I, s:O}", "lower_ms", (json_int_t)now.lower_ms,
+                    "upper_ms", (json_int_t)now.upper_ms, "causes", now.causes);
+}
+
+/* The way back after the pivot: what it costs now, or what it has cost. */
+static void
+put_rollback (json_t *o, const struct fold *f, const struct graph *g)
+{
+  bool opened = false;
+  int64_t ms = 0, since = engine_back_since (f->engine);
+  enum phase p = engine_phase (f->engine);
+  if (engine_opened_at (f->engine) == 0)
+    return;
+  if (measure_downtime (f->measure, true, &opened, &ms)) {
+    json_object_set_new (o, "back_downtime_ms", json_integer (ms));
+    json_object_set_new (o, "back_downtime_opened", json_boolean (opened));
+  }
+  json_object_set_new (o, "alone", json_boolean (engine_alone (f->engine)));
+  json_object_set_new (o, "back_since_ms",
+                       json_integer (
+                           since != 0 ? since : engine_opened_at (f->engine)));
+  if (p == PHASE_OPENING || p == PHASE_GUARDED || p == PHASE_RETURNING
+      || p == PHASE_BACK_HOLDING)
+    json_object_set_new (o, "forecast_back_now", forecast_fact (f, g, true));
+}
+
 static void
 put_measures (json_t *o, const struct fold *f, const struct graph *g)
 {
   bool opened = false;
   int64_t ms = 0;
-  if (measure_downtime (f->measure, &opened, &ms)) {
+  if (measure_downtime (f->measure, false, &opened, &ms)) {
     json_object_set_new (o, "downtime_ms", json_integer (ms));
     json_object_set_new (o, "downtime_opened", json_boolean (opened));
   }
   json_object_set_new (o, "back_ms",
                        json_integer (forecast_back_ms (g, f->measure)));
-  if (engine_phase (f->engine) > PHASE_HOLDING)
-    return;
-  CLEANUP_FORECAST struct forecast now = { 0 };
-  forecast_make (g, f->measure, &now);
-  json_object_set_new (
-      o, "forecast_now",
-      json_pack ("{s:I, s:I, s:O}", "lower_ms", (json_int_t)now.lower_ms,
-                 "upper_ms", (json_int_t)now.upper_ms, "causes", now.causes));
+  put_rollback (o, f, g);
+  if (engine_phase (f->engine) <= PHASE_HOLDING)
+    json_object_set_new (o, "forecast_now", forecast_fact (f, g, false));
 }
 
 static void

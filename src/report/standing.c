@@ -105,6 +105,18 @@ abort_text (const json_t *facts)
   return mem_printf ("abort, %lld s, loses 0", (long long)(s > 0 ? s : 1));
 }
 
+/* Seconds at most, and what it loses: nothing, while both hosts are there. */
+static char *
+rollback_text (const json_t *facts)
+{
+  const json_t *f = json_object_get (facts, "forecast_back_now");
+  json_int_t ms = json_integer_value (json_object_get (f, "upper_ms"));
+  json_int_t s = (ms + 999) / 1000;
+  if (strcmp (word (facts, "back_mode"), "none") == 0)
+    return mem_strdup ("none");
+  return mem_printf ("rollback, %lld s, loses 0", (long long)(s > 0 ? s : 1));
+}
+
 static char *
 back (const json_t *facts)
 {
@@ -120,7 +132,26 @@ back (const json_t *facts)
     return mem_strdup ("given up by accept");
   case PHASE_OPENING:
   case PHASE_GUARDED:
-    return mem_strdup ("not in this version");
+  case PHASE_RETURNING:
+  case PHASE_BACK_HOLDING:
+    return rollback_text (facts);
+  case PHASE_ROLLED_BACK:
+    return mem_strdup (json_is_true (json_object_get (facts, "alone"))
+                           ? "done, without the target"
+                           : "done, lost 0");
+  case PHASE_BACK_ABORTING:
+    return mem_strdup ("given up, the target goes on");
+  case PHASE_BACK_STUCK:
+    return mem_strdup ("an undo failed, see attention");
+  case PHASE_BACK_FREEZING:
+  case PHASE_BACK_FINAL:
+  case PHASE_BACK_VERIFYING:
+  case PHASE_BACK_STARTING:
+  case PHASE_BACK_SMOKE:
+  case PHASE_BACK_SWITCHING:
+  case PHASE_BACK_OUTSIDE:
+  case PHASE_BACK_OPENING:
+    return mem_strdup ("under way");
   case PHASE_PLANNED:
     return mem_strdup ("nothing to undo");
   default:
@@ -141,6 +172,7 @@ next_verb (const json_t *facts)
   case PHASE_ABORTED:
     return busy ? "watch" : attention ? "cutover" : "sync";
   case PHASE_STUCK:
+  case PHASE_BACK_STUCK:
     return "resume";
   case PHASE_SYNCING:
     return json_is_true (json_object_get (facts, "in_step")) ? "cutover"
@@ -149,6 +181,7 @@ next_verb (const json_t *facts)
   case PHASE_GUARDED:
     return "accept";
   case PHASE_ACCEPTED:
+  case PHASE_ROLLED_BACK:
     return "report";
   default:
     return attention ? "resume" : "watch";

@@ -19,7 +19,7 @@ struct timeline {
   const struct graph *graph;
   struct lived *steps;
   json_t *phases, *requests, *witnesses;
-  json_t *forecast;
+  json_t *forecast, *forecast_back;
   json_t *own_key; /* as it was approved or removed last */
   char *migration;
   uint64_t epoch, seq;
@@ -51,6 +51,7 @@ timeline_free (struct timeline *t)
   json_decref (t->requests);
   json_decref (t->witnesses);
   json_decref (t->forecast);
+  json_decref (t->forecast_back);
   json_decref (t->own_key);
   free (t->migration);
   free (t);
@@ -136,9 +137,11 @@ take_witness (struct timeline *t, const struct record *r)
 static void
 take_forecast (struct timeline *t, const struct record *r)
 {
-  json_decref (t->forecast);
-  t->forecast = json_deep_copy (r->data);
-  json_object_set_new (t->forecast, "at_ms", json_integer (r->time_ms));
+  bool back = json_is_true (json_object_get (r->data, "back"));
+  json_t **made = back ? &t->forecast_back : &t->forecast;
+  json_decref (*made);
+  *made = json_deep_copy (r->data);
+  json_object_set_new (*made, "at_ms", json_integer (r->time_ms));
 }
 
 static void
@@ -258,6 +261,8 @@ timeline_put (const struct timeline *t, const struct engine *e, json_t *facts)
   json_object_set_new (facts, "outages", outages_make (t->phases));
   if (t->forecast != NULL)
     json_object_set (facts, "forecast", t->forecast);
+  if (t->forecast_back != NULL)
+    json_object_set (facts, "forecast_back", t->forecast_back);
   if (t->own_key != NULL)
     json_object_set (facts, "own_key", t->own_key);
   if (t->migration != NULL)

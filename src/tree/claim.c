@@ -151,7 +151,7 @@ look (const struct tree_receive *a, struct claim *c)
   if (bad != 0 && bad != ENOENT)
     return err_sys (bad, "RH-TREE-ROOT", "cannot look at %s", a->root);
   c->fresh = bad == ENOENT;
-  if (c->fresh || is_marked (c, c->own, a->root))
+  if (c->fresh || a->adopt || is_marked (c, c->own, a->root))
     return NULL;
   CLEANUP_FREE char *name = NULL;
   if (e.type == TREE_DIR) {

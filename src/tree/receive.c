@@ -359,7 +359,8 @@ start (struct receiver *r)
     return record_bad ("head: it is a list");
   TRY (claim_take (r->a, &r->claim));
   bool delta = r->head.flags & STREAM_DELTA;
-  if (delta && r->claim.interrupted && !(r->head.flags & STREAM_LISTING))
+  if (delta && r->claim.interrupted && !r->a->again
+      && !(r->head.flags & STREAM_LISTING))
     return err_advise (err_new (ERR_TRANSIENT, "RH-TREE-RESUME",
                                 "the last round did not end on the target"),
                        "nothing was changed",

@@ -30,6 +30,8 @@ struct tree_receive {
   bool overwrite;    /* what is in the way may be moved aside */
   bool merge;        /* what is there may be anybody's: names are replaced */
   bool keep;         /* what the sender does not name stays; DELETEs go */
+  bool adopt;        /* what is there is what the sender was told it is */
+  bool again;        /* a round that an interruption left is applied again */
   uint64_t delete_limit;
   const struct paths *remove; /* to be removed besides; or NULL */
   /* Called once, before a thread is started and before anything is written,

@@ -48,10 +48,16 @@ role_of (const char *id, const char *op)
 }
 
 static bool
-has (const struct world *w, enum role role)
+is_back (const char *id)
+{
+  return strstr (id, "#back-") != NULL;
+}
+
+static bool
+has (const struct world *w, enum role role, bool back)
 {
   for (size_t i = 0; i < graph_len (w->graph); i++)
-    if (w->role[i] == role)
+    if (w->role[i] == role && is_back (graph_at (w->graph, i)->id) == back)
       return true;
   return false;
 }
@@ -61,7 +67,7 @@ has (const struct world *w, enum role role)
 static void
 stand_in (struct world *w, enum role role, const char *kind, const char *op)
 {
-  if (has (w, role))
+  if (has (w, role, strncmp (op, "#back-", 6) == 0))
     return;
   for (size_t i = 0; i < graph_len (w->graph); i++) {
     const char *id = graph_at (w->graph, i)->id;
@@ -80,4 +86,5 @@ world_roles (struct world *w)
   }
   stand_in (w, ROLE_GATE, "service:", "#place");
   stand_in (w, ROLE_CRON_STOP, "cron:", "#hold");
+  stand_in (w, ROLE_CRON_STOP, "cron:", "#back-hold");
 }

@@ -61,11 +61,11 @@ downtime_is_from_the_freezes_intent_to_the_pivots_outcome (void **state)
   bool opened = false;
   int64_t ms = 0;
   ran (p->m, "freeze", 1000, 1200);
-  assert_false (measure_downtime (p->m, &opened, &ms));
+  assert_false (measure_downtime (p->m, false, &opened, &ms));
   assert_true (measure_frozen_since (p->m) > 0);
   ran (p->m, "final", 1200, 1300);
   ran (p->m, "pivot", 2400, 2500);
-  assert_true (measure_downtime (p->m, &opened, &ms));
+  assert_true (measure_downtime (p->m, false, &opened, &ms));
   assert_true (opened);
   assert_int_equal (ms, 1500);
 }
@@ -78,7 +78,7 @@ an_aborted_cutover_has_a_downtime_of_its_own (void **state)
   int64_t ms = 0;
   ran (p->m, "freeze", 1000, 1200);
   tell (p->m, RECORD_PHASE, NULL, 3000, json_pack ("{s:s}", "to", "aborted"));
-  assert_true (measure_downtime (p->m, &opened, &ms));
+  assert_true (measure_downtime (p->m, false, &opened, &ms));
   assert_false (opened);
   assert_int_equal (ms, 2000);
 }
@@ -93,7 +93,7 @@ a_failed_pivot_does_not_end_the_downtime (void **state)
   tell (p->m, RECORD_INTENT, "pivot", 2000, NULL);
   tell (p->m, RECORD_OUTCOME, "pivot", 2100,
         json_pack ("{s:{s:s}}", "error", "code", "RH-X"));
-  assert_false (measure_downtime (p->m, &opened, &ms));
+  assert_false (measure_downtime (p->m, false, &opened, &ms));
 }
 
 static void
@@ -120,7 +120,7 @@ after_a_reboot_the_wall_clock_counts (void **state)
                                              .data = json_object () };
   tell (p->m, RECORD_INTENT, "freeze", 1000, NULL);
   measure_record (p->m, &r);
-  assert_true (measure_downtime (p->m, &opened, &ms));
+  assert_true (measure_downtime (p->m, false, &opened, &ms));
   assert_int_equal (ms, 60000);
 }
 
@@ -131,7 +131,7 @@ the_range_is_never_wider_than_three_to_one (void **state)
   for (int64_t ms = 1; ms < 10000000; ms *= 7) {
     CLEANUP_FORECAST struct forecast f = { 0 };
     ran (p->m, "freeze", 0, ms);
-    forecast_make (p->g, p->m, &f);
+    forecast_make (p->g, p->m, false, &f);
     assert_true (f.lower_ms >= 1);
     assert_true (f.lower_ms < f.upper_ms);
     assert_true (f.upper_ms <= 3 * f.lower_ms);
@@ -143,9 +143,9 @@ what_was_measured_moves_it (void **state)
 {
   struct pair *p = *state;
   CLEANUP_FORECAST struct forecast before = { 0 }, after = { 0 };
-  forecast_make (p->g, p->m, &before);
+  forecast_make (p->g, p->m, false, &before);
   ran (p->m, "final", 0, 20000);
-  forecast_make (p->g, p->m, &after);
+  forecast_make (p->g, p->m, false, &after);
   assert_true (after.lower_ms > before.upper_ms);
   const json_t *first = json_array_get (after.causes, 0);
   assert_string_equal (json_string_value (json_object_get (first, "stage")),
@@ -159,10 +159,10 @@ what_lies_outside_the_freeze_does_not_count (void **state)
 {
   struct pair *p = *state;
   CLEANUP_FORECAST struct forecast before = { 0 }, after = { 0 };
-  forecast_make (p->g, p->m, &before);
+  forecast_make (p->g, p->m, false, &before);
   ran (p->m, "seed", 0, 3600000);
   ran (p->m, "enable", 0, 3600000);
-  forecast_make (p->g, p->m, &after);
+  forecast_make (p->g, p->m, false, &after);
   assert_int_equal (before.upper_ms, after.upper_ms);
 }
 

@@ -108,11 +108,16 @@ every_step_of_an_item_knows_its_place_in_the_plan (void **state)
   }
 }
 
+/* The operation itself, or the one that it means on the way back. */
 static const struct step_op *
 op_of (const struct step *s)
 {
-  const struct step_op *op = provider_find (s->provider)->ops;
-  while (op->op != NULL && strcmp (op->op, s->op) != 0)
+  const struct provider *p = provider_find (s->provider);
+  const struct step_op *op = p->ops;
+  const struct step_call call = { .step = s };
+  const struct back_op *back = back_op_of (p, &call);
+  const char *name = back != NULL ? back->as : s->op;
+  while (op->op != NULL && strcmp (op->op, name) != 0)
     op++;
   return op;
 }
@@ -148,15 +153,19 @@ an_undo_that_is_missing_is_an_error_not_a_success (void **state)
 }
 
 static void
-there_is_one_pivot (void **state)
+there_is_one_pivot_each_way (void **state)
 {
   (void)state;
-  size_t pivots = 0;
+  size_t pivots = 0, back = 0;
   CLEANUP_PLAN struct plan *p = parse (HEAD);
   CLEANUP_GRAPH struct graph *g = compile (p);
   for (size_t i = 0; i < graph_len (g); i++)
-    pivots += graph_at (g, i)->cls == STEP_PIVOT;
-  assert_int_equal (pivots, 1);
+    if (graph_at (g, i)->cls == STEP_PIVOT) {
+      pivots++;
+      back += graph_at (g, i)->stage == STAGE_BACK_PIVOT;
+    }
+  assert_int_equal (pivots, 2);
+  assert_int_equal (back, 1);
 }
 
 static void
@@ -199,7 +208,7 @@ main (void)
     cmocka_unit_test (
         every_step_has_its_operation_and_each_reversible_one_an_undo),
     cmocka_unit_test (an_undo_that_is_missing_is_an_error_not_a_success),
-    cmocka_unit_test (there_is_one_pivot),
+    cmocka_unit_test (there_is_one_pivot_each_way),
     cmocka_unit_test (a_service_after_another_starts_after_it),
     cmocka_unit_test (address_and_move_are_no_kinds_of_items),
   };

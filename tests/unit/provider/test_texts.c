@@ -170,13 +170,12 @@ static void
 the_text_has_each_command_on_a_line_of_its_own (void **state)
 {
   (void)state;
-  CLEANUP_PLAN struct plan *p = plan ();
   CLEANUP_JSON json_t *commands
       = json_pack ("[{s:s,s:[s,s,s]},{s:s,s:[s,s,s]}]", "why",
                    "the freeze ends", "argv", "rm", "-f", "/x y", "why",
                    "what ran runs again", "argv", "systemctl", "start",
                    "shop.service");
-  CLEANUP_FREE char *text = move_thaw_text (p, "shop", commands);
+  CLEANUP_FREE char *text = move_thaw_text ("shop-new", "shop", commands);
   assert_non_null (strstr (text, "\n    rm -f '/x y'\n"));
   assert_non_null (strstr (text, "\n    systemctl start shop.service\n"));
   CLEANUP_FREE char *script = move_thaw_script ("shop", commands);

@@ -47,9 +47,21 @@ static void
 in_the_guard_the_target_serves (void **state)
 {
   (void)state;
-  reads (facts_of ("guarded", "target"),
-         "SERVING shop-new | shop-old closed | back: not in this version | "
-         "next: rehome accept shop.yaml");
+  json_t *f = facts_of ("guarded", "target");
+  json_object_set_new (f, "forecast_back_now",
+                       json_pack ("{s:i, s:i}", "lower_ms", 1500, "upper_ms",
+                                  4500));
+  reads (f, "SERVING shop-new | shop-old closed | back: rollback, 5 s, loses 0 "
+            "| next: rehome accept shop.yaml");
+}
+
+static void
+after_a_rollback_the_source_serves (void **state)
+{
+  (void)state;
+  reads (facts_of ("rolled-back", "source"),
+         "SERVING shop-old | shop-new closed | back: done, lost 0 | next: "
+         "rehome report shop.yaml");
 }
 
 static void
@@ -127,6 +139,7 @@ main (void)
     cmocka_unit_test (in_step_it_names_the_cutover),
     cmocka_unit_test (while_frozen_nobody_serves_and_the_way_back_has_a_price),
     cmocka_unit_test (in_the_guard_the_target_serves),
+    cmocka_unit_test (after_a_rollback_the_source_serves),
     cmocka_unit_test (after_an_abort_nothing_is_lost),
     cmocka_unit_test (a_pause_says_how_to_go_on),
     cmocka_unit_test (names_from_hosts_cannot_move_the_cursor),

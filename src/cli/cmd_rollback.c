@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rehome rollback PLAN: after the pivot, a second cutover, backwards. */
+#include "cli/command.h"
+
+#include "base/mem.h"
+#include "cli/follow.h"
+#include "cli/load.h"
+#include "cli/say.h"
+#include "cli/steps.h"
+#include "report/facts.h"
+#include "report/standing.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static const char *
+name_of (const json_t *facts, const char *side)
+{
+  return json_string_value (
+      json_object_get (json_object_get (facts, side), "name"));
+}
+
+static char *
+seconds_of (const json_t *facts)
+{
+  const json_t *f = json_object_get (facts, "forecast_back_now");
+  CLEANUP_FREE char *low = standing_duration (
+      json_integer_value (json_object_get (f, "lower_ms")));
+  CLEANUP_FREE char *high = standing_duration (
+      json_integer_value (json_object_get (f, "upper_ms")));
+  return f != NULL ? mem_printf ("%s to %s", low, high)
+                   : mem_strdup ("not known");
+}
+
+/* "2026-03-01 12:00:05 UTC" */
+static char *
+moment_of (const json_t *facts)
+{
+  time_t t
+      = (time_t)(json_integer_value (json_object_get (facts, "back_since_ms"))
+                 / 1000);
+  struct tm tm;
+  char text[40] = "the opening";
+  if (t > 0 && gmtime_r (&t, &tm) != NULL)
+    strftime (text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &tm);
+  return mem_strdup (text);
+}
+
+static char *
+what_it_costs (const json_t *facts, bool alone)
+{
+  const char *source = name_of (facts, "source");
+  const char *target = name_of (facts, "target");
+  CLEANUP_FREE char *seconds = seconds_of (facts);
+  CLEANUP_FREE char *moment = moment_of (facts);
+  if (alone)
+    return mem_printf (
+        "Back from %s to %s, without %s.\n"
+        "Downtime forecast: %s.\n"
+        "LOST: all changes since %s, when the last reverse round began.\n"
+        "%s must be off, and stay off: if it comes back it serves, too.\n",
+        target, source, target, seconds, moment, target);
+  return mem_printf (
+      "Back from %s to %s: %s stops serving, and %s takes its place.\n"
+      "Downtime forecast: %s.\n"
+      "Lost: nothing.  What %s took is brought to %s first, and proven.\n"
+      "Anything that fails before %s takes writes leaves %s serving.\n",
+      target, source, target, source, seconds, target, source, source, target);
+}
+
+static struct err *
+confirm (const struct invocation *in, const struct loaded *l,
+         const json_t *facts)
+{
+  const char *target = name_of (facts, "target");
+  CLEANUP_FREE char *costs
+      = what_it_costs (facts, has (in, OPT_TARGET_IS_GONE));
+  CLEANUP_FREE char *also = facts_host_name (plan_target (l->plan), NULL);
+  CLEANUP_FREE char *text = mem_printf (
+      "%sType the name of the host that loses service (%s) to go on; anything "
+      "else keeps all as it is: ",
+      costs, target);
+  return say_confirm (in, text, target, also);
+}
+
+static struct err *
+dry_run (const struct invocation *in, const struct loaded *l,
+         const json_t *facts)
+{
+  if (!has (in, OPT_JSON)) {
+    CLEANUP_FREE char *costs
+        = what_it_costs (facts, has (in, OPT_TARGET_IS_GONE));
+    fputs (costs, stdout);
+  }
+  steps_print (in, l->graph, STAGE_BACK_CHECK, STAGE_BACK_OPEN);
+  return NULL;
+}
+
+int
+cmd_rollback (const struct invocation *in)
+{
+  CLEANUP_LOADED struct loaded l;
+  CLEANUP_JSON json_t *facts = NULL;
+  struct err *e = load_plan (in, in->args[0], &l);
+  if (e == NULL)
+    e = load_must_have_journal (&l);
+  if (e == NULL)
+    e = load_facts (&l, &facts);
+  if (e == NULL && has (in, OPT_DRY_RUN)) {
+    e = dry_run (in, &l, facts);
+    return e != NULL ? say_err (in, e) : EXIT_OK;
+  }
+  if (e == NULL)
+    e = confirm (in, &l, facts);
+  if (e != NULL)
+    return say_err (in, e);
+  return follow_request (in, &l,
+                         has (in, OPT_TARGET_IS_GONE) ? REQUEST_ROLLBACK_ALONE
+                                                      : REQUEST_ROLLBACK);
+}
