@@ -154,6 +154,15 @@ def test_a_signal_asks_who_watches_for_a_line_of_status(moved):
     assert rest and "phase freezing" not in before, moved["watch"]
 
 
+def test_no_personal_value_is_in_the_journal(lab, moved):
+    """The names of people and what else stands beside them in passwd: not in any byte that the controller keeps."""
+    names = lab.old.sh("getent passwd shop deploy anna | cut -d: -f5").split("\n")
+    assert names == ["Shop of the shop", "Deploy of the shop", "Anna of the shop"]
+    for name in names:
+        kept = moved["move"].at.run(["grep", "-raF", name, "/var/lib/rehome/controller"], check=False)
+        assert kept.returncode == 1, kept.stdout
+
+
 def test_no_secret_is_in_the_journal(lab, moved):
     text = "\n".join(map(str, moved["move"].records()))
     secret = lab.old.sh("getent shadow deploy | cut -d: -f2")

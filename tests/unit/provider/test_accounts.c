@@ -221,6 +221,26 @@ another_hash_is_told_and_never_shown (void **state)
   assert_null (strstr (text, "$6$"));
 }
 
+/* A difference stands in the journal, where a person's name may not. */
+static void
+another_full_name_is_told_and_never_shown (void **state)
+{
+  (void)state;
+  CLEANUP_ACCOUNTS struct accounts_db *s
+      = db_of ("anna:x:1003:1003:Anna Meier,+49 30 1234:/home/anna:/bin/sh\n",
+               shadow, group);
+  CLEANUP_ACCOUNTS struct accounts_db *t
+      = db_of ("anna:x:1003:1003:Anna Schulz:/home/anna:/bin/sh\n", shadow,
+               group);
+  CLEANUP_JSON json_t *out = json_array ();
+  accounts_diff_user (s, t, "anna", NULL, out);
+  assert_int_equal (json_array_size (out), 1);
+  const char *text = json_string_value (json_array_get (out, 0));
+  assert_non_null (strstr (text, "full name of anna"));
+  assert_null (strstr (text, "Meier"));
+  assert_null (strstr (text, "Schulz"));
+}
+
 static void
 another_shell_home_or_age_is_told (void **state)
 {
@@ -286,6 +306,7 @@ main (void)
     cmocka_unit_test (a_name_that_is_not_on_the_source_is_refused),
     cmocka_unit_test (equal_accounts_have_no_difference),
     cmocka_unit_test (another_hash_is_told_and_never_shown),
+    cmocka_unit_test (another_full_name_is_told_and_never_shown),
     cmocka_unit_test (another_shell_home_or_age_is_told),
     cmocka_unit_test (a_lost_membership_is_named),
     cmocka_unit_test (another_account_of_the_same_name_is_in_the_way),
