@@ -68,7 +68,10 @@ bar_take (struct bar *b, const json_t *step)
     b->seen_done = done;
     return;
   }
-  estimate (b, done, total, elapsed);
+  if (bytes != b->most_bytes || done > b->most)
+    b->most = done;
+  b->most_bytes = bytes;
+  estimate (b, b->most, total, elapsed);
   int64_t now
       = done >= total ? 1000 : (int64_t)((double)done / (double)total * 1000);
   if (now > b->thousandths)
@@ -143,6 +146,8 @@ known_words (const struct bar *b, const struct bar_style *style, int64_t done,
              int64_t total, bool bytes)
 {
   CLEANUP_FREE char *drawn = cells (b->thousandths, style->utf8);
+  if (bytes == b->most_bytes && b->most > done)
+    done = b->most;
   CLEANUP_FREE char *some = amount_words (done < total ? done : total, bytes);
   CLEANUP_FREE char *all = amount_words (total, bytes);
   CLEANUP_FREE char *left = left_words (b);

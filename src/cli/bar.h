@@ -18,6 +18,8 @@ struct bar {
   int64_t left_low_ms, left_high_ms; /* estimate; -1: none yet */
   int64_t seen_done, seen_ms;        /* for the rate of the last while */
   int64_t last_done, moved_ms;       /* when something last moved */
+  int64_t most;                      /* of `done`, in what is shown now: the */
+  bool most_bytes;                   /* receiver counts behind the sender */
 };
 
 struct bar_style {

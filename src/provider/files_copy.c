@@ -37,7 +37,7 @@ set_expected (const struct step_call *call, json_t *args)
                    + json_integer_value (json_at (usage, "links"))
                    + json_integer_value (json_at (usage, "others"));
   json_object_set_new (args, "of_files", json_integer (all));
-  json_object_set (args, "of_bytes", json_at (usage, "bytes"));
+  json_object_set (args, "of_bytes", json_at (usage, "data"));
 }
 
 static json_t *

@@ -211,7 +211,6 @@ static struct err *
 take_hole (void *ctx, uint64_t len)
 {
   struct sender *s = ctx;
-  s->watch->bytes += len;
   return record_u64 (&s->rec, REC_HOLE, len);
 }
 

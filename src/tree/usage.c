@@ -12,7 +12,7 @@
 #include <string.h>
 
 struct counts {
-  uint64_t files, dirs, links, others, bytes, allocated;
+  uint64_t files, dirs, links, others, bytes, allocated, data;
 };
 
 static void
@@ -34,6 +34,7 @@ count (struct counts *c, struct links *met, const struct tree_entry *e)
       links_find (met, e->dev, e->ino)->nlink = e->nlink;
     c->bytes += e->size;
     c->allocated += e->blocks * 512;
+    c->data += e->blocks * 512 < e->size ? e->blocks * 512 : e->size;
     return;
   default:
     c->others++;
@@ -89,6 +90,7 @@ usage_result (const struct counts *c, const struct links *met,
   json_object_set_new (j, "others", json_integer ((json_int_t)c->others));
   json_object_set_new (j, "bytes", json_u64 (c->bytes));
   json_object_set_new (j, "allocated", json_u64 (c->allocated));
+  json_object_set_new (j, "data", json_u64 (c->data));
   json_object_set_new (j, "outside", json_integer (outside (met)));
   json_object_set (j, "mounts", n->mount_paths);
   json_object_set_new (j, "mounted", mounted (n->mount_paths));

@@ -7,7 +7,8 @@
 #include "tree/watch.h"
 #include "wire/stream.h"
 
-/* Counts; inodes with several names once.  `uses`: array of words of
+/* Counts; `bytes`, `allocated` and `data` (what a first copy sends: without
+ * holes) of inodes with several names once.  `uses`: array of words of
  * tree/probe.h that are looked for, or NULL. */
 struct err *tree_usage (const char *root, const struct filter *filter,
                         const json_t *uses, struct tree_watch *watch,

@@ -56,6 +56,23 @@ it_never_goes_backwards (void **state)
   assert_int_equal (b.thousandths, 1000);
 }
 
+/* The receiver's count follows the sender's, and is behind it. */
+static void
+what_was_shown_as_done_stays_done (void **state)
+{
+  struct bar b = { 0 };
+  struct bar_style style = { .width = 200 };
+  (void)state;
+  CLEANUP_JSON json_t *sent
+      = step (3000, "{\"bytes\": \"99000000\", \"of_bytes\": \"99000000\"}");
+  CLEANUP_JSON json_t *received
+      = step (6000, "{\"bytes\": \"40000000\", \"of_bytes\": \"99000000\"}");
+  bar_take (&b, sent);
+  bar_take (&b, received);
+  CLEANUP_FREE char *line = bar_line (&b, received, &style);
+  assert_non_null (strstr (line, "99 MB of 99 MB"));
+}
+
 static void
 while_counting_there_is_no_bar (void **state)
 {
@@ -121,6 +138,7 @@ without_utf8_it_is_plain (void **state)
 const struct CMUnitTest bar_tests[] = {
   cmocka_unit_test (it_never_takes_more_columns_than_there_are),
   cmocka_unit_test (it_never_goes_backwards),
+  cmocka_unit_test (what_was_shown_as_done_stays_done),
   cmocka_unit_test (while_counting_there_is_no_bar),
   cmocka_unit_test (the_time_left_is_a_range),
   cmocka_unit_test (standing_still_is_said),

@@ -140,7 +140,9 @@ ground_send (struct ground *g)
   buf_reset (&g->stream);
   json_decref (g->sent);
   g->sent = NULL;
-  return tree_send (&g->send, &sink, &watch, &g->sent);
+  struct err *e = tree_send (&g->send, &sink, &watch, &g->sent);
+  g->counted = watch.bytes;
+  return e;
 }
 
 struct err *

@@ -17,6 +17,7 @@ struct ground {
   char *dir, *src, *dst, *src_index, *dst_index;
   struct buf stream;  /* what the last send wrote */
   json_t *sent, *got; /* results of the last copy */
+  uint64_t counted;   /* bytes that the sender's ticks ended with */
   /* What the next copy does; all zero: a first copy without a map. */
   struct tree_send send;
   struct tree_receive receive;

@@ -288,6 +288,30 @@ usage_counts_inodes_once_and_leaves_out_what_is_excluded (void **state)
   assert_string_equal (json_string_value (json_object_get (out, "bytes")), "5");
 }
 
+/* What is announced, what is counted while it runs, and what was sent. */
+static void
+holes_and_further_names_are_not_counted_as_data (void **state)
+{
+  struct ground *g = *state;
+  uint64_t data = 0;
+  char *to CLEANUP_FREE = mem_printf ("of=%s", on_src (g, "sparse"));
+  char *whole CLEANUP_FREE = mem_printf ("of=%s", on_src (g, "whole"));
+  RUN ("dd", "if=/dev/urandom", to, "bs=64k", "count=4", "seek=600",
+       "status=none");
+  RUN ("dd", "if=/dev/urandom", whole, "bs=1k", "count=100", "status=none");
+  assert_int_equal (link (on_src (g, "whole"), on_src (g, "again")), 0);
+  struct tree_watch watch = { 0 };
+  json_t *out CLEANUP_JSON = NULL;
+  struct filter *none CLEANUP_FILTER = NULL;
+  assert_ok (filter_read (NULL, &none));
+  assert_ok (tree_usage (g->src, none, NULL, &watch, &out));
+  assert_ok (json_get_u64 (out, "data", &data));
+  assert_int_equal (data, 4 * 65536 + 100 * 1024);
+  assert_ok (ground_copy (g));
+  assert_int_equal (ground_sent (g, "bytes"), data);
+  assert_int_equal (g->counted, data);
+}
+
 static struct err *
 to_file (void *ctx, const void *data, size_t len)
 {
@@ -338,6 +362,7 @@ main (void)
     CASE (an_index_is_whole_or_not_there),
     CASE (any_changed_byte_of_an_index_is_noticed),
     CASE (usage_counts_inodes_once_and_leaves_out_what_is_excluded),
+    CASE (holes_and_further_names_are_not_counted_as_data),
     CASE (sha256sum_takes_the_manifest),
   };
   ground_needs_root ();
