@@ -97,7 +97,8 @@ check_space (const struct step_call *call, const json_t *usage, json_t *result)
   need = need > have ? need - have + need / 50 : need / 50;
   inodes = inodes > held_inodes ? inodes - held_inodes : 0;
   json_object_set_new (result, "needs", json_u64 (need));
-  json_object_set_new (result, "free", json_u64 (free_bytes));
+  json_object_set_new (result, "needs_inodes", json_u64 (inodes));
+  json_object_set (result, "space", space);
   if (json_is_true (json_at (space, "readonly")))
     return err_new (ERR_BLOCKED, "RH-FILES-READONLY",
                     "%s would lie on a filesystem of the target that is "

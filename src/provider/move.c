@@ -15,6 +15,8 @@ static const struct step_row rows[] = {
     STEP_PURE, SIDE_SOURCE, 120000 },
   { "window-look", "when the cutover's window is open", STAGE_PREFLIGHT,
     STEP_PURE, SIDE_TARGET, 60000 },
+  { "space", "everything fits on the target together", STAGE_PREFLIGHT,
+    STEP_PURE, SIDE_TARGET, 60000 },
   { "checks", "checks over https can be asked", STAGE_PREFLIGHT, STEP_PURE,
     SIDE_BOTH, 60000 },
   { "recheck", "still the right hosts", STAGE_RECHECK, STEP_PURE, SIDE_BOTH,
@@ -129,6 +131,8 @@ needs_of (const char *op, const struct plan *plan, struct needs *needs)
     needs_add (needs, "move#%sreadonly", way);
   if (strcmp (plain, "home") == 0)
     needs_of_home (plan, needs);
+  if (strcmp (op, "space") == 0)
+    needs_of_kind (plan, "files", "", "usage", needs);
   if (strcmp (plain, "left") == 0)
     needs_add (needs, "move#back-home");
 }
@@ -165,6 +169,7 @@ describe (const struct plan *plan, const struct plan_item *item,
 
 static const struct step_op ops[] = {
   { "identity", move_identity, NULL, NULL },
+  { "space", move_space, NULL, NULL },
   { "checks", move_checks, NULL, NULL },
   { "recheck", move_identity, NULL, NULL },
   { "unclaimed", move_unclaimed, NULL, NULL },

@@ -71,6 +71,8 @@ struct err *move_readonly_probe (const struct step_call *call,
 struct err *move_readonly_undo (const struct step_call *call, json_t **result);
 struct err *move_frozen (const struct step_call *call, json_t **result);
 
+/* What all items of files need together on each filesystem of the target. */
+struct err *move_space (const struct step_call *call, json_t **result);
 /* Can the hosts that ask the plan's https checks do so? */
 struct err *move_checks (const struct step_call *call, json_t **result);
 struct err *move_smoke_inside (const struct step_call *call, json_t **result);

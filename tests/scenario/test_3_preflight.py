@@ -66,6 +66,21 @@ def test_a_target_disk_that_is_too_small_is_found_before_anything_is_copied(move
         move.at.sh("umount /srv/shop; rmdir /srv/shop")
 
 
+def test_items_that_fit_one_by_one_and_not_together_are_found(move):
+    """Two items on one small filesystem: the sum is named with both, and nothing was copied."""
+    move.lab.old.sh("for d in a b; do mkdir -p /opt/$d; head -c 24M /dev/urandom > /opt/$d/file; done")
+    move.at.sh("mkdir -p /mnt/small; mount -t tmpfs -o size=56m none /mnt/small")
+    more = "  - files: /opt/a\n    to: /mnt/small/a\n  - files: /opt/b\n    to: /mnt/small/b\n"
+    path = move.write_plan(lambda text: text.replace("  - service: shop-orders", more + "  - service: shop-orders", 1),
+                           path="/root/two.yaml")
+    try:
+        blocked(move, "RH-FILES-NOSPACE", "together files:/opt/a, files:/opt/b", "/mnt/small", plan=path)
+        assert move.at.sh("ls /mnt/small") == ""
+    finally:
+        move.at.sh("umount /mnt/small; rmdir /mnt/small")
+        move.lab.old.sh("rm -r /opt/a /opt/b")
+
+
 def test_an_unclaimed_writer_is_named(move):
     old = move.lab.old
     writer = old.popen(["/usr/bin/python3", "-c",
