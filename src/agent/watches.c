@@ -160,6 +160,20 @@ in_a_root (const struct watches *w, const struct ground *g, const char *path)
   return false;
 }
 
+/* The same of one whose path is too long to be told, or cannot be. */
+static bool
+maybe_in_a_root (const struct taking *t, const struct dirty_name *n)
+{
+  for (size_t i = 0; i < t->w->list.n; i++) {
+    const struct watch *x = t->w->list.v[i];
+    struct fsevents_top top = { x->dev, x->ino };
+    if (x->ground == t->g
+        && fsevents_below (t->g->events, n->dir, n->dir_len, &top))
+      return true;
+  }
+  return false;
+}
+
 static void
 add_outside (struct ground *g, const struct dirty_name *n)
 {
@@ -190,11 +204,11 @@ take_event (void *ctx, const struct fsevent *ev)
   CLEANUP_FREE char *path = NULL;
   CLEANUP_ERR struct err *e
       = fsevents_path (g->events, ev->dir, ev->dir_len, &path);
-  if (e != NULL)
-    t->lost = "handle";
-  else if (path == NULL)
+  if (e == NULL && path == NULL)
     return; /* gone: its parent's name tells so */
-  else if (!in_a_root (t->w, g, path))
+  if (e != NULL && maybe_in_a_root (t, &n))
+    t->lost = "handle";
+  else if (e != NULL || !in_a_root (t->w, g, path))
     add_outside (g, &n);
   else if (!dirty_add (g->names, &n))
     t->lost = "many";

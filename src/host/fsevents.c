@@ -17,6 +17,7 @@
 
 #define ROOM ((size_t)256 << 10)
 #define DRAIN_MS 2000
+#define DEPTH_MAX 100000
 #define HANDLE_MAX ((size_t)128) /* MAX_HANDLE_SZ */
 
 #ifndef F2FS_SUPER_MAGIC
@@ -204,20 +205,28 @@ fsevents_drain (struct fsevents *e,
   }
 }
 
+/* A descriptor of the directory, or -1 and errno. */
+static int
+open_dir (const struct fsevents *e, const void *dir, size_t dir_len)
+{
+  _Alignas (
+      struct file_handle) char room[sizeof (struct file_handle) + HANDLE_MAX];
+  errno = EOVERFLOW;
+  if (dir_len > sizeof room)
+    return -1;
+  memcpy (room, dir, dir_len);
+  return open_by_handle_at (e->fd, (struct file_handle *)room,
+                            O_PATH | O_CLOEXEC);
+}
+
 struct err *
 fsevents_path (const struct fsevents *e, const void *dir, size_t dir_len,
                char **path)
 {
-  _Alignas (
-      struct file_handle) char room[sizeof (struct file_handle) + HANDLE_MAX];
   char link[64], text[4096];
   struct stat st;
   *path = NULL;
-  if (dir_len > sizeof room)
-    return refuse (EOVERFLOW, "a handle");
-  memcpy (room, dir, dir_len);
-  CLEANUP_FD int fd = open_by_handle_at (e->fd, (struct file_handle *)room,
-                                         O_PATH | O_CLOEXEC);
+  CLEANUP_FD int fd = open_dir (e, dir, dir_len);
   if (fd < 0 && (errno == ESTALE || errno == ENOENT))
     return NULL;
   if (fd < 0 || fstat (fd, &st) != 0)
@@ -230,4 +239,29 @@ fsevents_path (const struct fsevents *e, const void *dir, size_t dir_len,
     return refuse (n < 0 ? errno : ENAMETOOLONG, "a directory's path");
   *path = mem_strndup (text, (size_t)n);
   return NULL;
+}
+
+bool
+fsevents_below (const struct fsevents *e, const void *dir, size_t dir_len,
+                const struct fsevents_top *top)
+{
+  CLEANUP_FD int fd = open_dir (e, dir, dir_len);
+  struct stat before = { 0 }, st;
+  if (fd < 0)
+    return errno != ESTALE && errno != ENOENT;
+  for (int depth = 0; depth < DEPTH_MAX; depth++) {
+    if (fstat (fd, &st) != 0)
+      return true;
+    if (st.st_dev == top->dev && st.st_ino == top->ino)
+      return true;
+    if (depth > 0 && st.st_dev == before.st_dev && st.st_ino == before.st_ino)
+      return false; /* the uppermost of all */
+    before = st;
+    int up = openat (fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (up < 0)
+      return errno != ENOENT;
+    close (fd);
+    fd = up;
+  }
+  return true;
 }

@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct fsevents;
 
@@ -28,6 +29,12 @@ struct fsevent {
   const char *name; /* "." is the directory itself */
   bool tree;        /* a directory was made, removed or renamed so */
   bool moved;       /* that, by a rename */
+};
+
+/* A directory, as stat names it. */
+struct fsevents_top {
+  dev_t dev;
+  ino_t ino;
 };
 
 /* Marks the filesystem of `fd`, a directory open for reading that stays the
@@ -47,6 +54,11 @@ struct err *fsevents_drain (struct fsevents *e,
  * gone; "RH-HOST-EVENTS" where that cannot be told. */
 struct err *fsevents_path (const struct fsevents *e, const void *dir,
                            size_t dir_len, char **path);
+
+/* Whether the directory lies below the directory `top`, however long its path
+ * is; true also where that cannot be told. */
+bool fsevents_below (const struct fsevents *e, const void *dir, size_t dir_len,
+                     const struct fsevents_top *top);
 
 /* For tests: queues of the kernel's default length (true), or unlimited. */
 void fsevents_force_limit (bool limit);

@@ -36,6 +36,8 @@ begin (struct ground *g)
   g->send.hints = NULL;
   if (!json_is_true (json_object_get (got, "known"))) {
     walks++;
+    print_message ("# walks: %s\n",
+                   json_string_value (json_object_get (got, "why")));
     assert_ok (watch_mark (watches, &r));
     return;
   }

@@ -220,6 +220,37 @@ what_happens_outside_the_root_is_not_named (void **state)
   assert_int_equal (json_array_size (json_object_get (got, "deep")), 0);
 }
 
+/* A directory so deep that its path cannot be told. */
+static void
+make_abyss (const char *top)
+{
+  CLEANUP_FREE char *step = mem_alloc (201);
+  memset (step, 'x', 200);
+  int cwd = open (".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  assert_int_equal (chdir (top), 0);
+  for (int i = 0; i < 25; i++) {
+    assert_int_equal (mkdir (step, 0755), 0);
+    assert_int_equal (chdir (step), 0);
+  }
+  close (open ("f", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  assert_int_equal (fchdir (cwd), 0);
+  close (cwd);
+}
+
+static void
+a_path_that_is_too_long_matters_only_inside (void **state)
+{
+  struct ground *g = ground_of (state);
+  make_abyss (g->scratch);
+  json_decref (taken (g));
+  make_abyss (g->root);
+  assert_string_equal (why_not (g), "handle");
+  CLEANUP_FREE char *command = mem_printf ("rm -rf %s/xx*", g->scratch);
+  assert_int_equal (system (command), 0);
+  CLEANUP_FREE char *inside = mem_printf ("rm -rf %s/xx*", g->root);
+  assert_int_equal (system (inside), 0);
+}
+
 static void
 names_stay_until_their_round_is_acknowledged (void **state)
 {
@@ -330,6 +361,7 @@ main (void)
     watched (a_renamed_directory_is_named_with_all_below),
     watched (a_directory_moved_in_from_outside_is_seen_from_then_on),
     watched (what_happens_outside_the_root_is_not_named),
+    watched (a_path_that_is_too_long_matters_only_inside),
     watched (names_stay_until_their_round_is_acknowledged),
     watched (an_acknowledgement_of_another_round_counts_for_nothing),
     watched (lost_events_make_the_whole_unknown),
