@@ -57,6 +57,27 @@ struct err *sender_entry (struct sender *s, struct tree_entry *e,
 /* Notes (`ctx`: the sender) that an entry of the base is no more. */
 struct err *sender_gone (void *ctx, const struct tree_entry *e);
 
+/* send_entry.c: how an entry ends. */
+struct tree_time sender_now (void);
+bool sender_listed (const struct paths *p, const struct tree_entry *e);
+/* The entry, behind the directories on the way to it. */
+struct err *sender_send (struct sender *s, enum tree_record type,
+                         const struct tree_entry *e);
+/* It is as it was: named in a listing. */
+struct err *sender_keep (struct sender *s, const struct tree_entry *e);
+/* Into the new index, and on the stack. */
+struct err *sender_finish (struct sender *s, const struct tree_entry *e,
+                           bool sent);
+/* It changed while it was read; "RH-TREE-CHANGING" in a final round. */
+struct err *sender_dirty (struct sender *s, struct tree_entry *e);
+/* It is gone or cannot be read; takes `why`. */
+struct err *sender_failed (struct sender *s, const struct tree_entry *e,
+                           const struct tree_entry *known, struct err *why);
+
+/* send_file.c: a regular file that is not as it was known. */
+struct err *sender_file (struct sender *s, struct tree_entry *e,
+                         const struct tree_entry *known);
+
 /* send_hinted.c: goes where the hints lead. */
 struct err *sender_visit (struct sender *s);
 
