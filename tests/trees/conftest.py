@@ -32,9 +32,8 @@ class Rehome:
 
 @pytest.fixture
 def rehome(tmp_path):
-    # What a copy knows of its trees lies in /var/lib/rehome, whatever --state says of the controller.
-    known = pathlib.Path("/var/lib/rehome")
-    before = set(known.glob("copy-*"))
     yield Rehome(tmp_path / "state")
-    for left in set(known.glob("copy-*")) - before:
-        subprocess.run(["rm", "-rf", left], check=True)
+    # What a copy knows of its trees lies in /var/lib/rehome, whatever --state says of the controller.
+    for place in (tmp_path / "state/copies/controller").glob("copy-*"):
+        for left in pathlib.Path("/var/lib/rehome").glob(place.name + "-*"):
+            subprocess.run(["rm", "-rf", left], check=True)
