@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Copying trees of files against Debian's rsync, in interleaved pairs over ssh with one cipher; asserts no time.
 
-    sudo python3 tests/bench/trees.py [--pairs 5] [--scale 1] [--only NAME,...] [--json FILE] [--images DIR]
+    sudo python3 tests/bench/trees.py [--pairs 5] [--scale 1] [--only NAME,...] [--tools NAME,...]
+                                       [--json FILE] [--images DIR]
     sudo python3 tests/bench/trees.py --list
     sudo python3 tests/bench/trees.py --final      all that docs/BENCHMARKS.md shows; goes on where it was interrupted
 
@@ -27,8 +28,8 @@ from stage import BASE, TREE, Disk, Stage, drop_caches, enter_namespace, run  # 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GIB = 1 << 30
 RSYNC = f"rsync -aHAX old:{TREE}/ {TREE}/"
-COPY = f"{{rehome}} copy --no-input old:{TREE} {TREE}"
-COMPARE = f"{{rehome}} compare --no-input old:{TREE} {TREE}"
+PROVEN = f"{{rehome}} copy --no-input old:{TREE} {TREE}"
+COPY = f"{PROVEN} --no-proof"
 
 
 class Case:
@@ -65,11 +66,6 @@ class Case:
     def fill(self, tool):
         """What brings a kept target to where the trials begin."""
         return self.tools()[tool]
-
-    def state(self, tool):
-        """rehome's state of one kept target."""
-        if tool == "rehome" or not self.keeps_target:
-            return
 
     def target(self, tool):
         if tool not in self.targets:
@@ -123,7 +119,7 @@ class SmallProof(Case):
 
     def tools(self):
         sums = f"cd {TREE} && find . -type f -print0 | sort -z | xargs -0 sha256sum"
-        return {"rehome": f"{COPY} && {COMPARE}",
+        return {"rehome": PROVEN,
                 "rsync": f"{RSYNC}; ssh old '{sums}' >/run/sums-old; ({sums}) >/run/sums-new; "
                          "cmp /run/sums-old /run/sums-new"}
 
@@ -197,7 +193,7 @@ class Memory(Case):
     final_pairs = 1
 
     def tools(self):
-        return {"rehome": f"{COPY} && {COPY} && {COMPARE}"}
+        return {"rehome": f"{PROVEN} && {PROVEN}"}
 
 
 class MemoryMillions(Memory):
@@ -305,9 +301,9 @@ def ratios(trials, other):
     return out
 
 
-def run_case(kind, stage, pairs, scale):
+def run_case(kind, stage, pairs, scale, tools=()):
     case = kind(stage, scale)
-    trials = {tool: [] for tool in case.tools()}
+    trials = {tool: [] for tool in case.tools() if not tools or tool in tools}
     try:
         case.open()
         for number in range(pairs):
@@ -322,7 +318,7 @@ def run_case(kind, stage, pairs, scale):
         case.close()
     return {"name": kind.name, "title": kind.title, "wanted": kind.wanted, "scale": scale, "pairs": pairs,
             "tools": case.tools(), "trials": trials,
-            "ratios": {tool: ratios(trials, tool) for tool in trials if tool != "rehome"}}
+            "ratios": {tool: ratios(trials, tool) for tool in trials if tool != "rehome" and "rehome" in trials}}
 
 
 def rows(result):
@@ -359,6 +355,7 @@ def main():
     parser.add_argument("--pairs", type=int)
     parser.add_argument("--scale", type=float, default=1)
     parser.add_argument("--only", default="")
+    parser.add_argument("--tools", type=lambda text: text.split(","), default=[], help="only these of each case")
     parser.add_argument("--json")
     parser.add_argument("--images", default="/var/tmp/rehome-bench")
     parser.add_argument("--list", action="store_true")
@@ -389,7 +386,7 @@ def run_all(options, wanted, path):
             print(f"\n{kind.name}: {kind.title}", flush=True)
             try:
                 pairs = options.pairs or (kind.final_pairs if options.final else 5)
-                done.append(run_case(kind, stage, pairs, options.scale))
+                done.append(run_case(kind, stage, pairs, options.scale, options.tools))
             except RuntimeError as error:
                 failed.append(kind.name)
                 print(f"  NOT MEASURED: {error}", flush=True)
