@@ -159,6 +159,7 @@ prepare (void)
   sigaction (SIGHUP, &stop, NULL);
   sigaction (SIGINT, &stop, NULL);
   sigaction (SIGPIPE, &ignore, NULL);
+  umask (0); /* it gives every mode itself */
   is_worker = true;
   return NULL;
 }

@@ -48,23 +48,30 @@ applier_clean (struct applier *a)
   return durable_remove_tree (fd, TREE_TMP, &removed);
 }
 
-static struct err *
-write_err (const struct applier *a, const char *what, const char *path,
-           size_t len)
+struct err *
+apply_write_err (int n, const char *what, const char *path, size_t len,
+                 uint64_t missing)
 {
-  int n = errno;
   CLEANUP_FREE char *shown = text_escape (path, len);
   if (n != ENOSPC && n != EDQUOT)
     return err_sys (n, "RH-TREE-WRITE", "cannot %s \"%s\"", what, shown);
   struct err *e
       = err_sys (n, "RH-TREE-NOSPACE", "cannot %s \"%s\"", what, shown);
   e = err_advise (e, "what was copied so far is kept", NULL);
-  if (a->expected > a->bytes)
+  if (missing > 0)
     return err_todo (e,
                      "make room for at least %llu bytes more on the target, "
                      "then go on",
-                     (unsigned long long)(a->expected - a->bytes));
+                     (unsigned long long)missing);
   return err_todo (e, "make room on the target, then go on");
+}
+
+static struct err *
+write_err (const struct applier *a, const char *what, const char *path,
+           size_t len)
+{
+  uint64_t missing = a->expected > a->bytes ? a->expected - a->bytes : 0;
+  return apply_write_err (errno, what, path, len, missing);
 }
 
 static struct err *
@@ -102,9 +109,8 @@ choose (struct applier *a, const struct tree_entry *e, int *dirfd, int *at,
   return NULL;
 }
 
-/* Removes whatever has the name. */
-static int
-remove_any (int dirfd, const char *name)
+int
+apply_remove_any (int dirfd, const char *name)
 {
   meta_unlock (dirfd, name);
   if (unlinkat (dirfd, name, 0) == 0 || errno == ENOENT)
@@ -165,7 +171,7 @@ install (struct applier *a, int at, int dirfd, const char *name,
   if (errno == EPERM || errno == EISDIR || errno == ENOTEMPTY
       || errno == EEXIST)
   {
-    errno = remove_any (dirfd, name);
+    errno = apply_remove_any (dirfd, name);
     if (errno == 0 && renameat (at, a->name, dirfd, name) == 0)
       return NULL;
   }
@@ -188,7 +194,7 @@ make_dir (struct applier *a, const struct tree_entry *e)
   TRY (place_at (a->place, e->path, e->path_len, &dirfd, &name));
   int bad = tree_stat (dirfd, name, &have, NULL);
   if (bad == 0 && have.type != TREE_DIR) {
-    errno = remove_any (dirfd, name);
+    errno = apply_remove_any (dirfd, name);
     if (errno != 0)
       return write_err (a, "replace", e->path, e->path_len);
     bad = ENOENT;
@@ -218,7 +224,7 @@ make_other (struct applier *a, const struct tree_entry *e)
   TRY (choose (a, e, &dirfd, &at, &name));
   int r = make_node (at, a->name, e);
   if (r < 0 && errno == EEXIST) {
-    errno = remove_any (at, a->name);
+    errno = apply_remove_any (at, a->name);
     r = errno == 0 ? make_node (at, a->name, e) : -1;
   }
   if (r < 0)
@@ -246,7 +252,7 @@ link_to (int from, const char *first, int at, const char *name)
   if (linkat (from, first, at, name, 0) == 0)
     return 0;
   if (errno == EEXIST)
-    errno = remove_any (at, name);
+    errno = apply_remove_any (at, name);
   else if (errno == EPERM)
     meta_unlock (from, first), errno = 0;
   else if (errno == EXDEV && project_loosen (at)) {
@@ -335,7 +341,7 @@ apply_file_begin (struct applier *a, const struct tree_entry *e)
   TRY (choose (a, e, &a->dirfd, &at, &name));
   a->fd = openat (at, a->name, flags, 0600);
   if (a->fd < 0 && errno == EEXIST) {
-    errno = remove_any (at, a->name);
+    errno = apply_remove_any (at, a->name);
     if (errno == 0)
       a->fd = openat (at, a->name, flags, 0600);
   }

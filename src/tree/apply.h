@@ -45,6 +45,12 @@ struct err *apply_file_end (struct applier *a, uint64_t size);
 /* *removed is false where it was not there. */
 struct err *apply_delete (struct applier *a, const char *path, size_t len,
                           bool *removed);
+/* Removes whatever has the name: 0 or an errno. */
+int apply_remove_any (int dirfd, const char *name);
+/* "RH-TREE-WRITE", or "RH-TREE-NOSPACE" with how many bytes are missing at
+ * least (0: not known). */
+struct err *apply_write_err (int errnum, const char *what, const char *path,
+                             size_t len, uint64_t missing);
 /* Removes the temporary directory. */
 struct err *applier_finish (struct applier *a);
 void applier_clear (struct applier *a);

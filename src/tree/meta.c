@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
@@ -52,16 +53,60 @@ note_lost (char **lost, const char *name)
   *lost = both;
 }
 
+uint32_t
+meta_umask (void)
+{
+  static _Atomic int known = -1;
+  int mask = atomic_load (&known);
+  if (mask < 0) {
+    mask = (int)umask (077);
+    umask ((mode_t)mask);
+    atomic_store (&known, mask);
+  }
+  return (uint32_t)mask;
+}
+
+/* Where the filesystem has no owners or modes it is said in *lost. */
+static struct err *
+set_rights (int fd, const struct tree_entry *e, bool *owner, bool *mode)
+{
+  *owner = fchown (fd, e->uid, e->gid) == 0;
+  if (!*owner && !is_lacking (errno))
+    return refused ("owner");
+  /* Without its owner a file gets no bits that speak of one. */
+  *mode = fchmod (fd, *owner ? e->mode : e->mode & 01777) == 0;
+  if (!*mode && !is_lacking (errno))
+    return refused ("mode");
+  return NULL;
+}
+
+struct err *
+meta_set_times (int fd, const struct tree_entry *e)
+{
+  struct timespec t[2];
+  times_of (e, t);
+  return futimens (fd, t) < 0 ? refused ("time") : NULL;
+}
+
+struct err *
+meta_apply_new (int fd, const struct tree_entry *e, char **lost)
+{
+  bool owner, mode;
+  TRY (set_rights (fd, e, &owner, &mode));
+  if (e->xattrs_len > 0)
+    TRY (xattrs_apply_fd (fd, e->xattrs, e->xattrs_len, lost));
+  if (!owner)
+    note_lost (lost, "owner");
+  if (!mode)
+    note_lost (lost, "mode");
+  return meta_set_times (fd, e);
+}
+
 struct err *
 meta_apply_fd (int fd, const struct tree_entry *e, char **lost)
 {
-  bool owner = fchown (fd, e->uid, e->gid) == 0;
-  if (!owner && !is_lacking (errno))
-    return refused ("owner");
-  /* Without its owner a file gets no bits that speak of one. */
-  bool mode = fchmod (fd, owner ? e->mode : e->mode & 01777) == 0;
-  if (!mode && !is_lacking (errno))
-    return refused ("mode");
+  bool owner, mode;
+  TRY (set_rights (fd, e, &owner, &mode));
   TRY (xattrs_apply_fd (fd, e->xattrs, e->xattrs_len, lost));
   if (!owner)
     note_lost (lost, "owner");
@@ -69,9 +114,18 @@ meta_apply_fd (int fd, const struct tree_entry *e, char **lost)
     note_lost (lost, "mode");
   if (project_set (fd, e) != 0)
     note_lost (lost, "project");
-  struct timespec t[2];
-  times_of (e, t);
-  return futimens (fd, t) < 0 ? refused ("time") : NULL;
+  return meta_set_times (fd, e);
+}
+
+struct err *
+meta_apply_fd (int fd, const struct tree_entry *e, char **lost)
+{
+  TRY (meta_set_owner (fd, e));
+  TRY (meta_set_mode (fd, e));
+  TRY (xattrs_apply_fd (fd, e->xattrs, e->xattrs_len, lost));
+  if (project_set (fd, e) != 0)
+    note_lost (lost, "project");
+  return meta_set_times (fd, e);
 }
 
 struct err *

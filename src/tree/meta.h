@@ -23,4 +23,12 @@ int meta_set_flags (int fd, uint32_t iflags);
  * else is said where it cannot. */
 void meta_unlock (int dirfd, const char *name);
 
+/* As meta_apply_fd for a file that was just made in a directory that hands
+ * nothing down: it has neither attributes nor a project. */
+struct err *meta_apply_new (int fd, const struct tree_entry *e, char **lost);
+/* The last of what they do. */
+struct err *meta_set_times (int fd, const struct tree_entry *e);
+/* Bits that files are made without in this process. */
+uint32_t meta_umask (void);
+
 #endif

@@ -12,18 +12,30 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #define FINDINGS_MAX 100 /* of different kinds */
 #define EXAMPLES 5
 
-struct frame {
+struct place_dir {
+  struct place *place;
   int fd;
-  size_t path_len;
+  atomic_uint holds;
   bool pending; /* `box` is what it shall be */
   bool touched; /* something in it was changed */
+  bool looked;  /* `plain` is known */
+  bool plain;
   struct entry_box box;
   struct tree_entry before;
+};
+
+struct frame {
+  struct place_dir *dir;
+  size_t path_len;
 };
 
 struct late_flags {
@@ -37,7 +49,9 @@ struct place {
   struct buf path; /* of the innermost directory */
   VEC (struct frame) frames;
   VEC (struct late_flags) flags;
+  pthread_mutex_t lock; /* of the findings */
   json_t *findings;
+  atomic_bool abandoned; /* directories are left as they are */
 };
 
 struct place *
@@ -48,12 +62,13 @@ place_new (int parent, const char *leaf)
   p->leaf = leaf;
   p->path.max = TREE_PATH_MAX + 1;
   p->findings = json_array ();
+  pthread_mutex_init (&p->lock, NULL);
   return p;
 }
 
-void
-place_finding (struct place *p, const char *code, const char *path, size_t len,
-               const char *what)
+static void
+add_finding (struct place *p, const char *code, const char *path, size_t len,
+             const char *what)
 {
   size_t i;
   json_t *j;
@@ -77,6 +92,15 @@ place_finding (struct place *p, const char *code, const char *path, size_t len,
                                       json_bytes (path, len)));
 }
 
+void
+place_finding (struct place *p, const char *code, const char *path, size_t len,
+               const char *what)
+{
+  pthread_mutex_lock (&p->lock);
+  add_finding (p, code, path, len, what);
+  pthread_mutex_unlock (&p->lock);
+}
+
 json_t *
 place_findings (struct place *p)
 {
@@ -92,30 +116,39 @@ place_flags (struct place *p, const char *path, uint32_t iflags)
 }
 
 static struct err *
-settle (struct place *p, struct frame *f)
+settle (const struct place_dir *d)
 {
-  if (!f->pending)
-    return f->touched ? meta_set_mtime (f->fd, f->before.mtime) : NULL;
+  if (!d->pending)
+    return d->touched ? meta_set_mtime (d->fd, d->before.mtime) : NULL;
   CLEANUP_FREE char *lost = NULL;
-  const struct tree_entry *e = &f->box.entry;
-  TRY (meta_apply_fd (f->fd, e, &lost));
+  const struct tree_entry *e = &d->box.entry;
+  struct err *bad = meta_apply_fd (d->fd, e, &lost);
+  if (bad != NULL) {
+    CLEANUP_FREE char *shown = text_escape (e->path, e->path_len);
+    return err_wrap (bad, "directory \"%s\"", shown);
+  }
   if (lost != NULL)
-    place_finding (p, "RH-TREE-XATTR", e->path, e->path_len, lost);
+    place_finding (d->place, "RH-TREE-XATTR", e->path, e->path_len, lost);
   return NULL;
+}
+
+struct err *
+place_release (struct place_dir *d)
+{
+  if (atomic_fetch_sub (&d->holds, 1) > 1)
+    return NULL;
+  struct err *e = atomic_load (&d->place->abandoned) ? NULL : settle (d);
+  close (d->fd);
+  entry_box_free (&d->box);
+  free (d);
+  return e;
 }
 
 static struct err *
 pop (struct place *p)
 {
   struct frame *f = &p->frames.v[--p->frames.n];
-  struct err *e = settle (p, f);
-  if (e != NULL) {
-    CLEANUP_FREE char *shown
-        = text_escape ((const char *)p->path.data, f->path_len);
-    e = err_wrap (e, "directory \"%s\"", shown);
-  }
-  close (f->fd);
-  entry_box_free (&f->box);
+  struct err *e = place_release (f->dir);
   size_t up = p->frames.n > 0 ? p->frames.v[p->frames.n - 1].path_len : 0;
   p->path.len = up;
   if (p->path.data != NULL)
@@ -129,7 +162,7 @@ push (struct place *p, const char *name, size_t len)
 {
   CLEANUP_FREE char *leaf = mem_strndup (name, len);
   bool root = p->frames.n == 0;
-  int above = root ? p->parent : p->frames.v[p->frames.n - 1].fd;
+  int above = root ? p->parent : p->frames.v[p->frames.n - 1].dir->fd;
   CLEANUP_FD int fd
       = tree_open (above, root ? p->leaf : leaf, O_RDONLY | O_DIRECTORY);
   struct tree_entry before = { 0 };
@@ -150,9 +183,12 @@ push (struct place *p, const char *name, size_t len)
   if (before.iflags != 0 && meta_set_flags (fd, 0) == 0)
     place_flags (p, (const char *)p->path.data, before.iflags);
   struct frame *f = VEC_PUSH (&p->frames);
-  f->fd = tree_take_fd (&fd);
   f->path_len = p->path.len;
-  f->before = before;
+  f->dir = mem_alloc (sizeof *f->dir);
+  f->dir->place = p;
+  f->dir->fd = tree_take_fd (&fd);
+  f->dir->before = before;
+  atomic_init (&f->dir->holds, 1);
   return NULL;
 }
 
@@ -183,6 +219,12 @@ go (struct place *p, const char *dir, size_t len)
   return NULL;
 }
 
+static struct place_dir *
+innermost (const struct place *p)
+{
+  return p->frames.v[p->frames.n - 1].dir;
+}
+
 struct err *
 place_at (struct place *p, const char *path, size_t len, int *dirfd,
           const char **name)
@@ -195,9 +237,9 @@ place_at (struct place *p, const char *path, size_t len, int *dirfd,
   }
   size_t leaf = tree_path_leaf (path, len);
   TRY (go (p, path, leaf > 0 ? leaf - 1 : 0));
-  struct frame *f = &p->frames.v[p->frames.n - 1];
-  f->touched = true;
-  *dirfd = f->fd;
+  struct place_dir *d = innermost (p);
+  d->touched = true;
+  *dirfd = d->fd;
   *name = path + leaf;
   return NULL;
 }
@@ -206,12 +248,12 @@ struct err *
 place_enter (struct place *p, const struct tree_entry *e)
 {
   TRY (go (p, e->path, e->path_len));
-  struct frame *f = &p->frames.v[p->frames.n - 1];
-  f->pending = true;
-  (void)project_set (f->fd, e); /* handed down; judged when it is left */
-  TRY (entry_box_set (&f->box, e));
-  if (e->marks & TREE_HAS_FLAGS && (e->iflags != 0 || f->before.iflags != 0))
-    place_flags (p, f->box.entry.path, e->iflags);
+  struct place_dir *d = innermost (p);
+  d->pending = true;
+  (void)project_set (d->fd, e); /* handed down; judged when it is left */
+  TRY (entry_box_set (&d->box, e));
+  if (e->marks & TREE_HAS_FLAGS && (e->iflags != 0 || d->before.iflags != 0))
+    place_flags (p, d->box.entry.path, e->iflags);
   return NULL;
 }
 
@@ -220,8 +262,8 @@ place_root (struct place *p, int *fd)
 {
   if (p->frames.n == 0)
     TRY (push (p, "", 0));
-  p->frames.v[0].touched = true;
-  *fd = p->frames.v[0].fd;
+  p->frames.v[0].dir->touched = true;
+  *fd = p->frames.v[0].dir->fd;
   return NULL;
 }
 
@@ -231,6 +273,49 @@ place_leave (struct place *p)
   while (p->frames.n > 0)
     TRY (pop (p));
   return NULL;
+}
+
+/* What is made in it has our ids, the mode it was made with, no attributes
+ * and no project: the directory is ours and hands nothing down. */
+static bool
+is_plain (const struct place_dir *d)
+{
+  struct tree_entry e = { .type = TREE_DIR };
+  project_read (d->fd, &e);
+  return !(d->before.mode & S_ISGID) && d->before.uid == geteuid ()
+         && d->before.gid == getegid () && !(e.marks & TREE_INHERIT)
+         && fgetxattr (d->fd, "system.posix_acl_default", NULL, 0) < 0
+         && (errno == ENODATA || errno == ENOTSUP);
+}
+
+struct place_dir *
+place_hold (struct place *p)
+{
+  struct place_dir *d = innermost (p);
+  if (!d->looked) {
+    d->plain = is_plain (d);
+    d->looked = true;
+  }
+  atomic_fetch_add (&d->holds, 1);
+  return d;
+}
+
+int
+place_dir_fd (const struct place_dir *d)
+{
+  return d->fd;
+}
+
+bool
+place_dir_plain (const struct place_dir *d)
+{
+  return d->plain;
+}
+
+void
+place_abandon (struct place *p)
+{
+  atomic_store (&p->abandoned, true);
 }
 
 static int
@@ -269,15 +354,15 @@ place_free (struct place *p)
 {
   if (p == NULL)
     return;
-  for (size_t i = 0; i < p->frames.n; i++) {
-    close (p->frames.v[i].fd);
-    entry_box_free (&p->frames.v[i].box);
-  }
+  place_abandon (p);
+  for (size_t i = 0; i < p->frames.n; i++)
+    err_free (place_release (p->frames.v[i].dir));
   VEC_FREE (&p->frames);
   for (size_t i = 0; i < p->flags.n; i++)
     free (p->flags.v[i].path);
   VEC_FREE (&p->flags);
   buf_free (&p->path);
   json_decref (p->findings);
+  pthread_mutex_destroy (&p->lock);
   free (p);
 }

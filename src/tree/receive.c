@@ -9,6 +9,7 @@
 #include "tree/content.h"
 #include "tree/extras.h"
 #include "tree/index.h"
+#include "tree/makers.h"
 #include "tree/records.h"
 #include "tree/walk.h"
 #include "tree/xattrs.h"
@@ -30,6 +31,9 @@ struct receiver {
   struct claim claim;
   struct place *place;
   struct applier applier;
+  struct makers *makers;  /* of small files in a first copy; else NULL */
+  bool small;             /* the file under way is theirs */
+  struct entry_box given; /* its entry */
   struct digest *digest;
   struct buf acl;
   struct buf last; /* path of the last entry or deletion */
@@ -44,6 +48,8 @@ struct receiver {
 static void
 receiver_clear (struct receiver *r)
 {
+  makers_free (r->makers);
+  entry_box_free (&r->given);
   record_reader_free (&r->in);
   applier_clear (&r->applier);
   place_free (r->place);
@@ -102,6 +108,45 @@ map_ids (struct receiver *r, struct tree_entry *e)
   return NULL;
 }
 
+/* A small file of a first copy goes to the makers. */
+static struct err *
+small_begin (struct receiver *r, const struct tree_entry *e)
+{
+  int dirfd;
+  const char *name;
+  TRY (place_at (r->place, e->path, e->path_len, &dirfd, &name));
+  TRY (entry_box_set (&r->given, e));
+  r->small = true;
+  return makers_begin (r->makers, place_hold (r->place), e);
+}
+
+/* It turned out to have holes: it is written here. */
+static struct err *
+small_withdraw (struct receiver *r)
+{
+  size_t len;
+  const void *data = makers_withdraw (r->makers, &len);
+  r->small = false;
+  digest_start (r->digest, false);
+  digest_add (r->digest, data, len);
+  TRY (apply_file_begin (&r->applier, &r->given.entry));
+  return apply_file_data (&r->applier, data, len);
+}
+
+static struct err *
+small_end (struct receiver *r, struct cursor *c)
+{
+  const unsigned char *xxh;
+  uint64_t size;
+  TRY (cursor_u64 (c, &size));
+  TRY (cursor_bytes (c, 16, &xxh));
+  if (c->left != 0)
+    return record_bad ("end of a file");
+  r->small = false;
+  r->files++;
+  return makers_end (r->makers, size, xxh);
+}
+
 static struct err *
 entry_record (struct receiver *r, enum tree_record type, struct cursor *c)
 {
@@ -119,6 +164,8 @@ entry_record (struct receiver *r, enum tree_record type, struct cursor *c)
     return apply_meta (&r->applier, &e);
   if (e.type != TREE_FILE || e.is_link)
     return apply_object (&r->applier, &e);
+  if (r->makers != NULL && makers_take (&e))
+    return small_begin (r, &e);
   digest_start (r->digest, false);
   return apply_file_begin (&r->applier, &e);
 }
@@ -208,6 +255,19 @@ file_record (struct receiver *r, enum tree_record type, struct cursor *c)
 }
 
 static struct err *
+small_record (struct receiver *r, enum tree_record type, struct cursor *c)
+{
+  if (type == REC_DATA) {
+    r->watch->bytes += c->left;
+    return makers_data (r->makers, c->p, c->left);
+  }
+  if (type == REC_FILE_END)
+    return small_end (r, c);
+  TRY (small_withdraw (r));
+  return file_record (r, type, c);
+}
+
+static struct err *
 too_many (const struct receiver *r, uint64_t n)
 {
   return err_advise (
@@ -257,6 +317,8 @@ delete_record (struct receiver *r, struct cursor *c)
 static struct err *
 each_record (struct receiver *r, enum tree_record type, struct cursor *c)
 {
+  if (r->small)
+    return small_record (r, type, c);
   if (r->applier.fd >= 0)
     return file_record (r, type, c);
   switch (type) {
@@ -370,14 +432,17 @@ start (struct receiver *r)
                     "what was copied to %s before is not there any more",
                     r->a->root);
   r->place = place_new (r->claim.parent, r->claim.leaf);
-  applier_start (&r->applier, r->place, r->claim.parent, r->claim.leaf,
-                 r->a->seed);
+  /* Where nothing was, files are made in place. */
+  bool direct = !delta && (r->a->seed || r->claim.fresh);
+  applier_start (&r->applier, r->place, r->claim.parent, r->claim.leaf, direct);
   r->applier.no_trees = r->a->merge && r->a->keep && !delta;
   r->applier.expected = r->head.bytes;
   r->watch->of_files = r->head.files;
   r->watch->of_bytes = r->head.bytes;
   TRY (applier_clean (&r->applier));
   TRY (settle (r));
+  if (direct)
+    r->makers = makers_new (r->place);
   if (r->claim.fresh || r->a->keep
       || (delta && !(r->head.flags & STREAM_LISTING)))
     return NULL;
@@ -408,8 +473,11 @@ run (struct receiver *r)
       break;
     TRY (each_record (r, type, &c));
   }
-  if (r->applier.fd >= 0 || r->to_delete > 0)
+  if (r->applier.fd >= 0 || r->small || r->to_delete > 0)
     return record_bad ("end");
+  TRY (place_leave (r->place));
+  if (r->makers != NULL)
+    TRY (makers_drain (r->makers));
   TRY (remove_extras (r));
   TRY (remove_named (r));
   TRY (applier_finish (&r->applier));
@@ -418,13 +486,19 @@ run (struct receiver *r)
   return claim_done (&r->claim, r->a->root);
 }
 
+static uint64_t
+written (const struct receiver *r)
+{
+  return r->applier.bytes + (r->makers != NULL ? makers_bytes (r->makers) : 0);
+}
+
 static json_t *
 receive_result (const struct receiver *r, int64_t ms)
 {
   json_t *j = json_object ();
   json_object_set_new (j, "entries", json_integer ((json_int_t)r->entries));
   json_object_set_new (j, "files", json_integer ((json_int_t)r->files));
-  json_object_set_new (j, "bytes", json_u64 (r->applier.bytes));
+  json_object_set_new (j, "bytes", json_u64 (written (r)));
   json_object_set_new (j, "deleted", json_integer ((json_int_t)r->deleted));
   json_object_set_new (j, "kept_aside",
                        r->claim.kept_aside == NULL
@@ -447,7 +521,14 @@ tree_receive (const struct tree_receive *a, struct source *in,
   r.digest = digest_new ();
   r.last.max = TREE_PATH_MAX + 1;
   int64_t begin = watch_now_ms ();
-  TRY (run (&r));
+  struct err *e = run (&r);
+  if (e != NULL && r.makers != NULL) { /* what came before is kept */
+    struct err *before = makers_drain (r.makers);
+    struct err *first = before != NULL ? before : e;
+    err_free (before != NULL ? e : NULL);
+    return first;
+  }
+  TRY (e);
   *result = receive_result (&r, watch_now_ms () - begin);
   return NULL;
 }
