@@ -127,6 +127,8 @@ class Stage:
         self.build = pathlib.Path(build)
         self.rehome = self.build / "rehome"
         self.sshd = None
+        self.verbose = False
+        self.ticks = {}
         self.disks = []
         self.work = None
         self.group = None
@@ -238,17 +240,22 @@ class Stage:
 
     def _watch(self, child):
         """The greatest resident memory of each rehome process, in KiB, by pid and name."""
-        peak = {}
+        peak, self.ticks = {}, {}
         while child.poll() is None:
             for pid in self.group.pids():
                 with contextlib.suppress(OSError):
                     name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+                    if self.verbose:
+                        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+                        self.ticks[f"{name} {pid}"] = (int(fields[11]), int(fields[12]))
                     if not name.startswith("rehome"):
                         continue
                     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
                         if line.startswith("VmHWM:"):
                             peak[f"{name} {pid}"] = int(line.split()[1])
             time.sleep(0.05)
+        for name, (user, system) in self.ticks.items():
+            print(f"      {name:24} user {user / 100:6.2f} system {system / 100:6.2f}")
         return peak
 
 

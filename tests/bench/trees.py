@@ -92,7 +92,7 @@ class Case:
         else:
             self.stage.at_tree(disk.at)
         self.before(tool)
-        return self.stage.measure(self.line(self.tools()[tool]), watch=self.watch)
+        return self.stage.measure(self.line(self.tools()[tool]), watch=self.watch or self.stage.verbose)
 
     def close(self):
         run("bash", "-c", f"umount {TREE} 2>/dev/null; true")
@@ -356,6 +356,7 @@ def main():
     parser.add_argument("--scale", type=float, default=1)
     parser.add_argument("--only", default="")
     parser.add_argument("--tools", type=lambda text: text.split(","), default=[], help="only these of each case")
+    parser.add_argument("--processes", action="store_true", help="show the CPU of each process (and disturb a little)")
     parser.add_argument("--json")
     parser.add_argument("--images", default="/var/tmp/rehome-bench")
     parser.add_argument("--list", action="store_true")
@@ -380,6 +381,7 @@ def run_all(options, wanted, path):
     build = os.environ.get("REHOME_BUILD", str(ROOT / "build"))
     print(machine())
     with Stage(options.images, build) as stage:
+        stage.verbose = options.processes
         for kind in CASES:
             if kind.name not in wanted or any(each["name"] == kind.name for each in done):
                 continue
