@@ -130,7 +130,7 @@ trade_places (struct applier *a, int at, int dirfd, const char *name)
 {
   if (renameat2 (at, a->name, dirfd, name, RENAME_EXCHANGE) != 0)
     return false;
-  return remove_any (at, a->name) == 0;
+  return apply_remove_any (at, a->name) == 0;
 }
 
 /* The target's own directory, which holds something. */

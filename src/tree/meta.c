@@ -118,17 +118,6 @@ meta_apply_fd (int fd, const struct tree_entry *e, char **lost)
 }
 
 struct err *
-meta_apply_fd (int fd, const struct tree_entry *e, char **lost)
-{
-  TRY (meta_set_owner (fd, e));
-  TRY (meta_set_mode (fd, e));
-  TRY (xattrs_apply_fd (fd, e->xattrs, e->xattrs_len, lost));
-  if (project_set (fd, e) != 0)
-    note_lost (lost, "project");
-  return meta_set_times (fd, e);
-}
-
-struct err *
 meta_apply_at (int dirfd, const char *name, const struct tree_entry *e,
                char **lost)
 {

@@ -282,7 +282,8 @@ is_plain (const struct place_dir *d)
 {
   struct tree_entry e = { .type = TREE_DIR };
   project_read (d->fd, &e);
-  return !(d->before.mode & S_ISGID) && d->before.uid == geteuid ()
+  /* Other bits than those of mkdir: setgid, or a filesystem without modes. */
+  return d->before.mode == S_IRWXU && d->before.uid == geteuid ()
          && d->before.gid == getegid () && !(e.marks & TREE_INHERIT)
          && fgetxattr (d->fd, "system.posix_acl_default", NULL, 0) < 0
          && (errno == ENODATA || errno == ENOTSUP);

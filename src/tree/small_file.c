@@ -71,8 +71,10 @@ small_file_write (const struct small_file_us *us, int dirfd, bool plain,
   int bad = fill (fd, data, len);
   if (bad != 0)
     return apply_write_err (bad, "write", e->path, e->path_len, 0);
-  struct err *refused
-      = plain ? finish (fd, ours, made, e, lost) : meta_apply_fd (fd, e, lost);
+  /* Owner and mode are a transaction of the filesystem each. */
+  struct err *refused = made    ? meta_set_times (fd, e)
+                        : plain ? meta_apply_new (fd, e, lost)
+                                : meta_apply_fd (fd, e, lost);
   if (refused != NULL) {
     CLEANUP_FREE char *shown = text_escape (e->path, e->path_len);
     return err_wrap (refused, "\"%s\"", shown);
