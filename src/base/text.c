@@ -60,18 +60,21 @@ is_control (const unsigned char *p, size_t n)
                  || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9)));
 }
 
-/* Copies valid text; every other byte, and `special`, becomes `lead` and two
- * hex digits. */
+/* Copies valid text, and control characters of `kept`; every other byte, and
+ * `special` (unless 0), becomes `lead` and two hex digits. */
 static char *
 escape (const char *bytes, size_t len, const char *lead, char special,
-        const char *digits)
+        const char *digits, const char *kept)
 {
   const unsigned char *p = (const unsigned char *)bytes;
   size_t lead_len = strlen (lead), o = 0;
   char *out = mem_resize (NULL, len + 1, lead_len + 2);
   for (size_t i = 0; i < len;) {
     size_t n = utf8_len (p + i, len - i);
-    if (n > 0 && !is_control (p + i, n) && p[i] != (unsigned char)special) {
+    bool keep = n == 1 && p[i] != 0 && strchr (kept, p[i]) != NULL;
+    bool plain = n > 0 && !is_control (p + i, n)
+                 && (p[i] != (unsigned char)special || special == 0);
+    if (keep || plain) {
       memcpy (out + o, p + i, n);
       o += n;
       i += n;
@@ -91,13 +94,19 @@ escape (const char *bytes, size_t len, const char *lead, char special,
 char *
 text_escape (const char *bytes, size_t len)
 {
-  return escape (bytes, len, "\\x", '\\', hex_lower);
+  return escape (bytes, len, "\\x", '\\', hex_lower, "");
+}
+
+char *
+text_printable (const char *bytes, size_t len)
+{
+  return escape (bytes, len, "\\x", 0, hex_lower, "\n\t");
 }
 
 char *
 text_encode (const char *bytes, size_t len)
 {
-  return escape (bytes, len, "%", '%', hex_upper);
+  return escape (bytes, len, "%", '%', hex_upper, "");
 }
 
 static int

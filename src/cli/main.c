@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "cli/guard.h"
 #include "cli/say.h"
 
 #include <signal.h>
@@ -46,6 +47,7 @@ main (int argc, char **argv)
   signal (SIGPIPE, SIG_IGN);
   signal (SIGUSR1, SIG_IGN); /* who follows a migration prints its status */
   log_set_level (LOG_WARN);
+  guard_stdio ();
   if (strcmp (word, "--version") == 0) {
     puts ("rehome " REHOME_VERSION);
     return EXIT_OK;

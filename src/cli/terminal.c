@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "cli/bar.h"
+#include "cli/guard.h"
 #include "exec/clock.h"
 
 #include <langinfo.h>
@@ -42,8 +43,7 @@ void
 terminal_clear (struct terminal *t)
 {
   for (; t->drawn > 0; t->drawn--)
-    fputs ("\033[1A\033[2K", stderr);
-  fflush (stderr);
+    guard_obeyed ("\033[1A\033[2K");
 }
 
 static const char *
@@ -64,9 +64,11 @@ terminal_line (struct terminal *t, char mark, const char *text)
                                      : "\033[2m";
   terminal_clear (t);
   if (t->colour)
-    fprintf (stderr, "%s%s\033[0m %s\n", colour, mark_text (t, mark), text);
-  else
-    fprintf (stderr, "%s %s\n", mark_text (t, mark), text);
+    guard_obeyed (colour);
+  fputs (mark_text (t, mark), stderr);
+  if (t->colour)
+    guard_obeyed ("\033[0m");
+  fprintf (stderr, " %s\n", text);
   fflush (stderr);
 }
 

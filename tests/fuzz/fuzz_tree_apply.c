@@ -11,9 +11,11 @@
 #include "tree/walk.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
@@ -48,6 +50,10 @@ clean_up (void)
 static void
 set_up (void)
 {
+  /* A memory filesystem takes a hole of 2^63 bytes, which is then hashed. */
+  const struct rlimit limit = { 1 << 28, 1 << 28 };
+  signal (SIGXFSZ, SIG_IGN);
+  setrlimit (RLIMIT_FSIZE, &limit);
   if (mkdtemp (dir) == NULL || (held = open (dir, O_RDONLY)) < 0)
     __builtin_trap ();
   atexit (clean_up);

@@ -5,7 +5,8 @@
 
 #include "../cmocka_api.h"
 
-extern const struct CMUnitTest bar_tests[], command_tests[], status_tests[];
-extern const size_t bar_count, command_count, status_count;
+extern const struct CMUnitTest bar_tests[], command_tests[], guard_tests[],
+    status_tests[];
+extern const size_t bar_count, command_count, guard_count, status_count;
 
 #endif
