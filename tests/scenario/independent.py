@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """An independent look at a tree of a host: find, stat, getfacl, getcap, getfattr and sha256sum, none of rehome's code.
 
-Owners are compared by name, so the id map of a move does not show. `differences` gives one line a difference.
+Owners are compared by name, so the id map of a move does not show; by number where asked. `differences` gives one line a difference.
 """
 import collections
 
 Entry = collections.namedtuple("Entry", "kind mode owner group size mtime links target changed")
 
 
-def _find(host, top):
+def _find(host, top, numeric):
     """path (bytes) -> Entry, for everything below and including top."""
     form = r"%y\t%m\t%u\t%g\t%s\t%T@\t%n\t%C@\t%l\0%p\0"
+    form = form.replace("%u", "%U").replace("%g", "%G") if numeric else form
     out = host.run(["find", top, "-xdev", "-printf", form], text=False, timeout=300).stdout.split(b"\0")[:-1]
     entries = {}
     for fields, path in zip(out[0::2], out[1::2]):
@@ -59,12 +60,12 @@ def _allocated(host, top):
     return {path: int(blocks) * 512 < int(size) // 2 for blocks, size, path in rows}
 
 
-def look(host, top):
+def look(host, top, numeric=False):
     """All that is compared, of one tree on one host."""
     return {
-        "entry": _find(host, top),
+        "entry": _find(host, top, numeric),
         "content": _sums(host, top),
-        "acl": _blocks(host, ["getfacl", "-R", "-P", "-p", "-s", top]),
+        "acl": _blocks(host, ["getfacl", "-R", "-P", "-p", "-s", *(["-n"] if numeric else []), top]),
         "xattr": _blocks(host, ["getfattr", "-R", "-P", "-h", "-d", "-m", r"^(user|trusted)\.", "--absolute-names",
                                 "-e", "hex", top]),
         "capability": _capabilities(host, top),
