@@ -274,6 +274,7 @@ discover_all (struct draft *d)
     { "configuration", discover_config },
     { "files", discover_files },
     { "providers", discover_providers },
+    { "readiness", discover_ready },
     { "network", discover_network },
     { "unclaimed", discover_unclaimed },
     { "the rest", discover_unseen },

@@ -35,6 +35,7 @@ struct err *discover_cron (struct draft *d);
 struct err *discover_processes (struct draft *d);
 struct err *discover_config (struct draft *d);
 struct err *discover_files (struct draft *d);
+struct err *discover_ready (struct draft *d);
 struct err *discover_network (struct draft *d);
 struct err *discover_unclaimed (struct draft *d);
 struct err *discover_unseen (struct draft *d);
@@ -56,6 +57,10 @@ struct err *look_file (struct port *p, const char *path, char **out);
 struct err *look_packages (struct draft *d, const json_t *paths, json_t **out);
 /* Absolute paths that a text names; they go to draft_uses. */
 void look_paths_in (struct draft *d, const char *text, const char *where);
+/* The page to ask for below "http://HOST[:PORT]": the first usual one that is
+ * answered with 200, else "/"; `status` 0 where that is not answered. */
+struct err *look_page (struct draft *d, const char *base, const char **page,
+                       json_int_t *status);
 /* The unit is among those that move, or belongs to one of them. */
 bool look_unit_moves (const struct draft *d, const char *unit);
 bool look_matches (const char *word, const char *const *patterns);

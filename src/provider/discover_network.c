@@ -104,24 +104,6 @@ take_address (struct draft *d, const json_t *link, const json_t *address,
                  "off", (int)(off != NULL), "why", off != NULL ? off : why));
 }
 
-/* Statuses that a path answers with, 0 where it does not. */
-static struct err *
-ask_http (struct draft *d, const char *url, json_int_t *status)
-{
-  CLEANUP_JSON json_t *result = NULL;
-  *status = 0;
-  CLEANUP_ERR struct err *e
-      = port_call (d->source, "http",
-                   json_pack ("{s:s, s:i, s:i}", "url", url, "timeout_ms", 3000,
-                              "max", 1024),
-                   &result);
-  if (e == NULL)
-    *status = json_integer_value (json_object_get (result, "status"));
-  if (*status < 100 || *status > 599)
-    *status = 0;
-  return NULL;
-}
-
 static void
 add_smoke (struct draft *d, const char *url, json_int_t status, const char *why,
            bool off)
@@ -171,21 +153,6 @@ add_outside (struct draft *d, const json_t *address, const char *page,
   add_smoke (d, url, status, can ? "" : why, !can);
 }
 
-/* The path to ask for: the first that answers 200, else "/". */
-static struct err *
-guess_page (struct draft *d, const char **page, json_int_t *status)
-{
-  static const char *const pages[] = { "/health", "/healthz", "/" };
-  for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
-    CLEANUP_FREE char *url = mem_printf ("http://127.0.0.1%s", pages[i]);
-    *page = pages[i];
-    TRY (ask_http (d, url, status));
-    if (*status == 200)
-      return NULL;
-  }
-  return NULL;
-}
-
 static bool
 serves_http (const struct draft *d)
 {
@@ -209,7 +176,7 @@ guess_smoke (struct draft *d)
                    "none was guessed; write at least one");
     return NULL;
   }
-  TRY (guess_page (d, &page, &status));
+  TRY (look_page (d, "http://127.0.0.1", &page, &status));
   if (status == 0) {
     draft_note (d, "smoke checks: port 80 did not answer; write at least "
                    "one");

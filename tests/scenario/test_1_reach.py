@@ -62,7 +62,8 @@ def test_a_login_that_prints_noise_does_not_confuse_the_stream(move):
 
 def test_a_login_with_sudo_works(move):
     draft(move, "admin@old", 0)
-    assert "shop-orders.service" in move.at.run(["cat", "/root/draft.yaml"]).stdout
+    text = move.at.run(["cat", "/root/draft.yaml"]).stdout
+    assert '- service: shop-orders.service\n    ready: {http: "http://127.0.0.1:8080/health", status: 200}\n' in text
 
 
 def test_source_equal_to_target(move):

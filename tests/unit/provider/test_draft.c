@@ -58,6 +58,35 @@ own_services_and_timers_are_in_it_and_the_base_system_is_not (void **state)
 }
 
 static void
+a_service_is_ready_when_its_page_answers_as_it_did (void **state)
+{
+  struct hosts *h = *state;
+  json_object_set_new (of_source (h, "http"), "http://127.0.0.1:8080/",
+                       json_integer (404));
+  const char *yaml = write_draft (h);
+  ASSERT_LINE (yaml, "  # Runs as shop, listens on tcp 8080. What ready asks "
+                     "for was answered so by the source.\n"
+                     "  - service: shop-orders.service\n"
+                     "    ready: {http: \"http://127.0.0.1:8080/\", "
+                     "status: 404}");
+  ASSERT_LINE (yaml, "    ready: {http: \"http://127.0.0.1/health\", "
+                     "status: 200}");
+}
+
+static void
+a_service_that_speaks_no_http_is_ready_when_it_listens (void **state)
+{
+  struct hosts *h = *state;
+  json_object_set_new (of_source (h, "http"), "http://127.0.0.1:8080/",
+                       json_integer (502));
+  const char *yaml = write_draft (h);
+  ASSERT_LINE (yaml, "  # Runs as shop, listens on tcp 8080.\n"
+                     "  - service: shop-orders.service\n"
+                     "    ready: {tcp: 8080}");
+  assert_null (strstr (yaml, "shop-report.timer\n    ready"));
+}
+
+static void
 a_database_is_not_taken_for_a_service_that_moves (void **state)
 {
   struct hosts *h = *state;
@@ -356,14 +385,13 @@ people_who_stay_are_left_to_a_person (void **state)
 }
 
 static void
-only_what_moves_and_serves_on_port_80_is_asked (void **state)
+only_what_moves_is_asked (void **state)
 {
   struct hosts *h = *state;
   const json_t *listeners = of_source (h, "listeners");
   for (size_t i = 0; i < json_array_size (listeners); i++) {
     json_t *row = json_array_get (listeners, i);
-    if (json_integer_value (json_object_get (row, "port")) == 80)
-      json_object_set_new (row, "unit", json_string ("other.service"));
+    json_object_set_new (row, "unit", json_string ("other.service"));
   }
   ASSERT_LINE (write_draft (h), "smoke: []");
   const json_t *asked = of_source (h, "asked");
@@ -389,6 +417,8 @@ main (void)
     TEST (people_and_users_of_services_are_in_it),
     TEST (a_user_of_the_system_moves_when_it_runs_a_service),
     TEST (own_services_and_timers_are_in_it_and_the_base_system_is_not),
+    TEST (a_service_is_ready_when_its_page_answers_as_it_did),
+    TEST (a_service_that_speaks_no_http_is_ready_when_it_listens),
     TEST (a_database_is_not_taken_for_a_service_that_moves),
     TEST (files_that_the_work_uses_are_in_it),
     TEST (a_directory_that_is_only_written_to_is_in_it),
@@ -416,7 +446,7 @@ main (void)
     TEST (a_unit_that_nobody_accounts_for_is_left_to_a_person),
     TEST (a_timer_of_an_item_is_no_item_of_its_own),
     TEST (people_who_stay_are_left_to_a_person),
-    TEST (only_what_moves_and_serves_on_port_80_is_asked),
+    TEST (only_what_moves_is_asked),
     TEST (what_is_there_of_a_later_version_is_said),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
