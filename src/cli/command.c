@@ -156,7 +156,7 @@ const struct command command_table[] = {
     "names, metadata and content: two trees with the same digest are the "
     "same.",
     BIT (OPT_EXCLUDE) | BIT (OPT_INCLUDE) | BIT (OPT_MAP_USER)
-        | BIT (OPT_MAP_GROUP) | BIT (OPT_ONE_FILE_SYSTEM),
+        | BIT (OPT_MAP_GROUP),
     false, cmd_compare },
   { "thaw", "[MIGRATION]", 0, 1,
     "break-glass, on the source itself, when all else is gone",

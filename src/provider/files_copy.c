@@ -74,6 +74,24 @@ files_delete_limit (const struct step_call *call)
   return half > 1000 ? half : 1000;
 }
 
+/* A source that holds nothing deletes nothing, unless that was told. */
+static bool
+is_empty (const struct step_call *call)
+{
+  const json_t *usage = steps_input (call, "%s#usage", call->item->name);
+  return usage != NULL && json_integer_value (json_at (usage, "files")) == 0
+         && json_integer_value (json_at (usage, "links")) == 0
+         && json_integer_value (json_at (usage, "others")) == 0
+         && json_integer_value (json_at (usage, "dirs")) <= 1;
+}
+
+static json_int_t
+limit_of (const struct step_call *call)
+{
+  bool told = json_at (call->item->spec, "delete-limit") != NULL;
+  return !told && is_empty (call) ? 0 : files_delete_limit (call);
+}
+
 static json_t *
 receive_args (const struct copy *c)
 {
@@ -92,8 +110,7 @@ receive_args (const struct copy *c)
       args, "overwrite",
       json_boolean (c->seed && (same || files_overwrite (call->item->spec))));
   json_object_set_new (args, "aside", json_bytes (aside, strlen (aside)));
-  json_object_set_new (args, "delete_limit",
-                       json_integer (files_delete_limit (call)));
+  json_object_set_new (args, "delete_limit", json_integer (limit_of (call)));
   json_object_set_new (args, "adopt", json_boolean (call->back));
   if (c->remove != NULL)
     json_object_set (args, "remove", c->remove);

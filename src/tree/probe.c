@@ -6,12 +6,11 @@
 #include "base/mem.h"
 #include "tree/meta.h"
 #include "tree/project.h"
-#include "tree/stat.h"
+#include "tree/walk.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -248,10 +247,9 @@ struct err *
 probe_root (const char *root, json_t **result)
 {
   CLEANUP_FD int near = -1;
-  char name[64];
+  /* A walk passes it over and a receiver removes it, should we be killed. */
+  static const char name[] = TREE_TMP;
   TRY (open_nearest (root, &near));
-  /* What a probe that was killed left is taken over. */
-  snprintf (name, sizeof name, ".rehome-probe");
   struct stat above;
   int bad = fstat (near, &above);
   if (bad < 0 || (mkdirat (near, name, 0700) < 0 && errno != EEXIST))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a filesystem can hold, found out by trying: a directory of a name of
- * its own is made where the root lies or would lie, and removed again.  And
+ * What a filesystem can hold, found out by trying: the
+ * receiver's own directory is made where the root lies or would lie, and
+ * removed again.  And
  * what of it a tree uses, for those things that are lacking.
  */
 #ifndef REHOME_TREE_PROBE_H

@@ -163,3 +163,26 @@ def test_compare_names_each_kind_of_difference_and_changes_nothing(tmp_path, reh
             assert all(kind in text for kind in kinds)
         assert checker.differences(before, checker.look(a / "to")), "the checker sees it, too"
         full.unlock(a / "to")
+
+
+@pytest.mark.parametrize("how", [[], ["--delete"]])
+def test_an_empty_source_empties_nothing_unless_told(tmp_path, rehome, how):
+    _fill(tmp_path / "from", **{f"f{i}": "x" for i in range(10)})
+    rehome("copy", *how, tmp_path / "from", tmp_path / "to")
+    for i in range(10):
+        (tmp_path / f"from/f{i}").unlink()
+    done = rehome("copy", *how, tmp_path / "from", tmp_path / "to", status=(1, 4))
+    assert "RH-TREE-DELETES" in done.text and len(os.listdir(tmp_path / "to")) == 10
+    rehome("copy", *how, "--delete-limit=10", tmp_path / "from", tmp_path / "to")
+    assert os.listdir(tmp_path / "to") == []
+
+
+def test_more_deletions_than_the_limit_are_refused(tmp_path, rehome):
+    _fill(tmp_path / "from", **{f"f{i}": "x" for i in range(10)})
+    rehome("copy", tmp_path / "from", tmp_path / "to")
+    for i in range(5):
+        (tmp_path / f"from/f{i}").unlink()
+    done = rehome("copy", "--delete-limit=4", tmp_path / "from", tmp_path / "to", status=(1, 4))
+    assert "RH-TREE-DELETES" in done.text and len(os.listdir(tmp_path / "to")) == 10
+    rehome("copy", "--delete-limit=5", tmp_path / "from", tmp_path / "to")
+    assert len(os.listdir(tmp_path / "to")) == 5
