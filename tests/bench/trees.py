@@ -19,11 +19,13 @@ import pathlib
 import platform
 import random
 import statistics
+import subprocess
 import sys
+import time
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent)]
 
-from stage import BASE, TREE, Disk, Stage, drop_caches, enter_namespace, run  # noqa: E402
+from stage import BASE, TREE, Disk, Stage, drop_caches, enter_namespace, machine_busy, run  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GIB = 1 << 30
@@ -176,6 +178,72 @@ class BigDelta(Case):
                 os.pwrite(file.fileno(), rng.randbytes(4096), block * 4096)
 
 
+class Watched(Case):
+    """100 files of 200k are changed, the same for both; rehome's connections are open and its keeper watches."""
+    name, source, keeps_target = "watched", "small", True
+    title = "100 of 200k small files changed, watched, connection open"
+    wanted = "50x wall of rsync -a"
+
+    def tools(self):
+        return {"rehome": "bench-rounds old", "rsync": f"rsync -a old:{TREE}/ {TREE}/"}
+
+    def open(self):
+        super().open()
+        self.turn, self.seen, self.rounds = 0, set(), None
+
+    def ask(self, word):
+        if self.rounds is None:
+            at = self.stage.build / "tests/bench/bench-rounds"
+            self.rounds = subprocess.Popen([at, "old", TREE, BASE / "target-rehome-0", self.stage.build / "rehome-agent"],
+                                           preexec_fn=self.stage.group.join, stdin=subprocess.PIPE,
+                                           stdout=subprocess.PIPE, text=True)
+        self.rounds.stdin.write(word + "\n")
+        self.rounds.stdin.flush()
+        said = json.loads(self.rounds.stdout.readline())
+        assert "error" not in said, said
+        return said
+
+    def before(self, tool):
+        """Another hundred files, once for both."""
+        if self.seen and tool not in self.seen:
+            self.seen.add(tool)
+            return
+        self.seen = {tool}
+        self.turn += 1
+        rng = random.Random(self.turn)
+        root = BASE / "source"
+        leaves = sorted(path for top in root.iterdir() if top.name.startswith("top") for path in top.iterdir())
+        for leaf in rng.sample(leaves, min(100, len(leaves))):
+            path = rng.choice(sorted(leaf.iterdir()))
+            path.write_bytes(rng.randbytes(max(1, path.stat().st_size)))
+
+    def trial(self, tool):
+        if tool != "rehome":
+            return super().trial(tool)
+        disk = self.target(tool)
+        if not disk.mounted:
+            disk.fresh()
+            self.ask("seed")
+            assert self.ask("round")["hinted"]
+        self.before(tool)
+        os.sync()
+        busy, own, begun = machine_busy(), self.stage.group.seconds(), time.monotonic()
+        said = self.ask("round")
+        wall = time.monotonic() - begun
+        result = {"wall": wall, "durable": wall, "cpu": machine_busy() - busy, "own": self.stage.group.seconds() - own}
+        assert said["hinted"] and said["files"] == 100, said
+        return result
+
+    def close(self):
+        if self.rounds is not None:
+            self.rounds.stdin.close()
+            self.rounds.wait()
+        differ = subprocess.run(["diff", "-r", "-q", "-x", "lost+found", BASE / "source", BASE / "target-rehome-0"],
+                                capture_output=True, text=True, check=False)
+        super().close()
+        assert differ.returncode == 0, differ.stdout[:1000] + differ.stderr[:1000]
+
+
 class Usr(Case):
     name, source = "usr", "usr"
     title = "/usr of a Debian system, first copy"
@@ -283,7 +351,7 @@ def empty(stage, scale):
 
 SOURCES = {"small": small, "big": big, "usr": usr, "empty": empty}
 # By importance: --final runs them in this order. Another case is a class and a word here.
-CASES = [SmallFirst, BigFirst, SameWarm, SmallProof, SameCold, BigDelta, Usr, Memory, MemoryMillions]
+CASES = [SmallFirst, BigFirst, SameWarm, Watched, SmallProof, SameCold, BigDelta, Usr, Memory, MemoryMillions]
 LONG = {"memory-10m"}
 
 
