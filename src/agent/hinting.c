@@ -6,6 +6,7 @@
 #include "agent/keeper_call.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "host/mapped.h"
 #include "host/writers.h"
 
 #include <stdio.h>
@@ -110,7 +111,8 @@ hinting_mapped (struct hinting *h, struct paths *reread)
   size_t skip = strlen (h->root);
   if (h->id == NULL)
     return NULL;
-  CLEANUP_ERR struct err *e = writers_under (&h->root, 1, &w);
+  CLEANUP_ERR struct err *e
+      = mapped_maybe_below (h->root) ? writers_under (&h->root, 1, &w) : NULL;
   for (size_t i = 0; e == NULL && i < w.list.n; i++) {
     const struct writer *one = &w.list.v[i];
     if (!one->mapped || one->deleted || strncmp (one->path, h->root, skip) != 0

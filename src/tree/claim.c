@@ -192,6 +192,13 @@ open_parent (const char *root, struct claim *c)
   return open_for_writing (root, c);
 }
 
+/* Says durably that the root is ours, where that is not said already. */
+static struct err *
+own_mark (const struct claim *c, const char *root)
+{
+  return is_marked (c, c->own, root) ? NULL : put_mark (c, c->own, root);
+}
+
 struct err *
 claim_take (const struct tree_receive *a, struct claim *c)
 {
@@ -207,14 +214,14 @@ claim_take (const struct tree_receive *a, struct claim *c)
   TRY (look (a, c));
   c->interrupted = is_marked (c, c->busy, a->root);
   TRY (durable_mkdirs (a->index_dir, 0700));
-  TRY (put_mark (c, c->own, a->root));
+  TRY (own_mark (c, a->root));
   return put_mark (c, c->busy, a->root);
 }
 
 struct err *
 claim_done (struct claim *c, const char *root)
 {
-  TRY (put_mark (c, c->own, root));
+  TRY (own_mark (c, root));
   TRY (meta_set_mtime (c->parent, c->above));
   if (unlink (c->busy) < 0 && errno != ENOENT)
     return err_sys (errno, "RH-TREE-WRITE", "cannot remove %s", c->busy);

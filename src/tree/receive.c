@@ -453,9 +453,13 @@ start (struct receiver *r)
 static struct err *
 sync_all (const struct receiver *r)
 {
-  if (syncfs (r->claim.parent) < 0)
-    return err_sys (errno, "RH-TREE-WRITE", "cannot sync");
+  struct tree_entry above, root;
   CLEANUP_FD int fd = tree_open (r->claim.parent, r->claim.leaf, O_RDONLY);
+  bool one = fd >= 0 && tree_stat_fd (fd, &root) == 0
+             && tree_stat_fd (r->claim.parent, &above) == 0
+             && root.dev == above.dev;
+  if (!one && syncfs (r->claim.parent) < 0)
+    return err_sys (errno, "RH-TREE-WRITE", "cannot sync");
   if (fd >= 0 && syncfs (fd) < 0)
     return err_sys (errno, "RH-TREE-WRITE", "cannot sync");
   return NULL;

@@ -210,7 +210,7 @@ class Watched(Case):
             return
         self.seen = {tool}
         self.turn += 1
-        rng = random.Random(self.turn)
+        rng = random.Random(f"{os.getpid()} {self.turn}")  # the source is kept between runs
         root = BASE / "source"
         leaves = sorted(path for top in root.iterdir() if top.name.startswith("top") for path in top.iterdir())
         for leaf in rng.sample(leaves, min(100, len(leaves))):
