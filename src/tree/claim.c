@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "host/durable.h"
+#include "host/slurp.h"
 #include "tree/index.h"
 #include "tree/meta.h"
 #include "tree/walk.h"
@@ -196,7 +197,13 @@ open_parent (const char *root, struct claim *c)
 static struct err *
 own_mark (const struct claim *c, const char *root)
 {
-  return is_marked (c, c->own, root) ? NULL : put_mark (c, c->own, root);
+  CLEANUP_FREE char *id = identity (c);
+  CLEANUP_FREE char *want = mem_printf ("%s %s", id, root);
+  CLEANUP_BUF struct buf have = BUF_INIT;
+  size_t len = strlen (want);
+  bool same = slurp_at (AT_FDCWD, c->own, len + 1, &have) == 0
+              && have.len == len && memcmp (have.data, want, len) == 0;
+  return same ? NULL : put_mark (c, c->own, root);
 }
 
 struct err *
