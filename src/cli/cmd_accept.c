@@ -8,6 +8,8 @@
 #include "cli/say.h"
 #include "report/facts.h"
 
+#include <string.h>
+
 static struct err *
 confirm (const struct invocation *in, const struct loaded *l)
 {
@@ -17,10 +19,11 @@ confirm (const struct invocation *in, const struct loaded *l)
   const char *source = json_string_value (
       json_object_get (json_object_get (facts, "source"), "name"));
   CLEANUP_FREE char *also = facts_host_name (plan_source (l->plan), NULL);
+  bool off = strcmp (plan_fence (l->plan), "poweroff") == 0;
   CLEANUP_FREE char *text = mem_printf (
       "This gives up the way back and removes what rehome keeps on both "
-      "hosts.\nType the name of the source (%s) to go on: ",
-      source);
+      "hosts.%s\nType the name of the source (%s) to go on: ",
+      off ? "  The source is then powered off." : "", source);
   return say_confirm (in, text, source, also);
 }
 

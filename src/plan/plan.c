@@ -24,6 +24,7 @@ struct plan {
   struct plan_host source, target;
   struct plan_limits limits;
   enum plan_approach approach;
+  const char *fence;
   struct items items;
   json_t *leave, *switches, *smoke, *window;
 };
@@ -127,12 +128,15 @@ read_approach (struct node root, struct plan *p)
 {
   static const char *const able[] = { "warm", NULL };
   static const char *const later[] = { "cold", "hybrid", NULL };
-  static const char *const fences[] = { "closed", NULL };
-  static const char *const fences_later[] = { "poweroff", NULL };
+  static const char *const fences[] = { "closed", "poweroff", NULL };
   size_t which = 0, fence = 0;
   TRY (read_word (node_member (root, "approach"), able, later, &which));
   p->approach = APPROACH_WARM;
-  return read_word (node_member (root, "fence"), fences, fences_later, &fence);
+  struct node n = node_member (root, "fence");
+  if (n.value != NULL)
+    TRY (node_choice (n, fences, &fence));
+  p->fence = fences[fence];
+  return NULL;
 }
 
 static struct err *
@@ -341,8 +345,7 @@ plan_approach (const struct plan *p)
 const char *
 plan_fence (const struct plan *p)
 {
-  (void)p;
-  return "closed";
+  return p->fence;
 }
 
 const json_t *

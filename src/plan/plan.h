@@ -102,7 +102,7 @@ const json_t *plan_smoke (const struct plan *p);
  * where the plan has none.  Days are never empty otherwise. */
 const json_t *plan_window (const struct plan *p);
 enum plan_approach plan_approach (const struct plan *p); /* default: warm */
-const char *plan_fence (const struct plan *p);           /* "closed" */
+const char *plan_fence (const struct plan *p); /* "closed", "poweroff" */
 /* The index of an item of this plan, or -1. */
 long plan_item_index (const struct plan *p, const struct plan_item *item);
 /* The whole plan as decoded, for `--json`. */

@@ -46,6 +46,8 @@ static const struct step_row rows[] = {
     SIDE_BOTH, 60000 },
   { "clean", "what is left is named, the rest removed", STAGE_ACCEPT,
     STEP_FORWARD, SIDE_BOTH, 120000 },
+  { "poweroff", "the source is told to power off", STAGE_ACCEPT, STEP_FORWARD,
+    SIDE_SOURCE, 60000 },
   { "back-source", "the source is still frozen, and there", STAGE_BACK_CHECK,
     STEP_PURE, SIDE_SOURCE, 60000 },
   { "back-hosts", "still the right hosts", STAGE_BACK_CHECK, STEP_PURE,
@@ -131,6 +133,11 @@ needs_of (const char *op, const struct plan *plan, struct needs *needs)
     needs_add (needs, "move#%sreadonly", way);
   if (strcmp (plain, "home") == 0)
     needs_of_home (plan, needs);
+  if (strcmp (op, "poweroff") == 0) {
+    needs_add (needs, "move#clean");
+    needs_of_kind (plan, "service", "", "clean", needs);
+    needs_of_kind (plan, "cron", "", "clean", needs);
+  }
   if (strcmp (op, "space") == 0)
     needs_of_kind (plan, "files", "", "usage", needs);
   if (strcmp (plain, "left") == 0)
@@ -159,7 +166,9 @@ describe (const struct plan *plan, const struct plan_item *item,
     struct needs needs CLEANUP_NEEDS = { 0 };
     const char *op = rows[i].op;
     if ((strncmp (op, "window", 6) == 0 && !window)
-        || (strcmp (op, "checks") == 0 && !asks_over_https (plan)))
+        || (strcmp (op, "checks") == 0 && !asks_over_https (plan))
+        || (strcmp (op, "poweroff") == 0
+            && strcmp (plan_fence (plan), "poweroff") != 0))
       continue;
     needs_of (op, plan, &needs);
     TRY (steps_add (g, &rows[i], "move", "move", "", -1, NULL, &needs));
@@ -187,6 +196,7 @@ static const struct step_op ops[] = {
   { "pivot", move_pivot, move_pivot_probe, NULL },
   { "guard", move_guard, NULL, NULL },
   { "clean", move_clean, NULL, NULL },
+  { "poweroff", move_poweroff, NULL, NULL },
   { "back-source", move_frozen, NULL, NULL },
   { "back-hosts", move_identity, NULL, NULL },
   { "back-home", move_back_home, NULL, NULL },

@@ -82,6 +82,8 @@ struct err *move_pivot_probe (const struct step_call *call,
                               enum probe_state *out);
 struct err *move_guard (const struct step_call *call, json_t **result);
 struct err *move_clean (const struct step_call *call, json_t **result);
+/* `fence: poweroff`: in half a minute, when the claims are given back. */
+struct err *move_poweroff (const struct step_call *call, json_t **result);
 /* Removes what served the move alone. */
 struct err *move_remove_working (const struct step_call *call, struct port *p);
 /* move_back.c: after a rollback. */

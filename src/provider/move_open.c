@@ -367,3 +367,37 @@ move_clean (const struct step_call *call, json_t **result)
                        target, "findings", findings);
   return NULL;
 }
+
+/* By a timer of the source's own systemd, so that what is still to be said to
+ * it is said; a second call finds the timer there. */
+struct err *
+move_poweroff (const struct step_call *call, json_t **result)
+{
+  char *unit CLEANUP_FREE
+      = mem_printf ("--unit=rehome-poweroff-%s", call->migration);
+  struct ran r CLEANUP_RAN = { 0 };
+  CLEANUP_ERR struct err *e = remote_run (
+      call->source,
+      remote_argv (ARGV ("systemd-run", "--quiet", "--collect", unit,
+                         "--on-active=30s", "--timer-property=AccuracySec=1s",
+                         "systemctl", "poweroff")),
+      NULL, 20000, &r);
+  if (e != NULL && strncmp (err_code (e), "RH-LINK", 7) != 0)
+    return STEAL (e);
+  if (e != NULL) { /* it may well be off */
+    *result = json_pack ("{s:b, s:[o]}", "told", 0, "findings",
+                         json_sprintf ("the source was not reached to power "
+                                       "it off: %s",
+                                       err_message (e)));
+    return NULL;
+  }
+  if (r.status != 0 && strstr (r.err, "already") == NULL)
+    return err_new (ERR_REFUSED, "RH-MOVE-POWEROFF",
+                    "the source does not take the order to power off: %.200s",
+                    r.err);
+  *result
+      = json_pack ("{s:b, s:[s]}", "told", 1, "findings",
+                   "the source powers off half a minute after the acceptance; "
+                   "it stays closed when somebody powers it on again");
+  return NULL;
+}

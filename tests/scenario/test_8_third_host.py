@@ -41,7 +41,8 @@ def certificate(third):
 
 def plan(move, *checks):
     lines = "".join(f"  - {check}\n" for check in checks)
-    return move.write_plan(lambda text: text.replace("host: local", "host: root@new", 1).replace(OUTSIDE, lines))
+    return move.write_plan(lambda text: text.replace("host: local", "host: root@new", 1).replace(OUTSIDE, lines)
+                           .replace("fence: closed", "fence: poweroff"))
 
 
 def test_a_check_whose_host_lacks_what_it_takes_is_found_before(third):
@@ -85,4 +86,12 @@ def test_a_move_that_is_driven_from_a_third_host(third, certificate):
     assert int(came_from) >= 2  # the controller asked, not the source
     move.rehome("accept", PLAN, "--no-input", "--confirm=shop-old")
     wait_for(lambda: not [line for host in (third.old, third.new) for line in leftovers(host) if "rehome-agent" in line],
-             seconds=40)  # the owner lingers for ten seconds
+             seconds=25)  # before the source is off
+    assert "powers off half a minute after the acceptance" in move.rehome("report", PLAN)
+
+
+def test_a_source_that_was_powered_off_stays_closed_when_it_is_powered_on(third):
+    """`fence: poweroff`, after the acceptance of the story above."""
+    third.old.wait_dead(seconds=90)
+    third.old.start()
+    assert third.old.sh("systemctl is-active shop-orders nginx shop-report.timer || true").split() == ["inactive"] * 3

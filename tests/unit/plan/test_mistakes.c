@@ -125,8 +125,8 @@ static const struct row rows[] = {
     HEAD "approach: cold\n" },
   { "an approach that is none", "RH-PLAN-VALUE", "5:11",
     "found the text \"hot\"; expected warm", HEAD "approach: hot\n" },
-  { "a fence of a later version", "RH-PLAN-NOTYET", "5:8", "cannot do yet",
-    HEAD "fence: poweroff\n" },
+  { "a fence that is none", "RH-PLAN-VALUE", "5:8", "expected closed",
+    HEAD "fence: off\n" },
   /* Items. */
   { "no items", "RH-PLAN-MISSING", "1:1", "no key \"items\"", START },
   { "an empty list of items", "RH-PLAN-VALUE", "4:8", "at least one item",
