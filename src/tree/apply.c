@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define WRITE_BACK ((uint64_t)16 << 20)
 #define BIG_HOLE ((uint64_t)1 << 30)
 
 void
@@ -366,11 +367,22 @@ check_room (const struct applier *a, uint64_t len)
   return NULL;
 }
 
+/* A large file goes to the disk while it comes, not in one go at the end. */
+static void
+start_writing_back (const struct applier *a, size_t len)
+{
+  uint64_t before = a->at / WRITE_BACK, after = (a->at + len) / WRITE_BACK;
+  if (after > before && before > 0)
+    (void)sync_file_range (a->fd, (off_t)((before - 1) * WRITE_BACK),
+                           (off_t)WRITE_BACK, SYNC_FILE_RANGE_WRITE);
+}
+
 struct err *
 apply_file_data (struct applier *a, const void *data, size_t len)
 {
   const char *p = data;
   TRY (check_room (a, len));
+  start_writing_back (a, len);
   while (len > 0) {
     ssize_t n = pwrite (a->fd, p, len, (off_t)a->at);
     if (n < 0 && errno == EINTR)

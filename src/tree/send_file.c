@@ -58,7 +58,8 @@ send_content (struct sender *s, int fd, struct tree_entry *e, uint64_t *got)
     prealloc_find (fd, e->size, &s->prealloc);
   uint64_t blocks = s->prealloc.n > 0 ? 0 : e->blocks;
   TRY (sender_send (s, REC_CONTENT, e));
-  digest_start (s->digest, true);
+  /* After a first copy both sides are read back with SHA-256. */
+  digest_start (s->digest, s->a->base);
   struct err *bad
       = content_read (fd, e->size, blocks, s->chunk, s->digest, &taker, got);
   if (bad != NULL) /* the stream stands in the middle of a file */

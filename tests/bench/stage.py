@@ -181,7 +181,9 @@ class Stage:
     def open_old(self, source):
         """Starts the sshd of the old server, where `source` (a directory) is TREE."""
         self.close_old()
-        script = (f"mount --bind {source} {TREE} && mount --bind {BASE}/old-state /var/lib/rehome && "
+        # What this machine's root runs at each login is no part of either tool's work.
+        script = (f"if [ -f /root/.bashrc ]; then mount --bind /dev/null /root/.bashrc; fi && "
+                  f"mount --bind {source} {TREE} && mount --bind {BASE}/old-state /var/lib/rehome && "
                   f"mount -t tmpfs -o mode=755 none /run && mkdir /run/sshd && "
                   f"exec /usr/sbin/sshd -D -e -f {BASE}/keys/sshd_config")
         self.sshd = subprocess.Popen(["unshare", "-m", "--propagation", "private", "sh", "-c", script],

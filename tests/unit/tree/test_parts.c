@@ -330,6 +330,8 @@ sha256sum_takes_the_manifest (void **state)
   put_file (on_src (g, " space"), "");
   assert_int_equal (link (on_src (g, "d/plain"), on_src (g, "z")), 0);
   assert_ok (ground_copy (g));
+  json_t *proof CLEANUP_JSON = NULL;
+  assert_ok (ground_compare (g, true, false, NULL, &proof)); /* reads it back */
   char *path CLEANUP_FREE = mem_printf ("%s/manifest", g->dir);
   FILE *f = fopen (path, "w");
   struct sink sink = { to_file, f };
