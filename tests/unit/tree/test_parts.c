@@ -58,28 +58,31 @@ an_entry_comes_back_as_it_was (void **state)
 {
   (void)state;
   struct buf b CLEANUP_BUF = BUF_INIT;
-  struct tree_entry e = { .type = TREE_FILE,
-                          .marks = TREE_HAS_XXH | TREE_HAS_SHA,
-                          .mode = 06755,
-                          .uid = 1,
-                          .gid = UINT32_MAX,
-                          .nlink = 3,
-                          .iflags = TREE_APPEND,
-                          .size = 1ull << 40,
-                          .dev = 5,
-                          .ino = 6,
-                          .rdev = 7,
-                          .blocks = 8,
-                          .mtime = { -5, 999999999 },
-                          .ctime = { 6, 7 },
-                          .xxh = { 1 },
-                          .sha = { 2 },
-                          .path = "d/name",
-                          .path_len = 6,
-                          .target = "",
-                          .link = "a",
-                          .link_len = 1,
-                          .is_link = true };
+  struct tree_entry e
+      = { .type = TREE_FILE,
+          .marks = TREE_HAS_XXH | TREE_HAS_SHA | TREE_PROJECT | TREE_ATIME,
+          .project = 4242,
+          .atime = { -7, 8 },
+          .mode = 06755,
+          .uid = 1,
+          .gid = UINT32_MAX,
+          .nlink = 3,
+          .iflags = TREE_APPEND,
+          .size = 1ull << 40,
+          .dev = 5,
+          .ino = 6,
+          .rdev = 7,
+          .blocks = 8,
+          .mtime = { -5, 999999999 },
+          .ctime = { 6, 7 },
+          .xxh = { 1 },
+          .sha = { 2 },
+          .path = "d/name",
+          .path_len = 6,
+          .target = "",
+          .link = "a",
+          .link_len = 1,
+          .is_link = true };
   struct tree_entry got;
   assert_ok (entry_encode (&e, &b));
   struct cursor c = { b.data, b.len };
@@ -87,6 +90,8 @@ an_entry_comes_back_as_it_was (void **state)
   assert_int_equal (c.left, 0);
   assert_string_equal (got.path, "d/name");
   assert_string_equal (got.link, "a");
+  assert_int_equal (got.project, 4242);
+  assert_true (tree_time_equal (got.atime, e.atime));
   assert_true (got.is_link);
   assert_true (entry_same_inode (&e, &got) && entry_same_meta (&e, &got));
   assert_true (got.mtime.sec == -5 && got.mtime.nsec == 999999999);
@@ -95,6 +100,44 @@ an_entry_comes_back_as_it_was (void **state)
     struct err *bad CLEANUP_ERR = entry_decode (&c, &got);
     assert_non_null (bad);
   }
+}
+
+static void
+refuse_encoded (const struct tree_entry *e)
+{
+  struct buf b CLEANUP_BUF = BUF_INIT;
+  struct tree_entry got;
+  assert_ok (entry_encode (e, &b));
+  struct cursor c = { b.data, b.len };
+  assert_code (entry_decode (&c, &got), "RH-TREE-STREAM");
+}
+
+static void
+marks_that_cannot_be_are_refused (void **state)
+{
+  (void)state;
+  struct tree_entry e = { .type = TREE_FILE, .path = "f", .path_len = 1 };
+  e.target = e.link = "";
+  e.marks = TREE_PROJECT; /* of project 0 */
+  refuse_encoded (&e);
+  e.marks = TREE_INHERIT; /* a file */
+  refuse_encoded (&e);
+  e.marks = TREE_ATIME;
+  e.atime.nsec = 1000000000;
+  refuse_encoded (&e);
+}
+
+static void
+what_lies_below_a_directory_left_out_is_hidden (void **state)
+{
+  (void)state;
+  json_t *list CLEANUP_JSON = json_pack ("[s, s]", "+ *.c", "/build/");
+  struct filter *f CLEANUP_FILTER = NULL;
+  assert_ok (filter_read (list, &f));
+  assert_true (filter_hides (f, "build/x.c", 9, false));
+  assert_false (filter_excludes (f, "build/x.c", 9, false));
+  assert_false (filter_hides (f, "src/build", 9, true));
+  assert_false (filter_hides (NULL, "build", 5, true));
 }
 
 static void
@@ -357,6 +400,8 @@ main (void)
     CASE (paths_are_ordered_as_a_walk_meets_them),
     CASE (only_plain_relative_paths_are_taken),
     CASE (an_entry_comes_back_as_it_was),
+    CASE (marks_that_cannot_be_are_refused),
+    CASE (what_lies_below_a_directory_left_out_is_hidden),
     CASE (the_same_inode_must_not_differ_in_anything_that_a_stat_tells),
     CASE (patterns_match_as_rsyncs_do),
     CASE (an_id_map_is_injective_and_leaves_others_alone),
