@@ -115,10 +115,11 @@ match (struct work *w, const char *p, const char *s)
       p++;
       continue;
     }
-    if (*p == '\\' && *++p == 0)
+    if (*p == '\\')
+      p++;
+    if (*p == 0 || *p != *s)
       return GLOB_NO;
-    if (*p++ != *s)
-      return GLOB_NO;
+    p++;
   }
   return s == w->end ? GLOB_YES : GLOB_NO;
 }
