@@ -208,6 +208,7 @@ run_send (struct verb_call *call, json_t **result)
   TRY (json_opt_bool (call->args, "listing", false, &a.listing));
   TRY (json_opt_bool (call->args, "final", false, &a.final));
   TRY (json_opt_bool (call->args, "atimes", false, &a.atimes));
+  TRY (json_opt_bool (call->args, "patch", false, &a.patch));
   a.root = c.root;
   a.filter = c.filter;
   a.force = &c.force;

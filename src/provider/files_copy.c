@@ -20,6 +20,7 @@ enum how { HOW_FULL, HOW_DELTA, HOW_LISTING };
 struct copy {
   const struct step_call *call;
   bool seed, final;
+  bool whole;     /* large files, too, are sent whole where they changed */
   json_t *force;  /* paths to send in any case, or NULL */
   json_t *remove; /* paths to remove on the target, or NULL */
   int round;      /* tells apart the indexes of seed, rounds and final round */
@@ -48,6 +49,11 @@ send_args (const struct copy *c, enum how how)
   json_object_set_new (args, "base", json_boolean (how != HOW_FULL));
   json_object_set_new (args, "listing", json_boolean (how == HOW_LISTING));
   json_object_set_new (args, "final", json_boolean (c->final));
+  /* In place only where nobody but this migration uses what lies there. */
+  json_object_set_new (args, "patch",
+                       json_boolean (!c->whole
+                                     && files_into (c->call->item->spec)
+                                            < INTO_MERGE));
   /* A watcher pays off where rounds follow; what cannot be watched is walked.
    */
   bool moves = files_into (c->call->item->spec) == INTO_OWN;
@@ -157,11 +163,16 @@ is_code (const struct err *e, const char *code)
 
 /* A round, or more where what an interruption left asks for it. */
 static struct err *
-send_again (const struct copy *c, enum how how, json_t **result)
+send_again (struct copy *c, enum how how, json_t **result)
 {
   struct err *e = stream (c, how, result);
   if (is_code (e, "RH-TREE-RESUME")) {
     err_free (e);
+    e = stream (c, HOW_LISTING, result);
+  }
+  if (is_code (e, "RH-TREE-PATCH")) {
+    err_free (e);
+    c->whole = true;
     e = stream (c, HOW_LISTING, result);
   }
   if (is_code (e, "RH-TREE-NOBASE") || is_code (e, "RH-TREE-MISSING")

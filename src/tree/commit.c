@@ -4,6 +4,8 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "host/durable.h"
+#include "tree/blocks.h"
 #include "tree/index.h"
 #include "tree/overlay.h"
 
@@ -40,6 +42,7 @@ tree_commit (const char *index_dir, const char *index, int64_t round)
   TRY (index_path (index_dir, index, "acked", &acked));
   TRY (index_path (index_dir, index, suffix, &fresh));
   TRY (index_path (index_dir, index, some, &above));
+  blocks_commit (index_dir, index, round);
   if (access (above, F_OK) == 0)
     TRY (lay_above (acked, above));
   else if (rename (fresh, acked) < 0)
@@ -66,10 +69,10 @@ tree_drop (const char *index_dir, const char *index)
                : err_sys (errno, "RH-TREE-INDEX", "cannot open %s", index_dir);
   struct err *e = NULL;
   int at = dirfd (d);
+  bool removed;
   for (struct dirent *f; at >= 0 && e == NULL && (f = readdir (d)) != NULL;)
-    if (strncmp (f->d_name, prefix + 1, n) == 0
-        && unlinkat (at, f->d_name, 0) < 0 && errno != ENOENT)
-      e = err_sys (errno, "RH-TREE-INDEX", "cannot remove %s", f->d_name);
+    if (strncmp (f->d_name, prefix + 1, n) == 0)
+      e = durable_remove_tree (at, f->d_name, &removed);
   closedir (d);
   return e;
 }

@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "tree/apply.h"
+#include "tree/apply_patch.h"
 #include "tree/claim.h"
 #include "tree/content.h"
 #include "tree/extras.h"
@@ -34,6 +34,7 @@ struct receiver {
   struct makers *makers;  /* of small files in a first copy; else NULL */
   bool small;             /* the file under way is theirs */
   struct entry_box given; /* its entry */
+  struct patcher patcher;
   struct digest *digest;
   struct buf acl;
   struct buf last; /* path of the last entry or deletion */
@@ -51,6 +52,7 @@ receiver_clear (struct receiver *r)
   makers_free (r->makers);
   entry_box_free (&r->given);
   record_reader_free (&r->in);
+  patcher_clear (&r->patcher);
   applier_clear (&r->applier);
   place_free (r->place);
   claim_clear (&r->claim);
@@ -170,6 +172,43 @@ entry_record (struct receiver *r, enum tree_record type, struct cursor *c)
   return apply_file_begin (&r->applier, &e);
 }
 
+/* Some blocks of a file that the target has. */
+static struct err *
+patch_record (struct receiver *r, struct cursor *c)
+{
+  struct tree_entry e;
+  struct patch_base base;
+  uint64_t sec;
+  TRY (cursor_u64 (c, &base.size));
+  TRY (cursor_u64 (c, &sec));
+  TRY (cursor_u32 (c, &base.mtime.nsec));
+  base.mtime.sec = (int64_t)sec;
+  TRY (entry_decode (c, &e));
+  if (c->left != 0 || e.type != TREE_FILE || e.is_link
+      || !(r->head.flags & STREAM_DELTA) || r->a->merge)
+    return record_bad ("patch");
+  TRY (check_entry (r, &e));
+  TRY (map_ids (r, &e));
+  TRY (note_got (r, e.path, e.path_len));
+  r->entries++;
+  r->watch->files++;
+  TRY (watch_step (r->watch, e.path, e.path_len));
+  digest_start (r->digest, false);
+  return patch_begin (&r->patcher, &r->applier, &e, &base);
+}
+
+static struct err *
+blocks_record (struct receiver *r, struct cursor *c)
+{
+  uint64_t at;
+  digest_add (r->digest, c->p, c->left);
+  TRY (cursor_u64 (c, &at));
+  r->watch->bytes += c->left;
+  TRY (watch_step (r->watch, r->applier.file.entry.path,
+                   r->applier.file.entry.path_len));
+  return patch_blocks (&r->patcher, &r->applier, at, c->p, c->left);
+}
+
 static struct err *
 keep_record (struct receiver *r, struct cursor *c)
 {
@@ -199,6 +238,8 @@ file_end (struct receiver *r, struct cursor *c)
                     "\"%s\" did not arrive as it was read", shown);
   }
   r->files++;
+  if (r->patcher.open)
+    return patch_end (&r->patcher, &r->applier, size);
   return apply_file_end (&r->applier, size);
 }
 
@@ -233,7 +274,11 @@ static struct err *
 file_record (struct receiver *r, enum tree_record type, struct cursor *c)
 {
   uint64_t n;
+  if (r->patcher.open != (type == REC_BLOCKS) && type != REC_FILE_END)
+    return record_bad ("record: a file is not at its end");
   switch (type) {
+  case REC_BLOCKS:
+    return blocks_record (r, c);
   case REC_DATA:
     digest_add (r->digest, c->p, c->left);
     r->watch->bytes += c->left;
@@ -325,6 +370,8 @@ each_record (struct receiver *r, enum tree_record type, struct cursor *c)
   case REC_CONTENT:
   case REC_META:
     return entry_record (r, type, c);
+  case REC_PATCH:
+    return patch_record (r, c);
   case REC_KEEP:
     return keep_record (r, c);
   case REC_DELETES:
@@ -413,6 +460,19 @@ settle (struct receiver *r)
   return r->a->settled (r->a->settled_ctx, fd);
 }
 
+/* What an interrupted round wrote in place is put back before anything else.
+ */
+static struct err *
+start_undo (struct receiver *r)
+{
+  CLEANUP_FREE char *path = NULL;
+  uint64_t files;
+  TRY (index_path (r->a->index_dir, r->a->index, "undo", &path));
+  TRY (undo_roll_back (path, r->claim.parent, r->claim.leaf, &files));
+  undo_start (&r->patcher.undo, STEAL (path));
+  return NULL;
+}
+
 static struct err *
 start (struct receiver *r)
 {
@@ -431,6 +491,7 @@ start (struct receiver *r)
     return err_new (ERR_REFUSED, "RH-TREE-MISSING",
                     "what was copied to %s before is not there any more",
                     r->a->root);
+  TRY (start_undo (r));
   r->place = place_new (r->claim.parent, r->claim.leaf);
   /* Where nothing was, files are made in place. */
   bool direct = !delta && (r->a->seed || r->claim.fresh);
@@ -487,7 +548,8 @@ run (struct receiver *r)
   TRY (applier_finish (&r->applier));
   TRY (place_finish (r->place));
   TRY (sync_all (r));
-  return claim_done (&r->claim, r->a->root);
+  TRY (claim_done (&r->claim, r->a->root));
+  return undo_done (&r->patcher.undo);
 }
 
 static uint64_t
@@ -522,6 +584,7 @@ tree_receive (const struct tree_receive *a, struct source *in,
   struct receiver r = { .a = a, .watch = watch, .in = { .source = in } };
   r.claim.parent = -1;
   r.applier.fd = r.applier.tmp = -1;
+  patcher_start (&r.patcher, NULL);
   r.digest = digest_new ();
   r.last.max = TREE_PATH_MAX + 1;
   int64_t begin = watch_now_ms ();

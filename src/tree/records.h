@@ -27,6 +27,9 @@ enum tree_record {
   REC_END,      /* u64 count of records before */
   REC_ALLOC,    /* of a file, behind its data: u64 offset, u64 length that
                    have blocks and were never written */
+  REC_PATCH,    /* what the target has (u64 size; i64, u32 mtime), entry: some
+                   blocks of a regular file; BLOCKS follow, then FILE_END */
+  REC_BLOCKS,   /* u64 offset, bytes; ascending */
   REC_TYPE_END
 };
 

@@ -29,6 +29,7 @@ sender_clear (struct sender *s)
   detail_free (&s->detail);
   digest_free (s->digest);
   prealloc_free (&s->prealloc);
+  blocks_writer_free (s->learnt);
   free (s->chunk);
   for (size_t i = 0; i < s->parents.n; i++)
     entry_box_free (&s->parents.v[i].box);
@@ -46,6 +47,8 @@ sender_gone (void *ctx, const struct tree_entry *e)
     return NULL; /* left out since: what was copied stays */
   if (s->over != NULL)
     TRY (overlay_gone (s->over, e->path, e->path_len));
+  if (s->a->patch)
+    blocks_gone (s->a->index_dir, s->a->index, s->a->round, e);
   *VEC_PUSH (&s->gone_at) = s->gone.len;
   return buf_put (&s->gone, e->path, e->path_len + 1);
 }
@@ -158,6 +161,7 @@ open_index (struct sender *s)
   TRY (index_path (s->a->index_dir, s->a->index, some, &above));
   unlink (fresh); /* of a round of this number that was not acknowledged */
   unlink (above);
+  blocks_forget (s->a->index_dir, s->a->index, s->a->round);
   if (s->a->base) {
     struct err *e
         = few ? index_open_few (acked, &s->base) : index_open (acked, &s->base);

@@ -27,6 +27,8 @@ struct tree_send {
   bool listing; /* and the names of the rest, so that the receiver can remove
                    what an interrupted round left */
   bool atimes;  /* carry the times of last access, too */
+  bool patch;   /* of large files only the blocks that changed; block indexes
+                   are kept */
   bool final;   /* a file that changes meanwhile is "RH-TREE-CHANGING" */
   /* Sealed: only these paths are visited, and the round becomes a segment
    * above the acknowledged index (NAME.some-ROUND until then).  NULL: all is

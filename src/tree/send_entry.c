@@ -50,10 +50,8 @@ push_parent (struct sender *s, const struct tree_entry *e, bool sent)
   return entry_box_set (&p->box, e);
 }
 
-/* The directories on the way to what is written are sent, too: the receiver
- * sets their times behind it. */
-static struct err *
-send_parents (struct sender *s)
+struct err *
+sender_parents (struct sender *s)
 {
   size_t i = s->depth;
   while (i > 0 && !s->parents.v[i - 1].sent)
@@ -69,7 +67,7 @@ struct err *
 sender_send (struct sender *s, enum tree_record type,
              const struct tree_entry *e)
 {
-  TRY (send_parents (s));
+  TRY (sender_parents (s));
   s->entries++;
   return record_entry (&s->rec, type, e);
 }

@@ -15,6 +15,8 @@ take_data (void *ctx, const void *bytes, size_t len)
   struct sender *s = ctx;
   s->bytes += len;
   s->watch->bytes += len;
+  if (s->learnt != NULL)
+    TRY (blocks_add (s->learnt, bytes, len));
   TRY (watch_step (s->watch, s->name, strlen (s->name)));
   return record_put (&s->rec, REC_DATA, bytes, len);
 }
@@ -23,6 +25,8 @@ static struct err *
 take_hole (void *ctx, uint64_t len)
 {
   struct sender *s = ctx;
+  if (s->learnt != NULL)
+    TRY (blocks_zeros (s->learnt, len));
   return record_u64 (&s->rec, REC_HOLE, len);
 }
 
@@ -49,6 +53,14 @@ send_prealloc (struct sender *s)
   return NULL;
 }
 
+/* The block index of a large file, from what was just sent. */
+static struct err *
+keep_blocks (struct sender *s, const struct tree_entry *e, uint64_t got)
+{
+  CLEANUP_BLOCKS_WRITER struct blocks_writer *w = STEAL (s->learnt);
+  return w != NULL && got == e->size ? blocks_finish (w, e) : NULL;
+}
+
 static struct err *
 send_content (struct sender *s, int fd, struct tree_entry *e, uint64_t *got)
 {
@@ -58,12 +70,16 @@ send_content (struct sender *s, int fd, struct tree_entry *e, uint64_t *got)
     prealloc_find (fd, e->size, &s->prealloc);
   uint64_t blocks = s->prealloc.n > 0 ? 0 : e->blocks;
   TRY (sender_send (s, REC_CONTENT, e));
+  if (s->a->patch && e->size >= BLOCKS_FILE_MIN)
+    TRY (blocks_create (s->a->index_dir, s->a->index, s->a->round, e, false,
+                        &s->learnt));
   /* After a first copy both sides are read back with SHA-256. */
   digest_start (s->digest, s->a->base);
   struct err *bad
       = content_read (fd, e->size, blocks, s->chunk, s->digest, &taker, got);
   if (bad != NULL) /* the stream stands in the middle of a file */
     return err_wrap (bad, "%s/%s", s->a->root, e->path);
+  TRY (keep_blocks (s, e, *got));
   TRY (send_prealloc (s));
   digest_end (s->digest, e);
   s->files++;
@@ -97,7 +113,11 @@ static struct err *
 send_or_not (struct sender *s, int fd, struct tree_entry *e,
              const struct tree_entry *known, uint64_t *got, bool *sent)
 {
-  *sent = false;
+  enum sender_patched how;
+  TRY (sender_patch (s, fd, e, known, got, &how));
+  *sent = how == PATCH_SENT;
+  if (how != PATCH_CANNOT)
+    return NULL;
   if (maybe_same (e, known) && !sender_listed (s->a->force, e)) {
     TRY (hash_only (s, fd, e, got));
     if (*got == e->size && memcmp (e->xxh, known->xxh, 16) == 0) {

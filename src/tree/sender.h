@@ -7,6 +7,7 @@
 #define REHOME_TREE_SENDER_H
 
 #include "base/vec.h"
+#include "tree/blocks.h"
 #include "tree/content.h"
 #include "tree/detail.h"
 #include "tree/index.h"
@@ -39,6 +40,8 @@ struct sender {
   struct detail detail;
   struct digest *digest;
   struct prealloc prealloc;
+  struct blocks_writer *learnt; /* of the file that is sent whole, or NULL */
+  uint64_t patched;             /* bytes that patches of this round replace */
   unsigned char *chunk;
   VEC (struct parent) parents; /* the first `depth` are valid */
   size_t depth;
@@ -60,6 +63,9 @@ struct err *sender_gone (void *ctx, const struct tree_entry *e);
 /* send_entry.c: how an entry ends. */
 struct tree_time sender_now (void);
 bool sender_listed (const struct paths *p, const struct tree_entry *e);
+/* The directories on the way to what is written: the receiver sets their
+ * times behind it. */
+struct err *sender_parents (struct sender *s);
 /* The entry, behind the directories on the way to it. */
 struct err *sender_send (struct sender *s, enum tree_record type,
                          const struct tree_entry *e);
@@ -77,6 +83,13 @@ struct err *sender_failed (struct sender *s, const struct tree_entry *e,
 /* send_file.c: a regular file that is not as it was known. */
 struct err *sender_file (struct sender *s, struct tree_entry *e,
                          const struct tree_entry *known);
+
+/* send_patch.c: the blocks of a large file that changed.  PATCH_CANNOT: nothing
+ * was sent, the file is to be sent whole. */
+enum sender_patched { PATCH_CANNOT, PATCH_SAME, PATCH_SENT };
+struct err *sender_patch (struct sender *s, int fd, struct tree_entry *e,
+                          const struct tree_entry *known, uint64_t *got,
+                          enum sender_patched *how);
 
 /* send_hinted.c: goes where the hints lead. */
 struct err *sender_visit (struct sender *s);
