@@ -36,10 +36,19 @@ print_attention (const json_t *facts)
 }
 
 static void
+print_audit (const json_t *facts)
+{
+  const char *audit = json_string_value (json_object_get (facts, "back_audit"));
+  if (audit != NULL)
+    printf ("audit of the frozen source: %s\n", audit);
+}
+
+static void
 print (const json_t *facts)
 {
   CLEANUP_FREE char *line = standing_line (facts);
   CLEANUP_FREE char *downtime = words_downtime (facts);
+  CLEANUP_FREE char *back = words_back (facts);
   CLEANUP_FREE char *phase = words_of (facts, "phase");
   CLEANUP_FREE char *why = words_of (facts, "why");
   const json_t *pid = json_object_get (facts, "owner_pid");
@@ -48,6 +57,9 @@ print (const json_t *facts)
           json_is_true (json_object_get (facts, "paused")) ? ", paused" : "");
   if (downtime != NULL)
     puts (downtime);
+  if (back != NULL)
+    puts (back);
+  print_audit (facts);
   print_attention (facts);
   if (json_is_integer (pid))
     printf ("owner: process %lld\n", (long long)json_integer_value (pid));

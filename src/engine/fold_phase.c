@@ -166,6 +166,8 @@ static void
 enter (struct engine *e, enum phase from, const struct record *r)
 {
   enum phase to = e->phase;
+  if (to == PHASE_GUARDED)
+    e->alone = false;
   if (to == PHASE_SEEDING)
     e->back = from == PHASE_ABORTED ? PHASE_ABORTED : PHASE_PLANNED;
   else if (to == PHASE_SYNCING)

@@ -201,7 +201,8 @@ forecast_make (const struct graph *g, const struct measure *m, bool back,
   /* A quiet machine is faster than what was measured while clients and rounds
    * kept it busy, and a busier one slower: three to one from end to end, set
    * by moves in a row (docs/BENCHMARKS.md). */
-  out->lower_ms = sum * 21 / 50 > 0 ? sum * 21 / 50 : 1;
+  int64_t lower = sum * (back ? 30 : 21) / 50;
+  out->lower_ms = lower > 0 ? lower : 1;
   out->upper_ms = out->lower_ms * 3;
 }
 

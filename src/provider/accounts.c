@@ -277,6 +277,8 @@ static const struct step_row rows[] = {
     STEP_REVERSIBLE, SIDE_SOURCE, 30000 },
   { "verify", "accounts are still equal", STAGE_VERIFY, STEP_PURE, SIDE_BOTH,
     60000 },
+  { "guard-users", "who is on the target when the guard begins", STAGE_GUARD,
+    STEP_PURE, SIDE_TARGET, 60000 },
   { "back-suspend", "sessions of moved users on the target stand still",
     STAGE_BACK_FREEZE, STEP_REVERSIBLE, SIDE_TARGET, 30000 },
   { "back-carry", "passwords that were changed on the target", STAGE_BACK_FINAL,
@@ -314,6 +316,7 @@ static const struct step_op ops[] = {
   { "suspend", accounts_suspend, accounts_suspend_probe,
     accounts_suspend_undo },
   { "back-carry", accounts_carry, NULL, NULL },
+  { "guard-users", accounts_note, NULL, NULL },
   { NULL, NULL, NULL, NULL },
 };
 

@@ -44,6 +44,7 @@ struct err *accounts_create_probe (const struct step_call *call,
                                    enum probe_state *out);
 struct err *accounts_compare (const struct step_call *call, json_t **result);
 /* What was changed on the target in the guard. */
+struct err *accounts_note (const struct step_call *call, json_t **result);
 struct err *accounts_carry (const struct step_call *call, json_t **result);
 struct err *accounts_suspend (const struct step_call *call, json_t **result);
 struct err *accounts_suspend_probe (const struct step_call *call,

@@ -44,11 +44,17 @@ password (struct carry *c, const char *name)
   return buf_printf (&c->lines, "%s:%s\n", name, b->hash);
 }
 
-/* People's accounts: those of packages come and go with them. */
-static void
-new_user (struct carry *c, const struct account *b)
+/* Those of packages come and go with them. */
+static bool
+is_person (const struct account *a)
 {
-  if (b->uid < 1000 || b->uid >= 65534
+  return a->uid >= 1000 && a->uid < 65534;
+}
+
+static void
+new_user (struct carry *c, const json_t *known, const struct account *b)
+{
+  if (!is_person (b) || known == NULL || words_have (known, b->name)
       || accounts_user (c->source, b->name) != NULL)
     return;
   json_array_append_new (
@@ -61,6 +67,7 @@ new_user (struct carry *c, const struct account *b)
 static struct err *
 look (const struct step_call *call, struct carry *c)
 {
+  const json_t *noted = steps_input (call, "accounts#guard-users");
   size_t i;
   json_t *one;
   TRY (accounts_load (call->source, &c->source));
@@ -73,7 +80,20 @@ look (const struct step_call *call, struct carry *c)
     TRY (password (c, json_string_value (one)));
   }
   for (i = 0; i < c->target->users_n; i++)
-    new_user (c, &c->target->users[i]);
+    new_user (c, json_at (noted, "users"), &c->target->users[i]);
+  return NULL;
+}
+
+struct err *
+accounts_note (const struct step_call *call, json_t **result)
+{
+  struct accounts_db *db CLEANUP_ACCOUNTS = NULL;
+  json_t *users CLEANUP_JSON = json_array ();
+  TRY (accounts_load (call->target, &db));
+  for (size_t i = 0; i < db->users_n; i++)
+    if (is_person (&db->users[i]))
+      words_add (users, db->users[i].name);
+  *result = json_pack ("{s:O}", "users", users);
   return NULL;
 }
 

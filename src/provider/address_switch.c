@@ -374,11 +374,51 @@ leave_clear (struct leave *l)
   json_decref (l->args);
 }
 
+/* The file that `keep` wrote goes, so that the address stays away when the
+ * host starts again.  Where networkd has read it, it is told. */
+static struct err *
+forget_kept (const struct step_call *call)
+{
+  const json_t *keep = steps_input (call, "address:%s#keep", cidr_of (call));
+  const char *config = text_of (keep, "config");
+  struct ran r CLEANUP_RAN = { 0 };
+  if (config == NULL || config[0] == '\0')
+    return NULL;
+  TRY (remote_remove (call->source, config));
+  if (strncmp (config, "/etc/systemd/network/", 21) != 0)
+    return NULL;
+  return remote_run (call->source, remote_argv (ARGV ("networkctl", "reload")),
+                     NULL, 20000, &r);
+}
+
+static struct err *
+keep_again (const struct step_call *call, const char *interface)
+{
+  char *path CLEANUP_FREE = NULL;
+  char *content CLEANUP_FREE = NULL;
+  const json_t *keep = steps_input (call, "address:%s#keep", cidr_of (call));
+  const char *config = text_of (keep, "config");
+  bool there;
+  if (config == NULL || config[0] == '\0')
+    return NULL;
+  TRY (remote_exists (call->source, config, &there));
+  if (there)
+    return NULL;
+  TRY (
+      persist_place (call->source, interface, cidr_of (call), &path, &content));
+  return path == NULL ? NULL
+                      : remote_write (call->source, path, content,
+                                      strlen (content), 0644);
+}
+
 struct err *
 address_leave (const struct step_call *call, json_t **result)
 {
   CLEANUP (leave_clear) struct leave l = { 0 };
+  json_t *record CLEANUP_JSON = NULL;
   TRY (leave_of (call, &l));
+  TRY (address_record (&l.call, l.args, &record));
+  TRY (forget_kept (call));
   return address_take (&l.call, result);
 }
 
@@ -395,5 +435,6 @@ address_leave_undo (const struct step_call *call, json_t **result)
 {
   CLEANUP (leave_clear) struct leave l = { 0 };
   TRY (leave_of (call, &l));
+  TRY (keep_again (call, text_of (l.args, "interface")));
   return address_take_undo (&l.call, result);
 }

@@ -28,8 +28,9 @@ bool
 back_passes (const struct step_call *call)
 {
   enum step_side side = call->step->side;
-  return call->alone && call->step->stage >= STAGE_BACK_CHECK
-         && (side == SIDE_TARGET || side == SIDE_BOTH);
+  bool back = stage_is_back (call->step->stage)
+              || call->step->stage == STAGE_BACK_ROUND;
+  return call->alone && back && (side == SIDE_TARGET || side == SIDE_BOTH);
 }
 
 const struct back_op *

@@ -54,6 +54,8 @@ move_back_left (const struct step_call *call, json_t **result)
   char *file CLEANUP_FREE = mem_printf (SERVICE_UNITS "/%s", unit);
   char *wanted CLEANUP_FREE
       = mem_printf (SERVICE_UNITS "/multi-user.target.wants/%s", unit);
+  char *running CLEANUP_FREE
+      = mem_printf ("/run/systemd/units/invocation:%s", unit);
   json_t *units CLEANUP_JSON = service_plan_units (call);
   size_t i;
   json_t *one;
@@ -62,6 +64,7 @@ move_back_left (const struct step_call *call, json_t **result)
   words_add (left, home);
   words_add (left, file);
   words_add (left, wanted);
+  words_add (left, running); /* systemd's own note that it is active */
   words_add (left, MOVE_TEXT);
   json_array_foreach (units, i, one)
   {

@@ -101,6 +101,28 @@ forecast_fact (const struct fold *f, const struct graph *g, bool back)
                     "upper_ms", (json_int_t)now.upper_ms, "causes", now.causes);
 }
 
+/* Each tree is read once in the guard: how many are, and how many differed. */
+static json_t *
+audit_fact (const struct fold *f, const struct graph *g)
+{
+  unsigned all = 0, done = 0, failed = 0;
+  for (size_t i = 0; i < graph_len (g); i++) {
+    const struct step *s = graph_at (g, i);
+    if (s->stage != STAGE_GUARD || strcmp (s->op, "audit") != 0)
+      continue;
+    enum step_state state = engine_step (f->engine, s->id, NULL);
+    all++;
+    done += state == STEP_DONE;
+    failed += state == STEP_FAILED;
+  }
+  if (all == 0)
+    return json_null ();
+  return json_sprintf ("%u of %u items equal to what was sent%s", done, all,
+                       failed > 0   ? ", others are not: see attention"
+                       : done < all ? ", it goes on"
+                                    : "");
+}
+
 /* The way back after the pivot: what it costs now, or what it has cost. */
 static void
 put_rollback (json_t *o, const struct fold *f, const struct graph *g)
@@ -114,6 +136,7 @@ put_rollback (json_t *o, const struct fold *f, const struct graph *g)
     json_object_set_new (o, "back_downtime_ms", json_integer (ms));
     json_object_set_new (o, "back_downtime_opened", json_boolean (opened));
   }
+  json_object_set_new (o, "back_audit", audit_fact (f, g));
   json_object_set_new (o, "alone", json_boolean (engine_alone (f->engine)));
   json_object_set_new (o, "back_since_ms",
                        json_integer (

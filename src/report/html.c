@@ -178,6 +178,9 @@ put_downtime (const json_t *facts, struct buf *out)
     return NULL;
   TRY (begin (out, "downtime", "Downtime"));
   TRY (put_in (out, "<p>", words, ".</p>\n"));
+  char *back = words_back (facts);
+  if (back != NULL)
+    TRY (put_in (out, "<p>", back, ".</p>\n"));
   TRY (put_chart (facts, out));
   TRY (buf_put_str (out, "<ul>\n"));
   json_array_foreach (json_object_get (f, "causes"), i, c)

@@ -167,7 +167,8 @@ left (const struct graph *g, const struct engine *e)
   for (size_t i = 0; i < graph_len (g); i++) {
     const struct step *s = graph_at (g, i);
     const json_t *l = json_object_get (engine_result (e, s->id), "left");
-    if (s->stage != STAGE_ACCEPT || !json_is_object (l))
+    bool end = s->stage == STAGE_ACCEPT || s->stage == STAGE_BACK_OPEN;
+    if (!end || !json_is_object (l))
       continue;
     add_left (all, json_object_get (l, "source"), "source");
     add_left (all, json_object_get (l, "target"), "target");

@@ -22,6 +22,7 @@ put_top (const json_t *facts, struct buf *out)
   CLEANUP_FREE char *covers = words_covers (facts);
   CLEANUP_FREE char *line = standing_line (facts);
   CLEANUP_FREE char *downtime = words_downtime (facts);
+  CLEANUP_FREE char *back = words_back (facts);
   CLEANUP_FREE char *name = words_of (facts, "name");
   CLEANUP_FREE char *source
       = words_of (json_object_get (facts, "source"), "name");
@@ -32,7 +33,9 @@ put_top (const json_t *facts, struct buf *out)
   TRY (buf_printf (out, "%s.\n\n", covers));
   TRY (buf_printf (out, "%s: %s to %s, begun %s\n%s\n", name, source, target,
                    began, line));
-  return downtime != NULL ? buf_printf (out, "%s\n", downtime) : NULL;
+  if (downtime != NULL)
+    TRY (buf_printf (out, "%s\n", downtime));
+  return back != NULL ? buf_printf (out, "%s\n", back) : NULL;
 }
 
 static struct err *
@@ -198,7 +201,9 @@ put_left (const json_t *facts, struct buf *out)
   size_t i;
   json_t *l;
   TRY (heading (out, "Left on the hosts", "left"));
-  if (phase == NULL || strcmp (phase, "accepted") != 0)
+  if (phase == NULL
+      || (strcmp (phase, "accepted") != 0
+          && strcmp (phase, "rolled-back") != 0))
     TRY (buf_put_str (out, "  until accept: /var/lib/rehome on both hosts, "
                            "with the fence and the recorded state\n"));
   json_array_foreach (list, i, l)

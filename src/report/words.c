@@ -114,6 +114,45 @@ words_downtime (const json_t *facts)
                      took, r, held ? "held" : "missed");
 }
 
+/* "held" where the measured time lies in the forecast. */
+static char *
+against (int64_t ms, const json_t *forecast)
+{
+  if (forecast == NULL)
+    return mem_strdup ("");
+  CLEANUP_FREE char *r = range (forecast);
+  bool held
+      = ms >= json_integer_value (json_object_get (forecast, "lower_ms"))
+        && ms <= json_integer_value (json_object_get (forecast, "upper_ms"));
+  return mem_printf ("; forecast %s: %s", r, held ? "held" : "missed");
+}
+
+/* The way back: what it has cost, or would. */
+char *
+words_back (const json_t *facts)
+{
+  const json_t *downtime = json_object_get (facts, "back_downtime_ms");
+  const json_t *now = json_object_get (facts, "forecast_back_now");
+  int64_t ms = json_integer_value (downtime);
+  if (downtime == NULL && now == NULL)
+    return NULL;
+  if (downtime == NULL) {
+    CLEANUP_FREE char *since = words_time (
+        json_integer_value (json_object_get (facts, "back_since_ms")));
+    CLEANUP_FREE char *r = range (now);
+    return mem_printf ("Downtime forecast of the way back: %s; what the target "
+                       "took before %s is laid up on the source",
+                       r, since);
+  }
+  CLEANUP_FREE char *took = standing_duration (ms);
+  CLEANUP_FREE char *held
+      = against (ms, json_object_get (facts, "forecast_back"));
+  bool opened = json_is_true (json_object_get (facts, "back_downtime_opened"));
+  return mem_printf ("Downtime of the %s %s as the controller saw it%s",
+                     opened ? "way back" : "rollback that was given up", took,
+                     opened ? held : "");
+}
+
 static void
 add (struct buf *b, const char *text)
 {

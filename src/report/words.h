@@ -11,6 +11,8 @@ char *words_covers (const json_t *facts);
 /* "Downtime 3.2 s as the controller saw it; forecast 2.0 s to 5.8 s: held",
  * or NULL before a cutover. */
 char *words_downtime (const json_t *facts);
+/* The same of the way back; NULL before the pivot. */
+char *words_back (const json_t *facts);
 /* "20,123 files, 45 MB; all equal (sha256 1f3a...)". */
 char *words_item (const json_t *item);
 /* One finding, "CODE message (step)". */

@@ -7,8 +7,10 @@
  * it is reversible, undone, with the undo interrupted as well: the servers
  * must then be what they were before the step.
  *
- * usage: contract PLAN AGENT [--walk] [--from STEP] [--until STEP]
+ * usage: contract PLAN AGENT [--walk] [--walk-back] [--from STEP]
+ *                 [--until STEP]
  *   --walk   runs each step once, without interruption
+ *   --walk-back  the same for the steps of the way back
  *   --from   the same for the steps before this one
  * The hosts are those of the plan.  Prints TAP; exit status 0 if all passed.
  */
@@ -382,41 +384,93 @@ open_hosts (struct suite *s, const char *agent)
   return claim (s);
 }
 
+struct range {
+  enum stage first, last;
+  bool walk;
+  const char *from, *until;
+  bool ended; /* `until` was reached */
+};
+
 static struct err *
-whole_suite (struct suite *s, bool walk, const char *from, const char *until)
+run_range (struct suite *s, struct range *r)
 {
-  for (size_t i = 0; i < graph_len (s->graph); i++) {
+  for (size_t i = 0; i < graph_len (s->graph) && !r->ended; i++) {
     const struct step *step = graph_at (s->graph, i);
-    if (from != NULL && strcmp (from, step->id) == 0)
-      walk = false;
-    if (!one_step (s, step, walk))
+    if (step->stage < r->first || step->stage > r->last)
+      continue;
+    if (r->from != NULL && strcmp (r->from, step->id) == 0)
+      r->walk = false;
+    if (!one_step (s, step, r->walk))
       return err_new (ERR_REFUSED, "RH-CONTRACT-STOPPED",
                       "%s does not run: the steps behind it were not tried",
                       step->id);
-    if (until != NULL && strcmp (until, step->id) == 0)
-      break;
+    r->ended = r->until != NULL && strcmp (r->until, step->id) == 0;
   }
   return NULL;
+}
+
+/* As a rollback that is given up before its pivot: from the last to the
+ * first, and the servers are as they were in the guard. */
+static void
+undo_back (struct suite *s, char *before[2])
+{
+  for (size_t i = graph_len (s->graph); i-- > 0;) {
+    const struct step *step = graph_at (s->graph, i);
+    if (step->stage >= STAGE_BACK_APPLY && step->cls == STEP_REVERSIBLE)
+      check_err (s, undo_step (s, step, -1), step->id, "undone at the end");
+  }
+  for (int side = 0; side < 2; side++) {
+    char *now CLEANUP_FREE = shape_of (s, side);
+    char *diff CLEANUP_FREE = first_difference (before[side], now);
+    check (s, diff == NULL, "move#back-undone",
+           side == 0 ? "the source is as it was in the guard"
+                     : "the target is as it was in the guard",
+           diff);
+  }
+}
+
+/* There; half the way back, and that undone; and the acceptance. */
+static struct err *
+whole_suite (struct suite *s, const struct range *all, bool walk_back)
+{
+  struct range r = *all;
+  r.first = STAGE_PREFLIGHT;
+  r.last = STAGE_BACK_ROUND;
+  TRY (run_range (s, &r));
+  if (!r.ended) {
+    char *before[2] = { shape_of (s, 0), shape_of (s, 1) };
+    struct range back = { .first = STAGE_BACK_CHECK,
+                          .last = STAGE_BACK_OUTSIDE,
+                          .walk = r.walk || walk_back,
+                          .until = r.until };
+    struct err *e = run_range (s, &back);
+    undo_back (s, before);
+    free (before[0]);
+    free (before[1]);
+    TRY (e);
+  }
+  r.first = r.last = STAGE_ACCEPT;
+  return run_range (s, &r);
 }
 
 static struct err *
 run_suite (struct suite *s, int argc, char **argv)
 {
-  bool walk = false;
-  const char *from = NULL;
-  const char *until = NULL;
+  struct range all = { 0 };
+  bool walk_back = false;
   for (int i = 3; i < argc; i++) {
-    walk |= strcmp (argv[i], "--walk") == 0;
+    all.walk |= strcmp (argv[i], "--walk") == 0;
+    walk_back |= strcmp (argv[i], "--walk-back") == 0;
     if (strcmp (argv[i], "--until") == 0 && i + 1 < argc)
-      until = argv[i + 1];
+      all.until = argv[i + 1];
     if (strcmp (argv[i], "--from") == 0 && i + 1 < argc)
-      from = argv[i + 1];
+      all.from = argv[i + 1];
   }
-  walk |= from != NULL;
+  all.walk |= all.from != NULL;
   TRY (plan_read (argv[1], provider_kinds (), &s->plan));
   TRY (provider_compile (s->plan, &s->graph));
   TRY (open_hosts (s, argv[2]));
-  return whole_suite (s, walk, from, until);
+  return whole_suite (s, &all, walk_back);
 }
 
 int

@@ -25,13 +25,14 @@ def said(request):
     """What the suite printed, line by line."""
     agent = AGENTS[request.param]
     once = [] if agent == "rehome-agent" or os.environ.get("REHOME_LONG") else ["--walk"]
+    back = [] if os.environ.get("REHOME_LONG") else ["--walk-back"]
     lab = Lab(os.environ.get("REHOME_LAB_NAME", "contract"))
     lab.down()
     try:
         lab.up()
         for path in (BUILD / "tests/contract/contract", BUILD / agent, PLAN):
             shutil.copy(path, lab.new.root / "root" / path.name)
-        done = lab.new.run(["/root/contract", "/root/shop.yaml", f"/root/{agent}", *once], check=False, timeout=900)
+        done = lab.new.run(["/root/contract", "/root/shop.yaml", f"/root/{agent}", *once, *back], check=False, timeout=900)
         return done.stdout.splitlines() + done.stderr.splitlines()
     finally:
         lab.down()

@@ -52,7 +52,8 @@ calls_begin (struct run *r, const struct effect *f)
   c->fate = draw_fate (r, c->step, c->kind);
   enum step_side side = step_of (r, c)->side;
   c->passed = json_is_true (json_at (f->data, "alone"))
-              && step_of (r, c)->stage >= STAGE_BACK_CHECK
+              && (stage_is_back (step_of (r, c)->stage)
+                  || step_of (r, c)->stage == STAGE_BACK_ROUND)
               && (side == SIDE_TARGET || side == SIDE_BOTH);
   int64_t takes = draw_time (r);
   run_later (r, takes / 2, HAPPENS_HALF)->index = index;

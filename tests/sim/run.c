@@ -319,6 +319,8 @@ check_end (struct run *r)
     run_fail (r, "it does not end and does not say why", NULL);
     r->detail = mem_printf ("phase %s", phase_name (p));
   }
+  if (p == PHASE_GUARDED && r->destroyed)
+    run_fail (r, "the target is gone, and the source was not asked back", NULL);
   r->coverage->ended[p]++;
   controller_check_fold (r);
 }

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way back after the pivot, under load, judged from outside: every order that either server acknowledged is on the
+old one afterwards, none twice, never two servers at a time.
+
+S0.10, S0.32-35 partly.
+"""
+import os
+import time
+
+import pytest
+
+import independent
+from conftest import BUILD
+from lab import Lab, accepted_after
+from story import PLAN, Move, changed, codes, leftovers, phase_of, shape, wait_for, wait_phase
+
+LONG = bool(os.environ.get("REHOME_LONG"))
+TREES = ["/srv/shop", "/etc/shop", "/home/deploy", "/home/anna"]
+
+
+def often(text):
+    return text + "back-every: 5s\n"
+
+
+def segments(load):
+    """Which host acknowledged, in the order of the answers: one letter for each change."""
+    acks = sorted((a for a in load.attempts() if a["status"] == "acked"), key=lambda a: a["end"])
+    order = []
+    for ack in acks:
+        if not order or order[-1] != ack["host"]:
+            order.append(ack["host"])
+    return order
+
+
+def rollback(move, *more, expect=0, confirm="shop-new"):
+    return move.rehome("rollback", PLAN, "--no-input", f"--confirm={confirm}", *more, expect=expect)
+
+
+def rounds_laid(move):
+    return sum(r["type"] == "outcome" and r.get("step") == "files:/srv/shop#back-round" and "result" in r["data"]
+               for r in move.records())
+
+
+def in_guard(own_move):
+    """A move that has just been opened; reverse rounds every five seconds."""
+    own_move.write_plan(often)
+    own_move.sync()
+    own_move.cutover()
+    wait_for(lambda: rounds_laid(own_move) >= 1)
+    return own_move
+
+
+@pytest.fixture(scope="module")
+def returned(lab, move):
+    """There, a time of writing on the new server, and back."""
+    old, new = lab.old, lab.new
+    move.write_plan(often)
+    story = {"move": move, "before": shape(old)}
+    with lab.client(rate=50) as load:
+        load.wait_acks(50)
+        move.sync()
+        move.cutover()
+        story["opened"] = time.time()
+        new.sh("echo 'deploy:another secret' | chpasswd; useradd -m newcomer")
+        new.sh("su deploy -c 'crontab -l | { cat; echo \"# changed in the guard\"; } | crontab -'")
+        new.sh("echo made in the guard > /home/deploy/new-file; setfacl -m u:anna:r /home/deploy/new-file; "
+               "rm -f /home/anna/.bash_logout; chmod 600 /etc/shop/*.conf 2>/dev/null || true")
+        time.sleep(60 if LONG else 20)
+        story["guard"] = move.status()
+        wait_for(lambda: rounds_laid(move) >= 2)
+        wait_for(lambda: any(r["type"] == "outcome" and r.get("step") == "files:/srv/shop#audit" for r in move.records()))
+        story["frozen meanwhile"] = old.sh("grep -c ' /srv/shop .*ro,' /proc/mounts; "
+                                           "ls /home/deploy/new-file 2>/dev/null || true")
+        story["dry"] = move.rehome("rollback", PLAN, "--dry-run")
+        story["asked wrongly"] = move.rehome("rollback", PLAN, "--no-input", "--confirm=shop-old", expect=None)
+        story["still"] = move.status()
+        began = time.time()
+        story["said"] = rollback(move)
+        story["took"] = time.time() - began
+        time.sleep(3)
+        load.stop()
+    story["seen"] = lab.observe(load, "old")
+    story["order"] = segments(load)
+    story["load"] = load
+    story["facts"] = move.facts()
+    return story
+
+
+def test_every_order_that_either_acknowledged_is_on_the_old_server(lab, returned):
+    assert returned["seen"].acked > 300
+    assert returned["seen"].lost == []
+    assert returned["seen"].doubled == []
+
+
+def test_never_two_servers_answer(lab, returned):
+    assert returned["order"] == ["shop-old", "shop-new", "shop-old"]
+    frozen = next(r["time"] for r in returned["move"].records() if r["type"] == "phase"
+                  and r["data"]["to"] == "back-final") / 1000
+    assert accepted_after(lab.new, frozen) == []
+
+
+def test_it_says_beforehand_what_it_costs_and_asks_for_the_right_name(returned):
+    assert "Back from shop-new to shop-old" in returned["dry"]
+    assert "Downtime forecast: " in returned["dry"] and "Lost: nothing" in returned["dry"]
+    assert "back-final" in returned["dry"]
+    assert "RH-CLI" in returned["asked wrongly"], returned["asked wrongly"]
+    assert returned["still"].startswith("SERVING shop-new | shop-old closed | back: rollback, "), returned["still"]
+    assert returned["guard"].endswith(f"next: rehome accept {PLAN}")
+
+
+def test_the_source_stays_frozen_while_rounds_are_laid_up_and_is_audited(returned):
+    mounts = returned["frozen meanwhile"].split("\n")
+    assert mounts[0] == "1" and mounts[1:] in ([], [""]), "a reverse round wrote into the frozen files"
+    audits = [r for r in returned["move"].records() if r["type"] == "outcome" and r.get("step", "").endswith("#audit")]
+    assert len(audits) >= 9 and all(r["data"]["result"]["equal"] for r in audits)
+
+
+def test_the_old_server_is_what_it_was_but_for_what_was_changed_in_the_guard(lab, returned):
+    different = changed(returned["before"], shape(lab.old))
+    assert set(different) <= {"accounts", "cron"}, different
+    assert lab.old.sh("getent shadow deploy | cut -d: -f2") == lab.new.sh("getent shadow deploy | cut -d: -f2")
+    assert "# changed in the guard" in lab.old.sh("cat /var/spool/cron/crontabs/deploy")
+    assert lab.old.sh("stat -c '%U %G %a' /var/spool/cron/crontabs/deploy") == "deploy crontab 600"
+
+
+def test_trees_are_equal_by_an_independent_look(lab, returned):
+    """find, stat, getfacl, getcap, getfattr, sha256sum; the new server's trees are frozen as they were."""
+    back = next(r["time"] for r in returned["move"].records()
+                if r["type"] == "outcome" and r.get("step") == "move#back-pivot") / 1000
+    for tree in TREES:
+        source, target = independent.look(lab.new, tree), independent.look(lab.old, tree)
+        assert independent.differences(source, target, written_after=back - 2) == [], tree
+    assert lab.old.sh("getfacl -p /home/deploy/new-file | grep anna") == "user:anna:r--"
+
+
+def test_the_report_shows_both_cutovers(returned):
+    facts = returned["facts"]
+    text = returned["move"].rehome("report", PLAN)
+    print(f"downtime there {facts['downtime_ms']} ms, back {facts['back_downtime_ms']} ms, forecast "
+          f"{facts['forecast_back']['lower_ms']} to {facts['forecast_back']['upper_ms']} ms; as the client saw it at most "
+          f"{returned['seen'].downtime * 1000:.0f} ms; the command took {returned['took']:.1f} s")
+    assert facts["phase"] == "rolled-back" and facts["writer"] == "source"
+    assert 0 < facts["back_downtime_ms"] < 30000 and 0 < facts["downtime_ms"] < 30000
+    assert "Downtime of the way back" in text, text
+    assert "password of deploy" in text and "user newcomer" in text and "user monitor" not in text, text
+
+
+def test_what_is_left_is_what_the_report_names(lab, returned):
+    named = returned["move"].rehome("report", PLAN).split()
+    for host in (lab.old, lab.new):
+        for line in leftovers(host):
+            if line and "/var/lib/rehome/controller" not in line and not line.endswith("/var/lib/rehome"):
+                assert any(line.startswith(part) for part in named if part.startswith("/")), f"{host.name}: {line}"
+
+
+def test_the_new_server_stays_closed_when_it_reboots(lab, returned):
+    lab.new.reboot()
+    assert lab.new.sh("systemctl is-active shop-orders nginx shop-report.timer || true").split() == ["inactive"] * 3
+    assert "10.77.0.10/24" not in lab.network.addresses("new")
+    lab.old.reboot()
+    wait_for(lambda: lab.old.sh("systemctl is-active shop-orders nginx shop-report.timer || true").split() == ["active"] * 3)
+    assert "10.77.0.10/24" in lab.network.addresses("old")
+    assert lab.new.sh("systemctl is-active shop-orders nginx shop-report.timer || true").split() == ["inactive"] * 3
+
+
+def test_a_rollback_that_fails_midway_leaves_the_new_server_serving(lab, own_move):
+    """The service does not start on the old one."""
+    move = in_guard(own_move)
+    lab.old.sh("mkdir -p /run/systemd/system/shop-orders.service.d; "
+               "printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' > /run/systemd/system/shop-orders.service.d/no.conf; "
+               "systemctl daemon-reload")
+    before, frozen = shape(lab.new), shape(lab.old)
+    with lab.client(rate=50) as load:
+        load.wait_acks(50)
+        said = rollback(move, expect=6)
+        assert "RH-SERVICE-START" in codes(said), said
+        load.wait_acks(50)
+        load.stop()
+    assert segments(load) == ["shop-new"]
+    assert move.status().startswith("SERVING shop-new"), move.status()
+    assert changed(before, shape(lab.new)) == {} and changed(frozen, shape(lab.old)) == {}
+    lab.old.sh("rm -r /run/systemd/system/shop-orders.service.d; systemctl daemon-reload")
+    rollback(move)
+    seen = lab.observe(load, "old")
+    assert seen.lost == [] and seen.doubled == []
+
+
+def test_the_source_reboots_in_the_guard_and_stays_closed_and_takes_rounds(lab, own_move):
+    move = in_guard(own_move)
+    lab.old.reboot()
+    assert lab.old.sh("systemctl is-active shop-orders nginx shop-report.timer || true").split() == ["inactive"] * 3
+    laid = rounds_laid(move)
+    wait_for(lambda: rounds_laid(move) > laid, seconds=90)
+    rollback(move)
+    assert move.status().startswith("SERVING shop-old"), move.status()
+
+
+PHASES = ["returning", "back-holding", "back-freezing", "back-final", "back-verifying", "back-starting", "back-smoke",
+          "back-switching", "back-outside", "back-opening"]
+
+
+@pytest.mark.parametrize("phase", PHASES if LONG else ["back-final", "back-switching"])
+def test_the_controller_is_killed_in_the_rollback(lab, own_move, phase):
+    move = in_guard(own_move)
+    with lab.client(rate=50) as load:
+        load.wait_acks(50)
+        asked = move.at.popen(["rehome", "rollback", PLAN, "--no-input", "--confirm=shop-new"])
+        wait_phase(move, *PHASES[PHASES.index(phase):], "rolled-back", seconds=60)
+        move.at.sh("systemctl kill -s KILL rehome@shop.service || true")
+        asked.wait()
+        wait_for(lambda: phase_of(move) in ("rolled-back", "guarded"), seconds=120, every=0.5)
+        if phase_of(move) == "guarded":
+            rollback(move)
+        load.wait_acks(50)
+        load.stop()
+    seen = lab.observe(load, "old")
+    assert seen.lost == [] and seen.doubled == []
+    assert segments(load) == ["shop-new", "shop-old"]
+
+
+def test_accept_after_reverse_rounds_removes_them(lab, own_move):
+    move = in_guard(own_move)
+    assert lab.old.sh("ls /var/lib/rehome/shop-*/back").count("files-srv-shop") >= 1
+    move.rehome("accept", PLAN, "--no-input", "--confirm=shop-old")
+    assert lab.old.sh("ls -d /var/lib/rehome/*/back 2>/dev/null || true") == ""
+    said = move.rehome("rollback", PLAN, "--no-input", "--confirm=shop-new", expect=None)
+    assert "RH-ENGINE-ACCEPTED" in codes(said), said
+
+
+@pytest.fixture
+def third(lab):
+    """The controller on a host of its own, which outlives the target."""
+    three = Lab(os.environ.get("REHOME_LAB_NAME", "back")[:7] + "4", hosts=("old", "new", "ctl"))
+    three.down()
+    try:
+        three.up()
+        three.install(BUILD, hosts=("ctl",))
+        yield three
+    finally:
+        three.down()
+
+
+def test_the_new_server_is_lost_in_the_guard(third):
+    """What is lost is named, and the old one serves again only when told so; what was laid up is in it."""
+    outside = '  - {http: "http://10.77.0.10/health", status: 200}\n'
+    move = Move(third, third.ctl)
+    move.write_plan(lambda text: often(text).replace("{host: local,", "{host: root@new, via: 10.99.0.20,").replace(outside, ""))
+    with third.client(rate=20) as load:
+        load.wait_acks(20)
+        move.sync()
+        move.cutover()
+        load.wait_acks(100)
+        laid = rounds_laid(move)
+        wait_for(lambda: rounds_laid(move) >= laid + 2)
+        began = max(r["time"] for r in move.records() if r["type"] == "intent"
+                    and r.get("step") == "files:/srv/shop#back-round") / 1000 - 6
+        load.stop()
+    third.new.power_cut()
+    rollback(move, expect=None)
+    assert move.status().startswith("SERVING shop-new"), "it goes back without the target only when told"
+    said = move.rehome("rollback", PLAN, "--dry-run", "--target-is-gone")
+    assert "LOST: all changes since 20" in said and "must be off" in said, said
+    rollback(move, "--target-is-gone")
+    assert move.status().startswith("SERVING shop-old | shop-new closed | back: done, without the target"), move.status()
+    files = set(third.old.sh("find /srv/shop/orders -name '*.json' -printf '%f\n'").replace(".json", "").split())
+    acked = [a for a in load.attempts() if a["status"] == "acked"]
+    assert [a["order"] for a in acked if a["end"] < began and a["order"] not in files] == []
+    assert sum(a["host"] == "shop-new" and a["order"] in files for a in acked) > 0
+    with third.client(rate=20) as load:
+        load.wait_acks(20)
+        load.stop()
