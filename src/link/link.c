@@ -9,6 +9,7 @@
 #include "link/ssh.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 struct link {
@@ -94,6 +95,24 @@ identity (const struct link_where *w, const json_t *hello)
       "plan again");
 }
 
+/* Before 3.10 the agent would start, and fail here and there. */
+static struct err *
+new_enough (const struct link_where *w, const json_t *hello)
+{
+  const char *kernel = told (hello, "kernel");
+  int major = 0, minor = 0;
+  if (sscanf (kernel, "%5d.%5d", &major, &minor) != 2 || major > 3
+      || (major == 3 && minor >= 10))
+    return NULL;
+  return err_advise (
+      err_new (ERR_REFUSED, "RH-LINK-KERNEL",
+               "%s runs Linux %s; the oldest that rehome works with is 3.10",
+               w->host, kernel),
+      "nothing was changed on that machine",
+      "start a kernel of 3.10 or later there, or move what it holds by other "
+      "means");
+}
+
 /* Behind one name may stand several machines. */
 static struct err *
 same_machine (const struct link_where *w, const json_t *a, const json_t *b)
@@ -114,6 +133,7 @@ connect_both (struct link *l, const struct link_where *w,
 {
   TRY (conn_open (w, names, agent, &l->control));
   TRY (identity (w, conn_hello (l->control)));
+  TRY (new_enough (w, conn_hello (l->control)));
   TRY (conn_open (w, names, agent, &l->data));
   TRY (same_machine (w, conn_hello (l->control), conn_hello (l->data)));
   return NULL;

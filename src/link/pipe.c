@@ -252,6 +252,14 @@ skip_first_credit (struct side *b)
   pthread_mutex_unlock (&b->req.monitor->lock);
 }
 
+/* A sender that has answered and never ended its stream: the receiver would
+ * wait for ever. */
+static bool
+broke_off (const struct side *a)
+{
+  return a->done && a->req.error == NULL && !a->ended;
+}
+
 static void
 join_both (struct side *a, struct side *b, pipe_tick_fn *tick, void *ctx)
 {
@@ -263,7 +271,7 @@ join_both (struct side *a, struct side *b, pipe_tick_fn *tick, void *ctx)
     report (a, tick, ctx);
     report (b, a->ended ? tick : NULL, ctx);
     bool failed = (a->done && a->req.error != NULL)
-                  || (b->done && b->req.error != NULL);
+                  || (b->done && b->req.error != NULL) || broke_off (a);
     if (failed || port_is_cancelled ()) {
       side_cancel (a);
       side_cancel (b);
@@ -305,6 +313,9 @@ pipe_join (struct conn *from, const char *verb_out, const json_t *args_out,
     return e;
   }
   join_both (&a, &b, tick, ctx);
+  if (broke_off (&a))
+    return err_new (ERR_CORRUPT, "RH-LINK-STREAM",
+                    "%s answered before the end of its stream", verb_out);
   TRY (first_cause (&a, &b));
   *result_out = STEAL (a.req.result);
   *result_in = STEAL (b.req.result);

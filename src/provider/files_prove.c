@@ -49,7 +49,7 @@ unequal (const char *root, const json_t *result)
   return err_advise (
       err_new (ERR_UNEQUAL, "RH-FILES-UNEQUAL",
                "source and target differ in %lld entries: %s", (long long)all,
-               (const char *)b.data),
+               b.data != NULL ? (const char *)b.data : "none is named"),
       "the source is untouched",
       "find out who wrote on the target; what differs is copied again by the "
       "next rehome sync");
@@ -63,6 +63,37 @@ side_args (const struct step_call *call, bool target, const char *mode)
   return args;
 }
 
+static struct err *
+check_example (const json_t *example)
+{
+  const char *path;
+  json_t *kinds, *kind;
+  size_t i;
+  TRY (json_get_str (example, "path", &path));
+  TRY (json_get_array (example, "kinds", &kinds));
+  json_array_foreach (kinds, i, kind) if (
+      !json_is_string (
+          kind)) return err_new (ERR_CORRUPT, "RH-WIRE-FIELD",
+                                 "a kind of difference is no word");
+  return NULL;
+}
+
+/* The other side's answer, before anything is concluded from it. */
+static struct err *
+check_compared (const json_t *o)
+{
+  json_t *examples, *one;
+  int64_t differences;
+  size_t i;
+  if (!json_is_boolean (json_at (o, "equal")))
+    return err_new (ERR_CORRUPT, "RH-WIRE-FIELD",
+                    "a comparison does not say whether all is equal");
+  TRY (json_get_int (o, "differences", 0, INT64_MAX, &differences));
+  TRY (json_get_array (o, "examples", &examples));
+  json_array_foreach (examples, i, one) TRY (check_example (one));
+  return NULL;
+}
+
 struct err *
 files_compare (const struct step_call *call, json_t *list, json_t *own,
                json_t **listed, json_t **compared)
@@ -72,9 +103,10 @@ files_compare (const struct step_call *call, json_t *list, json_t *own,
   json_object_set_new (own, "keep",
                        json_boolean (into == INTO_KEEP || into == INTO_MERGE));
   json_object_set_new (own, "limit", json_integer (EXAMPLES));
-  return call->source->ops->pipe (call->source, "tree.list", list, call->target,
-                                  "tree.compare", own, call->tick, call->ctx,
-                                  listed, compared);
+  TRY (call->source->ops->pipe (call->source, "tree.list", list, call->target,
+                                "tree.compare", own, call->tick, call->ctx,
+                                listed, compared));
+  return check_compared (*compared);
 }
 
 static struct err *

@@ -56,6 +56,8 @@ has_controls (const char *s)
 char *
 json_line (const json_t *j)
 {
+  if (j == NULL) /* what was to be packed was not there */
+    return mem_strdup ("null");
   CLEANUP_FREE char *s
       = json_dumps (j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
   if (s == NULL)

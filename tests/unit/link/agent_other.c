@@ -77,6 +77,9 @@ main (void)
     json_object_set_new (hello, "min", json_integer (7));
     json_object_set_new (hello, "max", json_integer (9));
   }
+  const char *kernel = getenv ("OTHER_KERNEL");
+  if (kernel != NULL)
+    json_object_set_new (hello, "kernel", json_string (kernel));
   CLEANUP_ERR struct err *e = outlet_json (o, FRAME_HELLO, 0, hello);
   if (e == NULL)
     e = misbehave (o, &r, how != NULL ? how : "");

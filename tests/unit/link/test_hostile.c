@@ -51,6 +51,37 @@ an_agent_that_breaks_the_protocol_is_a_lost_link (void **state)
 }
 
 static void
+a_kernel_before_3_10_is_refused_by_name (void **state)
+{
+  (void)state;
+  static const struct {
+    const char *kernel;
+    bool taken;
+  } hosts[] = { { "2.6.32-754.el6.x86_64", false },
+                { "3.2.0-6-amd64", false },
+                { "3.9.11", false },
+                { "3.10.0-1160.el7", true },
+                { "3.16.0-11-amd64", true },
+                { "6.1.0-40-amd64", true },
+                { "10.0", true } };
+  for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+    const struct link_where w = { .name = "source",
+                                  .host = "local",
+                                  .agent_path = getenv ("REHOME_OTHER_AGENT") };
+    struct link *l = NULL;
+    setenv ("OTHER_AGENT", "", 1);
+    setenv ("OTHER_KERNEL", hosts[i].kernel, 1);
+    CLEANUP_ERR struct err *e = link_open (&w, &l);
+    unsetenv ("OTHER_AGENT");
+    unsetenv ("OTHER_KERNEL");
+    link_close (l);
+    if ((e == NULL) != hosts[i].taken
+        || (e != NULL && strcmp (err_code (e), "RH-LINK-KERNEL") != 0))
+      fail_msg ("%s: %s", hosts[i].kernel, e != NULL ? err_code (e) : "taken");
+  }
+}
+
+static void
 more_data_from_an_agent_than_was_granted_is_refused (void **state)
 {
   (void)state;
@@ -314,6 +345,7 @@ main (void)
   signal (SIGPIPE, SIG_IGN);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (an_agent_that_breaks_the_protocol_is_a_lost_link),
+    cmocka_unit_test (a_kernel_before_3_10_is_refused_by_name),
     cmocka_unit_test (more_data_from_an_agent_than_was_granted_is_refused),
     cmocka_unit_test (an_error_that_is_none_is_an_error_of_the_call),
     cmocka_unit_test (an_agent_answers_raw_frames),
