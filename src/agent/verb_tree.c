@@ -16,6 +16,7 @@
 #include "tree/probe.h"
 #include "tree/receive.h"
 #include "tree/send.h"
+#include "tree/throttle.h"
 #include "tree/usage.h"
 
 #include <fcntl.h>
@@ -219,8 +220,12 @@ run_send (struct verb_call *call, json_t **result)
     TRY (json_get_str (call->args, "migration", &h.id));
     TRY (follow_watcher (call->args, &c, &a, &h));
   }
+  struct throttled limited = { .to = call->out, .watch = &c.watch };
+  TRY (throttle_read (json_at (call->args, "limit"), throttle_now_ns (),
+                      &limited.throttle));
+  struct sink out = throttled_sink (&limited);
   TRY (confine_reader (&c, true));
-  TRY (tree_send (&a, call->out, &c.watch, result));
+  TRY (tree_send (&a, &out, &c.watch, result));
   hinting_end (&h, *result);
   return NULL;
 }

@@ -56,6 +56,8 @@ item_of (const struct invocation *in, const struct both *i, json_t **out)
     json_object_set_new (item, "atimes", json_true ());
   if (has (in, OPT_ONE_FILE_SYSTEM))
     json_object_set_new (item, "one-file-system", json_true ());
+  if (has (in, OPT_BWLIMIT))
+    json_object_set_new (item, "limit", json_string (in->value[OPT_BWLIMIT]));
   const char *limit = in->value[OPT_DELETE_LIMIT];
   char *end = NULL;
   long long n = limit != NULL ? strtoll (limit, &end, 10) : 0;

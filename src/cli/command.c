@@ -63,6 +63,8 @@ const struct option_row option_table[OPT_COUNT] = {
     "leave out filesystems that are mounted below, knowingly" },
   { OPT_NO_PROOF, "no-proof", NULL,
     "do not read both sides back from the disks and compare them" },
+  { OPT_BWLIMIT, "bwlimit", "RATE",
+    "no more than so many bytes a second: 500K, 20M, 1G" },
   { OPT_MAN, "man", NULL, "the man page in scdoc's form" },
   { OPT_MARKDOWN, "markdown", NULL, "every code, as docs/ERRORS.md has it" },
   { OPT_COMPLETION, "completion", NULL, "the completion for bash" },
@@ -148,7 +150,8 @@ const struct command command_table[] = {
     "when they are and there are findings, 5 when they differ.",
     BIT (OPT_EXCLUDE) | BIT (OPT_INCLUDE) | BIT (OPT_MERGE) | BIT (OPT_DELETE)
         | BIT (OPT_DELETE_LIMIT) | BIT (OPT_MAP_USER) | BIT (OPT_MAP_GROUP)
-        | BIT (OPT_ATIMES) | BIT (OPT_ONE_FILE_SYSTEM) | BIT (OPT_NO_PROOF),
+        | BIT (OPT_ATIMES) | BIT (OPT_ONE_FILE_SYSTEM) | BIT (OPT_NO_PROOF)
+        | BIT (OPT_BWLIMIT),
     false, cmd_copy },
   { "compare", "ITEM ITEM", 2, 2, "are they the same? exit status 0 or 5",
     "Reads both sides from their disks, changes nothing, and says what "

@@ -235,9 +235,9 @@ static struct err *
 check (const json_t *spec)
 {
   static const char *const keys[]
-      = { "files", "exclude",         "overwrite", "to",   "delete-limit",
-          "into",  "one-file-system", "uids",      "gids", "atimes",
-          NULL };
+      = { "files",        "exclude", "overwrite",       "to",
+          "delete-limit", "into",    "one-file-system", "uids",
+          "gids",         "atimes",  "limit",           NULL };
   CLEANUP_FILTER struct filter *filter = NULL;
   int64_t limit;
   TRY (spec_keys (spec, keys));
@@ -252,6 +252,7 @@ check (const json_t *spec)
   TRY (check_map (spec, "gids"));
   TRY (spec_flag (spec, "one-file-system"));
   TRY (spec_flag (spec, "atimes"));
+  TRY (files_limit_check (spec));
   return spec_flag (spec, "overwrite");
 }
 

@@ -72,4 +72,9 @@ struct err *files_compare (const struct step_call *call, json_t *list,
                            json_t *own, json_t **listed, json_t **compared);
 struct err *files_verify (const struct step_call *call, json_t **result);
 
+/* files_limit.c: the item's `limit`, checked, and as tree.send takes it (the
+ * target tells what time it is in the plan's zone). */
+struct err *files_limit_check (const json_t *spec);
+struct err *files_limit (const struct step_call *call, json_t *args);
+
 #endif

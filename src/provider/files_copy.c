@@ -140,6 +140,8 @@ stream (const struct copy *c, enum how how, json_t **result)
 {
   const struct step_call *call = c->call;
   CLEANUP_JSON json_t *out = send_args (c, how);
+  if (!c->final) /* while nothing serves every second counts */
+    TRY (files_limit (c->call, out));
   CLEANUP_JSON json_t *in = receive_args (c);
   CLEANUP_JSON json_t *sent = NULL;
   CLEANUP_JSON json_t *got = NULL;

@@ -71,6 +71,11 @@ struct err *move_readonly_probe (const struct step_call *call,
 struct err *move_readonly_undo (const struct step_call *call, json_t **result);
 struct err *move_frozen (const struct step_call *call, json_t **result);
 
+/* Minutes since Monday 00:00 in the zone, as the port's host tells it;
+ * "RH-MOVE-ZONE" where it does not know the zone. */
+struct err *move_window_now (struct port *p, const char *zone, int *now);
+/* Whether a word can be a zone's name. */
+bool move_window_zone (const char *zone);
 /* What all items of files need together on each filesystem of the target. */
 struct err *move_space (const struct step_call *call, json_t **result);
 /* Can the hosts that ask the plan's https checks do so? */

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "provider/remote.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,18 +80,26 @@ check_zone (struct port *p, const char *zone)
   TRY (remote_stat (p, path, &f));
   if (f.exists && strcmp (f.type, "dir") != 0)
     return NULL;
-  return err_advise (
-      err_new (ERR_BLOCKED, "RH-MOVE-ZONE",
-               "the %s does not know the zone %s of the cutover's window: "
-               "there is no %s",
-               p->name, zone, path),
-      "nothing was changed; the source serves",
-      "correct the zone in the plan, or install tzdata there");
+  return err_advise (err_new (ERR_BLOCKED, "RH-MOVE-ZONE",
+                              "the %s does not know the zone %s of the plan: "
+                              "there is no %s",
+                              p->name, zone, path),
+                     "nothing was changed; the source serves",
+                     "correct the zone in the plan, or install tzdata there");
 }
 
-/* Minutes since Monday 00:00 in the zone. */
-static struct err *
-ask_time (struct port *p, const char *zone, int *now)
+bool
+move_window_zone (const char *zone)
+{
+  size_t n = zone != NULL ? strlen (zone) : 0;
+  for (size_t i = 0; i < n; i++)
+    if (!isalnum ((unsigned char)zone[i]) && strchr ("_+-/", zone[i]) == NULL)
+      return false;
+  return n > 0 && n <= 64 && zone[0] != '/';
+}
+
+struct err *
+move_window_now (struct port *p, const char *zone, int *now)
 {
   char *out CLEANUP_FREE = NULL;
   char *env CLEANUP_FREE = mem_printf ("TZ=%s", zone);
@@ -150,7 +159,7 @@ move_window_look (const struct step_call *call, json_t **result)
 {
   const json_t *window = plan_window (call->plan);
   int now;
-  TRY (ask_time (call->target, text_of (window, "zone"), &now));
+  TRY (move_window_now (call->target, text_of (window, "zone"), &now));
   char *said CLEANUP_FREE
       = standing (window, now, move_window_wait (window, now));
   *result = json_pack ("{s:[s]}", "findings", said);
@@ -162,7 +171,7 @@ move_window (const struct step_call *call, json_t **result)
 {
   const json_t *window = plan_window (call->plan);
   int now;
-  TRY (ask_time (call->target, text_of (window, "zone"), &now));
+  TRY (move_window_now (call->target, text_of (window, "zone"), &now));
   int wait = move_window_wait (window, now);
   char *said CLEANUP_FREE = standing (window, now, wait);
   if (wait > 0)
