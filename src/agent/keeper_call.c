@@ -11,6 +11,7 @@
 #include "wire/outlet.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -232,29 +233,62 @@ start_session (const char *id, const char *idle)
   return run_it (argv, id);
 }
 
+/* Starts one, by the way that works here. */
+static struct err *
+start_one (const char *id, int64_t idle_s, const char **how)
+{
+  CLEANUP_FREE char *idle = mem_printf ("%lld", (long long)idle_s);
+  *how = "unit";
+  struct err *e = has_systemd () ? start_unit (id, idle)
+                                 : err_new (ERR_SYSTEM, "RH-AGENT-KEEPER",
+                                            "there is no systemd");
+  if (e == NULL)
+    return NULL;
+  err_free (e);
+  *how = "session";
+  return start_session (id, idle);
+}
+
+static bool
+is_absent (const struct err *e)
+{
+  return e != NULL && strcmp (err_code (e), "RH-AGENT-KEEPER") == 0;
+}
+
+/* With the lock held. */
+static struct err *
+find_or_start (const char *id, int64_t idle_s, json_t **result)
+{
+  const char *how;
+  struct err *e = use (id, idle_s, "there", result);
+  if (!is_absent (e))
+    return e;
+  err_free (e);
+  CLEANUP_ERR struct err *bad = start_one (id, idle_s, &how);
+  if (bad != NULL) /* perhaps another agent was faster */
+    how = "there";
+  e = use (id, idle_s, how, result);
+  if (!is_absent (e) || bad == NULL)
+    return e;
+  err_free (e);
+  return STEAL (bad);
+}
+
 struct err *
 keeper_start (const char *id, int64_t idle_s, json_t **result)
 {
-  struct err *e = use (id, idle_s, "there", result);
-  if (e == NULL || strcmp (err_code (e), "RH-AGENT-KEEPER") != 0)
-    return e;
-  err_free (e);
-  CLEANUP_FREE char *idle = mem_printf ("%lld", (long long)idle_s);
-  const char *how = "unit";
-  if (!has_systemd () || (e = start_unit (id, idle)) != NULL) {
-    if (has_systemd ())
-      err_free (e);
-    how = "session";
-    TRY (start_session (id, idle));
-  }
-  return use (id, idle_s, how, result);
+  static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock (&starting);
+  struct err *e = find_or_start (id, idle_s, result);
+  pthread_mutex_unlock (&starting);
+  return e;
 }
 
 struct err *
 keeper_stop (const char *id)
 {
   struct err *e = keeper_call (id, "keeper.stop", json_object (), NULL);
-  if (e == NULL || strcmp (err_code (e), "RH-AGENT-KEEPER") != 0)
+  if (!is_absent (e))
     return e;
   err_free (e);
   return NULL;

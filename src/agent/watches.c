@@ -324,6 +324,9 @@ static struct err *
 open_root (const char *root, int *fd, struct stat *st)
 {
   *fd = open (root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (*fd < 0 && errno == ENOTDIR)
+    return err_new (ERR_REFUSED, "RH-HOST-EVENTS",
+                    "%s is no directory and is simply looked at", root);
   if (*fd < 0 || fstat (*fd, st) != 0)
     return err_sys (errno, "RH-HOST-EVENTS", "%s cannot be watched", root);
   char link[64], path[4096];
