@@ -10,6 +10,7 @@
 #include "host/confine.h"
 #include "host/durable.h"
 #include "tree/audit.h"
+#include "tree/canon.h"
 #include "tree/index.h"
 #include "tree/laid.h"
 #include "tree/list.h"
@@ -210,6 +211,7 @@ run_send (struct verb_call *call, json_t **result)
   TRY (json_opt_bool (call->args, "final", false, &a.final));
   TRY (json_opt_bool (call->args, "atimes", false, &a.atimes));
   TRY (json_opt_bool (call->args, "patch", false, &a.patch));
+  a.maps = &c.maps;
   a.root = c.root;
   a.filter = c.filter;
   a.force = &c.force;
@@ -329,6 +331,17 @@ run_list (struct verb_call *call, json_t **result)
   a.what = inventory_of (&c, full);
   TRY (confine_reader (&c, false));
   return tree_list (&a, call->out, &c.watch, result);
+}
+
+static struct err *
+run_digest (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  bool full;
+  TRY (read_common (call, false, &c));
+  TRY (read_mode (call->args, &full));
+  struct inventory_args what = inventory_of (&c, full);
+  return tree_digest (&what, &c.watch, result);
 }
 
 static struct err *
@@ -452,6 +465,7 @@ const struct verb verbs_tree[] = {
   { "tree.receive", VERB_IN | VERB_APART, run_receive },
   { "tree.commit", 0, run_commit },
   { "tree.list", VERB_OUT, run_list },
+  { "tree.digest", 0, run_digest },
   { "tree.compare", VERB_IN | VERB_APART, run_compare },
   { "tree.manifest", VERB_OUT, run_manifest },
   { "tree.drop", 0, run_drop },

@@ -61,6 +61,8 @@ send_args (const struct copy *c, enum how how)
   json_t *mapped = json_at (steps_input (c->call, "move#mapped"), "paths");
   if (c->final && json_is_array (mapped))
     json_object_set (args, "reread", mapped);
+  if (c->final) /* for the digest: ids as the target has them */
+    files_maps (c->call, args);
   if (c->force != NULL)
     json_object_set (args, "force", c->force);
   if (how == HOW_FULL)

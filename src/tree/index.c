@@ -459,6 +459,12 @@ index_count (const struct index *x)
   return x->count;
 }
 
+size_t
+index_size (const struct index *x)
+{
+  return x->len;
+}
+
 uint64_t
 index_id (const struct index *x)
 {

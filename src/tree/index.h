@@ -60,6 +60,8 @@ struct err *index_find (struct index *x, const char *path, size_t len,
                         const struct tree_entry **out);
 /* Of the file itself, without segments. */
 uint64_t index_count (const struct index *x);
+/* The bytes of the file. */
+size_t index_size (const struct index *x);
 /* Tells this index from all others of its path. */
 uint64_t index_id (const struct index *x);
 /* What lies above it; NULL where nothing does. */

@@ -6,29 +6,39 @@
 #include "tree/detail.h"
 #include "tree/index.h"
 #include "tree/links.h"
+#include "tree/overlay.h"
 #include "tree/readers.h"
 #include "tree/walk.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #define WINDOW 256
+/* What was learnt is laid above NAME.seen where that is no larger than this
+ * (a segment is held in memory) and has no more segments; else all is written
+ * anew. */
+#define OVER_MAX ((size_t)96 << 20)
+#define SEGMENTS_MAX 16
 
 struct slot {
   struct entry_box box;
   struct read_job job;
-  bool read;
+  bool read, known; /* NAME.seen has it like this */
 };
 
 struct inventory {
   struct inventory_args a;
   struct tree_watch *watch;
   struct walk *walk;
-  struct index *seen, *acked; /* NULL: none */
-  struct index_writer *save;  /* NULL: not saved */
-  struct readers *readers;    /* made when the first file is to be read */
+  struct index *seen, *acked;  /* NULL: none */
+  struct index_writer *save;   /* NULL: not saved */
+  struct overlay_writer *over; /* in place of `save` */
+  char *seen_path, *over_path, *segment;
+  bool as_seen;            /* NAME.seen has the entry of the walk like this */
+  struct readers *readers; /* made when the first file is to be read */
   struct links links;
   struct detail detail;
   struct slot ring[WINDOW];
@@ -42,15 +52,21 @@ open_indexes (struct inventory *v)
 {
   if (v->a.index_dir == NULL)
     return NULL;
-  CLEANUP_FREE char *seen = NULL;
   CLEANUP_FREE char *acked = NULL;
-  TRY (index_path (v->a.index_dir, v->a.index, "seen", &seen));
+  TRY (index_path (v->a.index_dir, v->a.index, "seen", &v->seen_path));
+  TRY (index_path (v->a.index_dir, v->a.index, "seen-some", &v->over_path));
   TRY (index_path (v->a.index_dir, v->a.index, "acked", &acked));
   if (!v->a.full) { /* a broken index only means more reading */
-    err_free (index_open (seen, &v->seen));
+    err_free (index_open (v->seen_path, &v->seen));
     err_free (index_open (acked, &v->acked));
   }
-  return index_create (seen, &v->save);
+  size_t segments
+      = v->seen != NULL ? overlay_segments (index_overlay (v->seen)) : 0;
+  if (v->seen == NULL || index_size (v->seen) > OVER_MAX
+      || segments >= SEGMENTS_MAX)
+    return index_create (v->seen_path, &v->save);
+  v->segment = mem_printf ("%s.%zu", v->seen_path, segments + 1);
+  return overlay_create (v->over_path, index_id (v->seen), &v->over);
 }
 
 struct err *
@@ -67,6 +83,22 @@ inventory_open (const struct inventory_args *a, struct tree_watch *watch,
   return NULL;
 }
 
+static struct err *
+not_met (void *ctx, const struct tree_entry *e)
+{
+  struct inventory *v = ctx;
+  return v->over != NULL ? overlay_gone (v->over, e->path, e->path_len) : NULL;
+}
+
+static bool
+same_link (const struct tree_entry *a, const struct tree_entry *b)
+{
+  return a->is_link == b->is_link
+         && (!a->is_link
+             || (a->link_len == b->link_len
+                 && memcmp (a->link, b->link, a->link_len) == 0));
+}
+
 /* What is known of the entry, if it still holds; the indexes go on to it. */
 static struct err *
 look_up (struct inventory *v, const struct tree_entry *e,
@@ -74,7 +106,8 @@ look_up (struct inventory *v, const struct tree_entry *e,
 {
   const struct tree_entry *in_seen, *in_acked;
   *known = NULL;
-  TRY (index_seek (v->seen, e->path, e->path_len, NULL, NULL, &in_seen));
+  v->as_seen = false;
+  TRY (index_seek (v->seen, e->path, e->path_len, not_met, v, &in_seen));
   TRY (index_seek (v->acked, e->path, e->path_len, NULL, NULL, &in_acked));
   if (v->a.force != NULL && paths_have (v->a.force, e->path))
     return NULL;
@@ -84,6 +117,7 @@ look_up (struct inventory *v, const struct tree_entry *e,
     if (both[i] != NULL && entry_same_inode (e, both[i])
         && (!digest || both[i]->marks & TREE_HAS_XXH))
       *known = both[i];
+  v->as_seen = *known != NULL && *known == in_seen && same_link (e, in_seen);
   return NULL;
 }
 
@@ -159,10 +193,11 @@ push (struct inventory *v, const struct tree_entry *e, int fd)
   }
   v->count++;
   s->read = fd >= 0;
+  s->known = v->as_seen;
   if (!s->read)
     return NULL;
   s->job = (struct read_job){ .fd = fd,
-                              .from_disk = v->a.full,
+                              .from_disk = v->a.full || v->a.from_disk,
                               .entry = &s->box.entry };
   if (v->readers == NULL)
     v->readers = readers_new ();
@@ -171,9 +206,12 @@ push (struct inventory *v, const struct tree_entry *e, int fd)
 }
 
 static struct err *
-saved (struct inventory *v, struct tree_entry *e, struct tree_entry **out)
+saved (struct inventory *v, struct tree_entry *e, bool known,
+       struct tree_entry **out)
 {
   *out = e;
+  if (v->over != NULL)
+    return known ? NULL : overlay_put (v->over, e);
   return v->save != NULL ? index_put (v->save, e) : NULL;
 }
 
@@ -185,7 +223,7 @@ pop (struct inventory *v, struct tree_entry **out)
   *out = NULL;
   v->given = true;
   if (!s->read)
-    return saved (v, &s->box.entry, out);
+    return saved (v, &s->box.entry, s->known, out);
   readers_wait (v->readers, &s->job);
   s->read = false;
   v->files++;
@@ -193,7 +231,7 @@ pop (struct inventory *v, struct tree_entry **out)
   v->watch->bytes += s->job.got;
   if (s->job.err != NULL)
     return unreadable (v, &s->box.entry, STEAL (s->job.err));
-  return saved (v, &s->box.entry, out);
+  return saved (v, &s->box.entry, false, out);
 }
 
 /* One step of the walk.  *out: an entry that is complete at once. */
@@ -215,10 +253,22 @@ advance (struct inventory *v, struct tree_entry **out)
   TRY (look_up (v, e, &known));
   if (known != NULL) {
     detail_reuse (e, known);
-    return v->count == 0 ? saved (v, e, out) : push (v, e, -1);
+    return v->count == 0 ? saved (v, e, v->as_seen, out) : push (v, e, -1);
   }
   TRY (complete (v, e, &fd, &vanished));
-  return vanished ? NULL : push (v, e, fd);
+  return vanished ? not_met (v, e) : push (v, e, fd);
+}
+
+/* What differs from NAME.seen becomes the next segment above it. */
+static struct err *
+lay_above (struct inventory *v)
+{
+  TRY (index_drain (v->seen, not_met, v));
+  TRY (overlay_finish (v->over));
+  overlay_writer_free (STEAL (v->over));
+  if (rename (v->over_path, v->segment) < 0)
+    return err_sys (errno, "RH-TREE-INDEX", "cannot keep %s", v->over_path);
+  return NULL;
 }
 
 static struct err *
@@ -235,9 +285,15 @@ finish (struct inventory *v)
                  first != NULL ? first : "?"),
         "mend them, or leave them out with exclude: in the plan");
   }
+  if (v->over != NULL)
+    return lay_above (v);
+  if (v->save == NULL)
+    return NULL;
   struct index_writer *save = STEAL (v->save);
-  struct err *e = save != NULL ? index_finish (save) : NULL;
+  struct err *e = index_finish (save);
   index_writer_free (save);
+  if (e == NULL)
+    overlay_remove (v->seen_path); /* it belongs to the index before */
   return e;
 }
 
@@ -298,6 +354,10 @@ inventory_free (struct inventory *v)
   index_free (v->seen);
   index_free (v->acked);
   index_writer_free (v->save);
+  overlay_writer_free (v->over);
+  free (v->seen_path);
+  free (v->over_path);
+  free (v->segment);
   links_free (&v->links);
   detail_free (&v->detail);
   free (v);

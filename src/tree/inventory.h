@@ -30,6 +30,7 @@ struct inventory_args {
   const char *index_dir;       /* NULL: no index is used or saved */
   const char *index;
   bool full;
+  bool from_disk; /* what has to be read comes from the disk, though quick */
 };
 
 struct err *inventory_open (const struct inventory_args *a,

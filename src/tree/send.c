@@ -17,6 +17,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A larger index is written anew: a segment is held in memory, and must hold
+ * all where all has changed. */
+#define OVER_MAX ((size_t)96 << 20)
+
 static void
 sender_clear (struct sender *s)
 {
@@ -28,6 +32,7 @@ sender_clear (struct sender *s)
   links_free (&s->links);
   detail_free (&s->detail);
   digest_free (s->digest);
+  canon_clear (&s->canon);
   prealloc_free (&s->prealloc);
   blocks_writer_free (s->learnt);
   free (s->chunk);
@@ -110,7 +115,7 @@ static json_int_t
 names_outside (const struct sender *s)
 {
   json_int_t n = 0;
-  for (size_t i = 0; s->over == NULL && i < s->links.cap; i++) {
+  for (size_t i = 0; s->a->hints == NULL && i < s->links.cap; i++) {
     const struct link_first *f = &s->links.v[i];
     n += f->path != NULL && f->names < f->nlink;
   }
@@ -134,6 +139,10 @@ send_result (const struct sender *s, int64_t ms)
   json_object_set_new (j, "walked", json_integer ((json_int_t)s->walked));
   json_object_set_new (j, "mounts", json_integer ((json_int_t)n->mounts));
   json_object_set (j, "mount_paths", n->mount_paths);
+  CLEANUP_FREE char *canon
+      = s->canon.state != NULL ? canon_hex (&s->canon) : NULL;
+  if (canon != NULL)
+    json_object_set_new (j, "canon", json_string (canon));
   json_object_set_new (j, "ms", json_integer (ms));
   return j;
 }
@@ -170,7 +179,10 @@ open_index (struct sender *s)
       return no_base (s);
     }
   }
-  if (few)
+  /* Behind a freeze only what changed is written. */
+  bool above_all = s->a->final && !s->a->listing && s->base != NULL
+                   && index_size (s->base) <= OVER_MAX;
+  if (few || above_all)
     return overlay_create (above, index_id (s->base), &s->over);
   return index_create (fresh, &s->index);
 }
@@ -184,7 +196,7 @@ run (struct sender *s)
   TRY (open_index (s));
   TRY (walk_open (s->a->root, s->a->filter, &s->walk));
   TRY (record_begin (&s->rec, flags, s->watch->of_files, s->watch->of_bytes));
-  TRY (s->over != NULL ? sender_visit (s) : walk_all (s));
+  TRY (s->a->hints != NULL ? sender_visit (s) : walk_all (s));
   bool blind = walk_notes (s->walk)->unreadable > 0;
   if (s->gone_at.n > 0 && !blind)
     TRY (send_deletions (s));
@@ -206,6 +218,8 @@ tree_send (const struct tree_send *a, struct sink *out,
   s.digest = digest_new ();
   s.chunk = mem_alloc (CONTENT_CHUNK);
   s.dirty_paths = json_array ();
+  if (a->final && a->maps != NULL && !a->atimes)
+    canon_begin (&s.canon, a->maps);
   TRY (run (&s));
   *result = send_result (&s, watch_now_ms () - start);
   return NULL;

@@ -10,6 +10,7 @@
 
 #include "tree/filter.h"
 #include "tree/hints.h"
+#include "tree/idmap.h"
 #include "tree/paths.h"
 #include "tree/watch.h"
 #include "wire/stream.h"
@@ -29,7 +30,9 @@ struct tree_send {
   bool atimes;  /* carry the times of last access, too */
   bool patch;   /* of large files only the blocks that changed; block indexes
                    are kept */
-  bool final;   /* a file that changes meanwhile is "RH-TREE-CHANGING" */
+  bool final;   /* a file that changes meanwhile is "RH-TREE-CHANGING"; the
+                   result has the digest of the tree (tree/canon.h) */
+  const struct idmaps *maps; /* for that digest; NULL: none is made */
   /* Sealed: only these paths are visited, and the round becomes a segment
    * above the acknowledged index (NAME.some-ROUND until then).  NULL: all is
    * walked.  Only with `base`, and without `listing` and `final`. */

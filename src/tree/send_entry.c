@@ -107,6 +107,8 @@ sender_finish (struct sender *s, const struct tree_entry *e, bool sent)
   }
   if (e->type == TREE_DIR)
     TRY (push_parent (s, e, sent));
+  if (s->canon.state != NULL)
+    TRY (canon_add (&s->canon, e));
   return remember (s, e);
 }
 
@@ -134,6 +136,7 @@ sender_dirty (struct sender *s, struct tree_entry *e)
 static struct err *
 stays_as_known (struct sender *s, const struct tree_entry *known)
 {
+  s->canon.unsure = true;
   if (known == NULL)
     return NULL;
   struct tree_entry e = *known;

@@ -8,6 +8,7 @@
 
 #include "base/vec.h"
 #include "tree/blocks.h"
+#include "tree/canon.h"
 #include "tree/content.h"
 #include "tree/detail.h"
 #include "tree/index.h"
@@ -32,13 +33,15 @@ struct sender {
   const char *name;
   struct index *base;
   struct index_writer *index;
-  struct overlay_writer *over; /* of a visit, in place of `index` */
+  struct overlay_writer *over; /* of a visit or a final round, in place of
+                                  `index` */
   bool named; /* of a visit: the watcher named the present entry */
   const struct tree_entry *known; /* what the base has of the entry */
   struct record_writer rec;
   struct links links;
   struct detail detail;
   struct digest *digest;
+  struct canon canon; /* of a final round */
   struct prealloc prealloc;
   struct blocks_writer *learnt; /* of the file that is sent whole, or NULL */
   uint64_t patched;             /* bytes that patches of this round replace */
