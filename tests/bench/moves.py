@@ -21,6 +21,12 @@ from lab import Lab  # noqa: E402
 from story import PLAN, Move  # noqa: E402
 
 
+def behind_the_freeze(facts):
+    """Milliseconds of each step from the last round to the last proof."""
+    return {step["id"]: step["ms"] for step in facts.get("steps", [])
+            if step.get("stage") in ("final", "verify") and step.get("ms") is not None}
+
+
 def one_move(lab, build):
     """A whole move under load; its figures."""
     lab.reset()
@@ -41,7 +47,7 @@ def one_move(lab, build):
     return {"acked": seen.acked, "lost": len(seen.lost), "doubled": len(seen.doubled),
             "both": seen.interleaved, "gap_ms": round(seen.downtime * 1000),
             "lower_ms": forecast.get("lower_ms"), "upper_ms": forecast.get("upper_ms"),
-            "controller_ms": facts.get("downtime_ms"), "sync_s": round(synced - begun, 1),
+            "steps": behind_the_freeze(facts), "controller_ms": facts.get("downtime_ms"), "sync_s": round(synced - begun, 1),
             "phase": facts.get("phase"), "said": said if facts.get("phase") != "guarded" else ""}
 
 
@@ -55,6 +61,9 @@ def show(rows, title):
           f"doubled {sum(r['doubled'] for r in rows)}, both answering in {sum(r['both'] for r in rows)} moves")
     print(f"  gap between acknowledgements: median {statistics.median(gaps):.0f} ms, "
           f"p95 {gaps[max(0, round(0.95 * len(gaps)) - 1)]} ms, longest {gaps[-1]} ms")
+    longest = {step: statistics.median(r["steps"].get(step, 0) for r in rows) for r in rows for step in r["steps"]}
+    for step, ms in sorted(longest.items(), key=lambda item: -item[1])[:6]:
+        print(f"  {step}: median {ms:.0f} ms")
     print(f"  forecast held {held} of {len(rows)}; widest range {widest:.2f} to one")
     return statistics.median(gaps)
 
