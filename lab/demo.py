@@ -94,7 +94,7 @@ def main():
     parser.add_argument("--report", required=True, type=pathlib.Path)
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
-    lab = Lab(name="demo")
+    lab = Lab(name=os.environ.get("REHOME_LAB_NAME", "demo"))
     chapter("1. Two servers: shop-old (Debian 12) runs the shop, shop-new (Debian 13) is blank.")
     tell("   Real systemd, sshd, nginx and cron, in namespaces of this machine. The first time they are made from "
          "packages, which takes some minutes.")
@@ -112,7 +112,7 @@ def main():
     finally:
         if options.keep:
             tell()
-            tell("Both servers are still up: REHOME_LAB_NAME=demo lab/lab shell new; lab/lab down removes them.")
+            tell(f"Both servers are still up: REHOME_LAB_NAME={lab.name} lab/lab shell new; lab/lab down removes them.")
         else:
             lab.down()
     return 0 if moved and sound else 1
