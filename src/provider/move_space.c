@@ -85,12 +85,13 @@ too_small (const struct disk *d)
 {
   char *names CLEANUP_FREE
       = mem_strndup ((const char *)d->items.data, d->items.len);
+  unsigned long long bytes = d->bytes + SPARE_BYTES;
   return err_todo (
       err_new (ERR_BLOCKED, "RH-FILES-NOSPACE",
                "together %s do not fit on the target's filesystem %s: they "
                "need %llu bytes and %llu inodes more, free are %llu and %llu",
-               names, d->mount, (unsigned long long)(d->bytes + SPARE_BYTES),
-               (unsigned long long)d->inodes, (unsigned long long)d->free_bytes,
+               names, d->mount, bytes, (unsigned long long)d->inodes,
+               (unsigned long long)d->free_bytes,
                (unsigned long long)d->free_inodes),
       "make room on the target, or leave out what need not move");
 }
