@@ -109,7 +109,7 @@ take_one (struct archive *a, struct archive_entry *e, struct bundle *out)
     return broken (a, ERR_CORRUPT, "RH-BUNDLE-FORM",
                    "while reading the bundle");
   b->len = (size_t)size;
-  return NULL;
+  return buf_put (b, "", 0); /* a NUL behind: some are read as text */
 }
 
 static struct err *
