@@ -81,6 +81,15 @@ def test_items_that_fit_one_by_one_and_not_together_are_found(move):
         move.lab.old.sh("rm -r /opt/a /opt/b")
 
 
+def test_what_a_killed_agent_left_is_removed_and_named(move):
+    """A pushed agent that was ended by SIGKILL or with the power could not remove its file."""
+    old = move.lab.old
+    old.sh("mkdir -m 700 /var/tmp/rehome-0; touch -d '1 hour ago' /var/tmp/rehome-0/rehome-agent-00ff")
+    said = move.rehome("check", PLAN, expect=3)
+    assert "/var/tmp/rehome-0/rehome-agent-00ff lay on the source" in said, said
+    assert old.run(["test", "-e", "/var/tmp/rehome-0"], check=False).returncode == 1
+
+
 def test_an_unclaimed_writer_is_named(move):
     old = move.lab.old
     writer = old.popen(["/usr/bin/python3", "-c",
