@@ -281,8 +281,8 @@ static const struct step_row rows[] = {
     STEP_PURE, SIDE_TARGET, 60000 },
   { "back-suspend", "sessions of moved users on the target stand still",
     STAGE_BACK_FREEZE, STEP_REVERSIBLE, SIDE_TARGET, 30000 },
-  { "back-carry", "passwords that were changed on the target", STAGE_BACK_FINAL,
-    STEP_IDEMPOTENT, SIDE_BOTH, 60000 },
+  { "back-carry", "passwords that were changed on the target", STAGE_BACK_OPEN,
+    STEP_FORWARD, SIDE_SOURCE, 60000 },
   { "back-resume", "sessions of moved users on the source go on",
     STAGE_BACK_OPEN, STEP_FORWARD, SIDE_SOURCE, 30000 },
 };

@@ -115,6 +115,8 @@ needs_of_home (const struct plan *plan, struct needs *needs)
 {
   if (steps_first (plan, "accounts") != NULL)
     needs_add (needs, "accounts#back-resume");
+  if (steps_first (plan, "accounts") != NULL)
+    needs_add (needs, "accounts#back-carry");
   needs_of_kind (plan, "service", "back-", "clean", needs);
   needs_of_kind (plan, "cron", "back-", "release", needs);
 }
