@@ -79,6 +79,15 @@ place_of (struct port *port, const char *path, json_t **space)
       json_pack ("{s:o}", "path", json_bytes (path, strlen (path))), space);
 }
 
+/* A copy of one item for which there is room twice: what lies there need not
+ * be counted, and what it needs is said as if nothing did. */
+static bool
+fits_anyway (const struct step_call *call, uint64_t need, uint64_t free_bytes)
+{
+  return files_into (call->item->spec) != INTO_OWN
+         && free_bytes / 2 > need + SPARE_BYTES;
+}
+
 static struct err *
 check_space (const struct step_call *call, const json_t *usage, json_t *result)
 {
@@ -89,11 +98,14 @@ check_space (const struct step_call *call, const json_t *usage, json_t *result)
   TRY (json_get_u64 (usage, "allocated", &need));
   TRY (json_get_u64 (space, "bytes_free", &free_bytes));
   TRY (json_get_u64 (space, "inodes_free", &free_inodes));
-  TRY (count_copy (call, &have, &held_inodes));
   uint64_t inodes = 0;
   static const char *const kinds[] = { "files", "dirs", "links", "others" };
   for (size_t i = 0; i < 4; i++)
     inodes += (uint64_t)json_integer_value (json_at (usage, kinds[i]));
+  if (fits_anyway (call, need, free_bytes) && inodes < free_inodes / 2)
+    have = held_inodes = 0;
+  else
+    TRY (count_copy (call, &have, &held_inodes));
   need = need > have ? need - have + need / 50 : need / 50;
   inodes = inodes > held_inodes ? inodes - held_inodes : 0;
   json_object_set_new (result, "needs", json_u64 (need));
