@@ -296,26 +296,27 @@ run_drop (struct verb_call *call, json_t **result)
 }
 
 static struct err *
-read_mode (const json_t *args, bool *full)
+read_mode (const json_t *args, struct inventory_args *out)
 {
   const char *mode;
   TRY (json_opt_str (args, "mode", "full", &mode));
-  *full = strcmp (mode, "full") == 0;
-  if (!*full && strcmp (mode, "quick") != 0)
+  out->full = strcmp (mode, "full") == 0;
+  out->stat = strcmp (mode, "stat") == 0;
+  if (!out->full && !out->stat && strcmp (mode, "quick") != 0)
     return err_new (ERR_CORRECT, "RH-WIRE-FIELD",
-                    "\"mode\" is \"full\" or \"quick\"");
+                    "\"mode\" is \"full\", \"quick\" or \"stat\"");
   return NULL;
 }
 
 static struct inventory_args
-inventory_of (const struct common *c, bool full)
+inventory_of (const struct common *c)
 {
   return (struct inventory_args){ .root = c->root,
                                   .filter = c->filter,
                                   .force = &c->force,
                                   .index_dir = c->index_dir,
                                   .index = c->index,
-                                  .full = full };
+                                  .full = true };
 }
 
 static struct err *
@@ -323,12 +324,11 @@ run_list (struct verb_call *call, json_t **result)
 {
   CLEANUP (common_clear) struct common c = { 0 };
   struct tree_list a = { 0 };
-  bool full;
   TRY (json_opt_bool (call->args, "baseline", false, &a.baseline));
   TRY (json_opt_bool (call->args, "atimes", false, &a.atimes));
   TRY (read_common (call, a.baseline, &c));
-  TRY (read_mode (call->args, &full));
-  a.what = inventory_of (&c, full);
+  a.what = inventory_of (&c);
+  TRY (read_mode (call->args, &a.what));
   TRY (confine_reader (&c, false));
   return tree_list (&a, call->out, &c.watch, result);
 }
@@ -337,10 +337,9 @@ static struct err *
 run_digest (struct verb_call *call, json_t **result)
 {
   CLEANUP (common_clear) struct common c = { 0 };
-  bool full;
   TRY (read_common (call, false, &c));
-  TRY (read_mode (call->args, &full));
-  struct inventory_args what = inventory_of (&c, full);
+  struct inventory_args what = inventory_of (&c);
+  TRY (read_mode (call->args, &what));
   return tree_digest (&what, &c.watch, result);
 }
 
@@ -349,13 +348,13 @@ run_compare (struct verb_call *call, json_t **result)
 {
   CLEANUP (common_clear) struct common c = { 0 };
   struct tree_compare a = { 0 };
-  bool full;
   int64_t limit;
   TRY (read_common (call, false, &c));
-  TRY (read_mode (call->args, &full));
+  a.what = inventory_of (&c);
+  TRY (read_mode (call->args, &a.what));
   TRY (json_opt_int (call->args, "limit", 0, 10000, 20, &limit));
   TRY (json_opt_bool (call->args, "keep", false, &a.keep));
-  a.what = inventory_of (&c, full);
+  TRY (json_opt_bool (call->args, "preview", false, &a.preview));
   a.maps = &c.maps;
   a.limit = (size_t)limit;
   TRY (confine_reader (&c, false));
@@ -442,8 +441,7 @@ run_audit (struct verb_call *call, json_t **result)
   int64_t limit;
   TRY (read_common (call, true, &c));
   TRY (json_opt_int (call->args, "limit", 0, 10000, 20, &limit));
-  struct tree_audit a
-      = { .what = inventory_of (&c, true), .limit = (size_t)limit };
+  struct tree_audit a = { .what = inventory_of (&c), .limit = (size_t)limit };
   return tree_audit (&a, &c.watch, result);
 }
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/both.h"
+#include "cli/itemised.h"
 #include "cli/say.h"
 #include "cli/view.h"
 #include "exec/copy.h"
@@ -131,6 +132,34 @@ run (const struct invocation *in, const struct plan *plan, const char *agent,
   return e;
 }
 
+static struct err *
+preview (const struct invocation *in, const struct plan *plan,
+         const char *agent, json_t **result)
+{
+  CLEANUP_PLACE struct place place = { 0 };
+  CLEANUP_FREE char *state = state_of_copies (in);
+  TRY (place_find (state, plan_name (plan), &place));
+  struct copy c = { .place = &place, .plan = plan, .agent_path = agent };
+  return copy_preview (&c, result);
+}
+
+static void
+print_preview (const json_t *r)
+{
+  const json_t *items = json_object_get (r, "examples");
+  json_int_t all = json_integer_value (json_object_get (r, "differences"));
+  size_t i;
+  json_t *x;
+  json_array_foreach (items, i, x)
+  {
+    CLEANUP_FREE char *line = itemised_line (x);
+    puts (line);
+  }
+  if ((json_int_t)json_array_size (items) < all)
+    printf ("and %lld more\n",
+            (long long)all - (long long)json_array_size (items));
+}
+
 static void
 print_findings (const json_t *findings)
 {
@@ -186,10 +215,15 @@ copy (const struct invocation *in, bool *warned)
   TRY (place_agent (&i.agent));
   TRY (plan_of (in, &i, &text));
   TRY (plan_parse_copy (text, strlen (text), "copy", provider_kinds (), &plan));
-  TRY (run (in, plan, i.agent, &result));
+  if (has (in, OPT_DRY_RUN))
+    TRY (preview (in, plan, i.agent, &result));
+  else
+    TRY (run (in, plan, i.agent, &result));
   *warned = json_array_size (json_object_get (result, "findings")) > 0;
   if (has (in, OPT_JSON))
     say_json (result);
+  else if (has (in, OPT_DRY_RUN))
+    print_preview (result);
   else
     print (in, result);
   return NULL;

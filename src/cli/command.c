@@ -145,13 +145,16 @@ const struct command command_table[] = {
     "A target that holds other content is refused, unless --merge or --delete "
     "says what becomes of it.  Copied again it is a delta: what the source no "
     "longer holds and an earlier copy put there is removed; anything else on "
-    "the target is removed only with --delete.  Afterwards both sides are "
+    "the target is removed only with --delete.  --dry-run lists what would be "
+    "done as rsync -n -i does, by names, sizes, times and all metadata, "
+    "without "
+    "reading content.  Afterwards both sides are "
     "read from their disks and compared: exit status 0 when they are equal, 3 "
     "when they are and there are findings, 5 when they differ.",
     BIT (OPT_EXCLUDE) | BIT (OPT_INCLUDE) | BIT (OPT_MERGE) | BIT (OPT_DELETE)
         | BIT (OPT_DELETE_LIMIT) | BIT (OPT_MAP_USER) | BIT (OPT_MAP_GROUP)
-        | BIT (OPT_ATIMES) | BIT (OPT_ONE_FILE_SYSTEM) | BIT (OPT_NO_PROOF)
-        | BIT (OPT_BWLIMIT),
+        | BIT (OPT_DRY_RUN) | BIT (OPT_ATIMES) | BIT (OPT_ONE_FILE_SYSTEM)
+        | BIT (OPT_NO_PROOF) | BIT (OPT_BWLIMIT),
     false, cmd_copy },
   { "compare", "ITEM ITEM", 2, 2, "are they the same? exit status 0 or 5",
     "Reads both sides from their disks, changes nothing, and says what "

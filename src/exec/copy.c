@@ -10,10 +10,12 @@
 #include "exec/loop.h"
 #include "exec/owner.h"
 #include "journal/store.h"
+#include "provider/files.h"
 #include "provider/provider.h"
 
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool
 is_wanted (const struct step *s, bool proof)
@@ -290,5 +292,55 @@ copy_run (const struct copy *c, json_t **result)
   if (w.loop != NULL)
     hosts_release (w.hosts, false); /* a copy guards nothing once made */
   close_all (&w);
+  return e;
+}
+
+static struct err *
+known_migration (const struct copy *c, char **out)
+{
+  CLEANUP_STORE struct store *s = NULL;
+  CLEANUP_FREE char *path = mem_printf ("%s/journal.db", c->place->dir);
+  *out = NULL;
+  if (access (path, F_OK) < 0)
+    return NULL;
+  TRY (store_open_reader (c->place->dir, &s));
+  return store_each (s, 0, take_migration, out);
+}
+
+static bool
+never (void *ctx)
+{
+  (void)ctx;
+  return false;
+}
+
+static void
+no_tick (void *ctx, const json_t *progress)
+{
+  (void)ctx;
+  (void)progress;
+}
+
+struct err *
+copy_preview (const struct copy *c, json_t **result)
+{
+  CLEANUP_FREE char *migration = NULL;
+  TRY (known_migration (c, &migration));
+  /* Without a migration nothing is claimed. */
+  struct hosts_where where = { .plan = c->plan,
+                               .controller = c->place->controller,
+                               .agent_path = c->agent_path };
+  struct hosts *hosts = hosts_new (&where);
+  struct step_call call
+      = { .plan = c->plan,
+          .item = plan_item (c->plan, 0),
+          .source = hosts_source (hosts),
+          .target = hosts_target (hosts),
+          .migration = migration != NULL ? migration : "copy-unknown",
+          .tick = no_tick,
+          .cancelled = never };
+  struct err *e = files_preview (&call, migration != NULL, result);
+  hosts_stop (hosts);
+  hosts_free (hosts);
   return e;
 }

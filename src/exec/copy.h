@@ -23,6 +23,8 @@ struct copy {
  * the step's own error. *result: {"files", "bytes", "deleted"} that were sent,
  * "findings" (objects with "message"), and "proof" where there is one. */
 struct err *copy_run (const struct copy *c, json_t **result);
+/* What it would do, itemised (provider/files.h); changes nothing anywhere. */
+struct err *copy_preview (const struct copy *c, json_t **result);
 /* The steps of the plan's first item up to STAGE_PREPARE, whose first copy is
  * a delta when it was made before; with `proof` also that of STAGE_PROVE. */
 struct err *copy_graph (const struct graph *all, bool proof,

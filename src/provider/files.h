@@ -54,6 +54,11 @@ struct err *files_apply (const struct step_call *call, json_t **result);
 struct err *files_audit (const struct step_call *call, json_t **result);
 /* What tree.receive is told besides, of this round. */
 json_int_t files_delete_limit (const struct step_call *call);
+/* files_preview.c: {"differences", "kinds", "examples"} as `tree.compare` has
+ * them, at most 10,000: what a copy would send, change and remove.  `known`:
+ * it was copied before under call->migration. */
+struct err *files_preview (const struct step_call *call, bool known,
+                           json_t **result);
 /* files_repair.c: what a proof found to differ, named to a person then, is
  * kept on the target, and a later round copies it again where it still differs
  * just so.  What differs in another way is left for the next proof to find. */

@@ -8,6 +8,7 @@
 #include "tree/records.h"
 #include "tree/xattrs.h"
 
+#include <errno.h>
 #include <nettle/sha2.h>
 
 struct comparer {
@@ -36,6 +37,8 @@ comparer_clear (struct comparer *c)
 static struct err *
 next_own (struct comparer *c)
 {
+  if (c->inventory == NULL)
+    return NULL;
   TRY (inventory_next (c->inventory, &c->own));
   if (c->own != NULL)
     entry_hash (c->own, &c->sha);
@@ -60,16 +63,22 @@ example (unsigned kinds, const struct tree_entry *source,
 }
 
 static void
-report (struct comparer *c, unsigned kinds, const struct tree_entry *source,
-        const struct tree_entry *target)
+count (struct comparer *c, unsigned kinds, const struct tree_entry *source,
+       const struct tree_entry *target)
 {
-  if (source == NULL && c->a->keep)
-    return;
   c->differences++;
   for (int k = 0; k < KIND_COUNT; k++)
     c->by_kind[k] += (kinds >> k) & 1;
   if (json_array_size (c->examples) < c->a->limit)
     json_array_append_new (c->examples, example (kinds, source, target));
+}
+
+static void
+report (struct comparer *c, unsigned kinds, const struct tree_entry *source,
+        const struct tree_entry *target)
+{
+  if (source != NULL || !c->a->keep)
+    count (c, kinds, source, target);
 }
 
 /* Ids and ACLs of both in the target's id space and in one order. */
@@ -89,7 +98,11 @@ same_space (struct comparer *c, struct tree_entry *s, struct tree_entry *t)
 static struct err *
 both (struct comparer *c, struct tree_entry *s)
 {
-  if (s->marks & TREE_DIRTY) {
+  if (c->a->preview && s->type == TREE_GONE) {
+    count (c, 1u << KIND_EXTRA, NULL, c->own);
+    return NULL;
+  }
+  if ((s->marks & TREE_DIRTY) && !c->a->preview) {
     c->dirty++;
     return NULL;
   }
@@ -120,7 +133,7 @@ their_entry (struct comparer *c, struct tree_entry *s)
     TRY (both (c, s));
     return next_own (c);
   }
-  if (s->marks & TREE_DIRTY)
+  if ((s->marks & TREE_DIRTY) && (!c->a->preview || s->type == TREE_GONE))
     c->dirty++;
   else
     report (c, 1u << KIND_MISSING, s, NULL);
@@ -148,12 +161,36 @@ their_record (struct comparer *c, enum tree_record type, struct cursor *bytes)
 }
 
 static struct err *
+open_own (struct comparer *c, struct tree_watch *watch)
+{
+  struct err *e = inventory_open (&c->a->what, watch, &c->inventory);
+  if (e == NULL || !c->a->preview || err_errno (e) != ENOENT)
+    return e;
+  err_free (e);
+  return NULL;
+}
+
+/* What this side says of what it read; nothing where it has nothing. */
+static void
+add_own (const struct comparer *c, json_t *j)
+{
+  if (c->inventory == NULL)
+    return;
+  const struct walk_notes *n = inventory_notes (c->inventory);
+  json_object_set_new (
+      j, "read", json_integer ((json_int_t)inventory_read (c->inventory)));
+  json_object_set_new (j, "bytes", json_u64 (inventory_bytes (c->inventory)));
+  json_object_set (j, "mount_paths", n->mount_paths);
+  json_object_set (j, "swap_paths", n->swap_paths);
+}
+
+static struct err *
 run (struct comparer *c, struct tree_watch *watch)
 {
   struct tree_head head;
   enum tree_record type;
   struct cursor bytes;
-  TRY (inventory_open (&c->a->what, watch, &c->inventory));
+  TRY (open_own (c, watch));
   TRY (record_read_head (&c->in, &head));
   if (head.flags != STREAM_LIST)
     return record_bad ("head: it is no list");
@@ -190,12 +227,7 @@ compare_result (struct comparer *c, int64_t ms)
                        json_integer ((json_int_t)c->differences));
   json_object_set_new (j, "kinds", kinds);
   json_object_set (j, "examples", c->examples);
-  json_object_set_new (
-      j, "read", json_integer ((json_int_t)inventory_read (c->inventory)));
-  json_object_set_new (j, "bytes", json_u64 (inventory_bytes (c->inventory)));
-  json_object_set (j, "mount_paths",
-                   inventory_notes (c->inventory)->mount_paths);
-  json_object_set (j, "swap_paths", inventory_notes (c->inventory)->swap_paths);
+  add_own (c, j);
   json_object_set_new (j, "digest", json_string (hex));
   json_object_set_new (j, "ms", json_integer (ms));
   return j;

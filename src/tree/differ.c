@@ -92,6 +92,8 @@ differ_content (const struct tree_entry *s, const struct tree_entry *t)
     return 0;
   if (s->size != t->size)
     return 1u << KIND_SIZE | 1u << KIND_CONTENT;
+  if (!((s->marks | t->marks) & TREE_HAS_XXH)) /* neither was read */
+    return bit (!tree_time_equal (s->mtime, t->mtime), KIND_CONTENT);
   bool both_xxh = s->marks & t->marks & TREE_HAS_XXH;
   bool both_sha = s->marks & t->marks & TREE_HAS_SHA;
   return bit (!both_xxh || memcmp (s->xxh, t->xxh, 16) != 0

@@ -27,7 +27,8 @@ enum tree_kind {
 };
 const char *tree_kind_name (enum tree_kind k);
 
-/* A bit for each kind.  Ids and ACLs of both are in one id space and order. */
+/* A bit for each kind.  Where neither has a digest another time or size stands
+ * for another content.  Ids and ACLs of both are in one id space and order. */
 unsigned differ (const struct tree_entry *source,
                  const struct tree_entry *target);
 /* What a person needs to see of an entry. */

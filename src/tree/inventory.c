@@ -50,7 +50,7 @@ struct inventory {
 static struct err *
 open_indexes (struct inventory *v)
 {
-  if (v->a.index_dir == NULL)
+  if (v->a.index_dir == NULL || v->a.stat)
     return NULL;
   CLEANUP_FREE char *acked = NULL;
   TRY (index_path (v->a.index_dir, v->a.index, "seen", &v->seen_path));
@@ -131,7 +131,7 @@ unreadable (struct inventory *v, const struct tree_entry *e, struct err *why)
 static struct err *
 complete (struct inventory *v, struct tree_entry *e, int *fd, bool *vanished)
 {
-  bool file = e->type == TREE_FILE && !e->is_link;
+  bool file = e->type == TREE_FILE && !e->is_link && !v->a.stat;
   bool dir = e->type == TREE_DIR;
   *fd = -1;
   *vanished = false;

@@ -31,6 +31,7 @@ struct inventory_args {
   const char *index;
   bool full;
   bool from_disk; /* what has to be read comes from the disk, though quick */
+  bool stat;      /* no content is read, no digest given, nothing saved */
 };
 
 struct err *inventory_open (const struct inventory_args *a,

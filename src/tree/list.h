@@ -25,6 +25,10 @@ struct tree_compare {
   const struct idmaps *maps; /* applied to the other side's entries */
   size_t limit;              /* of examples */
   bool keep;                 /* what only this side holds is no difference */
+  /* What a copy would do: a root that is absent is an empty one, what changed
+   * since the baseline is compared, and what is gone since is "extra" where
+   * this side still has it, also with `keep`. */
+  bool preview;
 };
 /* The result says what differs (docs/PROTOCOL.md); a difference is no
  * error. */
