@@ -59,9 +59,9 @@ itemised_line (const json_t *x)
   CLEANUP_FREE char *path = words_of (x, "path");
   const char *shown = *path != 0 ? path : ".";
   if (has_kind (x, "extra"))
-    return mem_printf (
-        "*deleting   %s%s", shown,
-        type_letter (json_object_get (x, "target")) == 'd' ? "/" : "");
+    return mem_printf ("*deleting   %s%s", shown,
+                       type_letter (json_object_get (x, "target")) == 'd' ? "/"
+                                                                          : "");
   char line[12] = "..";
   bool fresh = has_kind (x, "missing");
   bool sent = fresh || has_kind (x, "content") || has_kind (x, "size")
