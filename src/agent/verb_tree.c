@@ -16,6 +16,7 @@
 #include "tree/list.h"
 #include "tree/probe.h"
 #include "tree/receive.h"
+#include "tree/resume_point.h"
 #include "tree/send.h"
 #include "tree/throttle.h"
 #include "tree/usage.h"
@@ -210,8 +211,15 @@ run_send (struct verb_call *call, json_t **result)
   TRY (json_opt_bool (call->args, "listing", false, &a.listing));
   TRY (json_opt_bool (call->args, "final", false, &a.final));
   TRY (json_opt_bool (call->args, "atimes", false, &a.atimes));
+  CLEANUP (resume_point_free) struct resume_point point = { 0 };
   TRY (json_opt_bool (call->args, "patch", false, &a.patch));
   a.maps = &c.maps;
+  TRY (json_opt_int (call->args, "attempt", 0, INT64_MAX, 0, &a.attempt));
+  TRY (resume_point_read (json_at (call->args, "resume"), &point));
+  a.resume = point.attempt != 0 ? &point : NULL;
+  if (a.resume != NULL && (a.attempt == 0 || !a.base || !a.listing))
+    return err_new (ERR_CORRECT, "RH-WIRE-FIELD",
+                    "\"resume\" needs \"attempt\", \"base\" and \"listing\"");
   a.root = c.root;
   a.filter = c.filter;
   a.force = &c.force;
@@ -262,6 +270,9 @@ run_receive (struct verb_call *call, json_t **result)
   TRY (json_opt_bool (call->args, "overwrite", false, &a.overwrite));
   TRY (json_opt_bool (call->args, "merge", false, &a.merge));
   TRY (json_opt_bool (call->args, "keep", false, &a.keep));
+  TRY (json_opt_int (call->args, "attempt", 0, INT64_MAX, 0, &a.attempt));
+  TRY (json_opt_int (call->args, "checkpoint_ms", 1, INT32_MAX, 0,
+                     &a.checkpoint_ms));
   if (json_at (call->args, "aside") != NULL)
     TRY (json_get_bytes (call->args, "aside", &aside, &len));
   TRY (read_receive (call->args, &c, &a));
@@ -283,6 +294,18 @@ run_commit (struct verb_call *call, json_t **result)
   const char *id;
   TRY (json_get_str (call->args, "migration", &id));
   hinting_commit (id, c.index, round);
+  return NULL;
+}
+
+/* How far an interrupted first copy came. */
+static struct err *
+run_resume (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  CLEANUP (resume_point_free) struct resume_point point = { 0 };
+  TRY (read_index (call->args, true, &c));
+  TRY (resume_mark_get (c.index_dir, c.index, &point));
+  *result = point.attempt != 0 ? resume_point_json (&point) : json_object ();
   return NULL;
 }
 
@@ -466,6 +489,7 @@ const struct verb verbs_tree[] = {
   { "tree.digest", 0, run_digest },
   { "tree.compare", VERB_IN | VERB_APART, run_compare },
   { "tree.manifest", VERB_OUT, run_manifest },
+  { "tree.resume", 0, run_resume },
   { "tree.drop", 0, run_drop },
   { "tree.lay", VERB_IN | VERB_APART, run_lay },
   { "tree.laid", 0, run_laid },

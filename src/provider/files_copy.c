@@ -14,16 +14,19 @@
 #include "provider/steps.h"
 
 #include <string.h>
+#include <time.h>
 
 enum how { HOW_FULL, HOW_DELTA, HOW_LISTING };
 
 struct copy {
   const struct step_call *call;
   bool seed, final;
-  bool whole;     /* large files, too, are sent whole where they changed */
-  json_t *force;  /* paths to send in any case, or NULL */
-  json_t *remove; /* paths to remove on the target, or NULL */
-  int round;      /* tells apart the indexes of seed, rounds and final round */
+  bool whole;      /* large files, too, are sent whole where they changed */
+  json_t *force;   /* paths to send in any case, or NULL */
+  json_t *remove;  /* paths to remove on the target, or NULL */
+  int64_t attempt; /* of a first copy: it can go on; else 0 */
+  json_t *resume;  /* where it goes on, or NULL */
+  int round;       /* tells apart the indexes of seed, rounds and final round */
 };
 
 static void
@@ -63,9 +66,13 @@ send_args (const struct copy *c, enum how how)
     json_object_set (args, "reread", mapped);
   if (c->final) /* for the digest: ids as the target has them */
     files_maps (c->call, args);
+  if (c->attempt != 0)
+    json_object_set_new (args, "attempt", json_integer (c->attempt));
+  if (c->resume != NULL)
+    json_object_set (args, "resume", c->resume);
   if (c->force != NULL)
     json_object_set (args, "force", c->force);
-  if (how == HOW_FULL)
+  if (how == HOW_FULL || c->resume != NULL)
     set_expected (c->call, args);
   return args;
 }
@@ -120,6 +127,8 @@ receive_args (const struct copy *c)
   json_object_set_new (args, "aside", json_bytes (aside, strlen (aside)));
   json_object_set_new (args, "delete_limit", json_integer (limit_of (call)));
   json_object_set_new (args, "adopt", json_boolean (call->back));
+  if (c->attempt != 0)
+    json_object_set_new (args, "attempt", json_integer (c->attempt));
   if (c->remove != NULL)
     json_object_set (args, "remove", c->remove);
   files_maps (call, args);
@@ -221,6 +230,43 @@ is_seeded (const struct step_call *call, const char *mark, bool *out)
   return NULL;
 }
 
+static int64_t
+new_attempt (void)
+{
+  struct timespec t;
+  clock_gettime (CLOCK_REALTIME, &t);
+  return t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* Goes on where an interrupted first copy was; where that cannot be, begins
+ * again. */
+static struct err *
+first_copy (struct copy *c, json_t **result)
+{
+  CLEANUP_JSON json_t *point = NULL;
+  CLEANUP_FREE char *index = files_own_index (c->call, true);
+  bool ours = files_into (c->call->item->spec) < INTO_MERGE;
+  c->attempt = ours ? new_attempt () : 0;
+  if (!ours)
+    return stream (c, HOW_FULL, result);
+  TRY (port_call (c->call->target, "tree.resume",
+                  json_pack ("{s:s, s:s}", "migration", c->call->migration,
+                             "index", index),
+                  &point));
+  if (json_object_size (point) > 0) {
+    c->resume = point;
+    struct err *e = stream (c, HOW_LISTING, result);
+    c->resume = NULL;
+    if (!is_code (e, "RH-TREE-NOBASE") && !is_code (e, "RH-TREE-MISSING")
+        && !is_code (e, "RH-TREE-INDEX") && !is_code (e, "RH-TREE-CORRUPT")
+        && !is_code (e, "RH-TREE-PATCH"))
+      return e;
+    err_free (e);
+    c->attempt = new_attempt ();
+  }
+  return stream (c, HOW_FULL, result);
+}
+
 struct err *
 files_seed (const struct step_call *call, json_t **result)
 {
@@ -233,7 +279,7 @@ files_seed (const struct step_call *call, json_t **result)
     c.seed = false;
     return delta (&c, result);
   }
-  TRY (stream (&c, HOW_FULL, result));
+  TRY (first_copy (&c, result));
   CLEANUP_JSON json_t *done = json_pack ("{s:s}", "migration", call->migration);
   return remote_record (call->target, mark, done);
 }

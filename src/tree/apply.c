@@ -356,6 +356,20 @@ apply_file_begin (struct applier *a, const struct tree_entry *e)
   return entry_box_set (&a->file, e);
 }
 
+struct err *
+apply_file_go_on (struct applier *a, const struct tree_entry *e,
+                  uint64_t offset)
+{
+  int at;
+  const char *name;
+  TRY (choose (a, e, &a->dirfd, &at, &name));
+  a->fd = openat (at, a->name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+  if (a->fd < 0)
+    return write_err (a, "go on with", e->path, e->path_len);
+  a->at = offset;
+  return entry_box_set (&a->file, e);
+}
+
 /* A file never holds more than its entry said. */
 static struct err *
 check_room (const struct applier *a, uint64_t len)

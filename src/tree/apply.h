@@ -37,6 +37,10 @@ struct err *apply_object (struct applier *a, const struct tree_entry *e);
 /* Metadata of a file whose content stays. */
 struct err *apply_meta (struct applier *a, const struct tree_entry *e);
 struct err *apply_file_begin (struct applier *a, const struct tree_entry *e);
+/* A file in place of which the first `offset` bytes are there: opened, not
+ * made. */
+struct err *apply_file_go_on (struct applier *a, const struct tree_entry *e,
+                              uint64_t offset);
 struct err *apply_file_data (struct applier *a, const void *data, size_t len);
 struct err *apply_file_hole (struct applier *a, uint64_t len);
 /* Blocks for a stretch, within the file or beyond its end. */

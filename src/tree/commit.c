@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "host/durable.h"
 #include "tree/blocks.h"
+#include "tree/halfway.h"
 #include "tree/index.h"
 #include "tree/overlay.h"
 
@@ -43,6 +44,7 @@ tree_commit (const char *index_dir, const char *index, int64_t round)
   TRY (index_path (index_dir, index, suffix, &fresh));
   TRY (index_path (index_dir, index, some, &above));
   blocks_commit (index_dir, index, round);
+  halfway_forget (index_dir, index);
   if (access (above, F_OK) == 0)
     TRY (lay_above (acked, above));
   else if (rename (fresh, acked) < 0)

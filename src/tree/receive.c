@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The receiver: checks every record of the stream, then applies it. */
-#include "tree/receive.h"
+#include "tree/receiver.h"
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "tree/apply_patch.h"
-#include "tree/claim.h"
-#include "tree/content.h"
 #include "tree/extras.h"
-#include "tree/index.h"
-#include "tree/makers.h"
-#include "tree/records.h"
+#include "tree/resume_point.h"
 #include "tree/walk.h"
 #include "tree/xattrs.h"
 
@@ -22,29 +17,6 @@
 #include <unistd.h>
 
 #define PIECE ((uint64_t)64 << 20)
-
-struct receiver {
-  const struct tree_receive *a;
-  struct tree_watch *watch;
-  struct record_reader in;
-  struct tree_head head;
-  struct claim claim;
-  struct place *place;
-  struct applier applier;
-  struct makers *makers;  /* of small files in a first copy; else NULL */
-  bool small;             /* the file under way is theirs */
-  struct entry_box given; /* its entry */
-  struct patcher patcher;
-  struct digest *digest;
-  struct buf acl;
-  struct buf last; /* path of the last entry or deletion */
-  bool any_entry;
-  bool deleting;
-  uint64_t to_delete;
-  struct index_writer *got; /* NULL: extras need not be looked for */
-  char *got_path;
-  uint64_t entries, files, deleted;
-};
 
 static void
 receiver_clear (struct receiver *r)
@@ -149,6 +121,17 @@ small_end (struct receiver *r, struct cursor *c)
   return makers_end (r->makers, size, xxh);
 }
 
+struct err *
+receiver_entry (struct receiver *r, struct tree_entry *e)
+{
+  TRY (check_entry (r, e));
+  TRY (map_ids (r, e));
+  TRY (note_got (r, e->path, e->path_len));
+  r->entries++;
+  r->watch->files++;
+  return watch_step (r->watch, e->path, e->path_len);
+}
+
 static struct err *
 entry_record (struct receiver *r, enum tree_record type, struct cursor *c)
 {
@@ -156,12 +139,7 @@ entry_record (struct receiver *r, enum tree_record type, struct cursor *c)
   TRY (entry_decode (c, &e));
   if (c->left != 0 || (type == REC_META && (e.type != TREE_FILE || e.is_link)))
     return record_bad ("entry");
-  TRY (check_entry (r, &e));
-  TRY (map_ids (r, &e));
-  TRY (note_got (r, e.path, e.path_len));
-  r->entries++;
-  r->watch->files++;
-  TRY (watch_step (r->watch, e.path, e.path_len));
+  TRY (receiver_entry (r, &e));
   if (type == REC_META)
     return apply_meta (&r->applier, &e);
   if (e.type != TREE_FILE || e.is_link)
@@ -170,43 +148,6 @@ entry_record (struct receiver *r, enum tree_record type, struct cursor *c)
     return small_begin (r, &e);
   digest_start (r->digest, false);
   return apply_file_begin (&r->applier, &e);
-}
-
-/* Some blocks of a file that the target has. */
-static struct err *
-patch_record (struct receiver *r, struct cursor *c)
-{
-  struct tree_entry e;
-  struct patch_base base;
-  uint64_t sec;
-  TRY (cursor_u64 (c, &base.size));
-  TRY (cursor_u64 (c, &sec));
-  TRY (cursor_u32 (c, &base.mtime.nsec));
-  base.mtime.sec = (int64_t)sec;
-  TRY (entry_decode (c, &e));
-  if (c->left != 0 || e.type != TREE_FILE || e.is_link
-      || !(r->head.flags & STREAM_DELTA) || r->a->merge)
-    return record_bad ("patch");
-  TRY (check_entry (r, &e));
-  TRY (map_ids (r, &e));
-  TRY (note_got (r, e.path, e.path_len));
-  r->entries++;
-  r->watch->files++;
-  TRY (watch_step (r->watch, e.path, e.path_len));
-  digest_start (r->digest, false);
-  return patch_begin (&r->patcher, &r->applier, &e, &base);
-}
-
-static struct err *
-blocks_record (struct receiver *r, struct cursor *c)
-{
-  uint64_t at;
-  digest_add (r->digest, c->p, c->left);
-  TRY (cursor_u64 (c, &at));
-  r->watch->bytes += c->left;
-  TRY (watch_step (r->watch, r->applier.file.entry.path,
-                   r->applier.file.entry.path_len));
-  return patch_blocks (&r->patcher, &r->applier, at, c->p, c->left);
 }
 
 static struct err *
@@ -278,7 +219,7 @@ file_record (struct receiver *r, enum tree_record type, struct cursor *c)
     return record_bad ("record: a file is not at its end");
   switch (type) {
   case REC_BLOCKS:
-    return blocks_record (r, c);
+    return receiver_blocks (r, c);
   case REC_DATA:
     digest_add (r->digest, c->p, c->left);
     r->watch->bytes += c->left;
@@ -335,6 +276,8 @@ deletes_record (struct receiver *r, struct cursor *c)
   if (n > r->a->delete_limit)
     return too_many (r, n);
   TRY (place_leave (r->place));
+  if (r->makers != NULL)
+    TRY (makers_drain (r->makers));
   r->deleting = true;
   r->any_entry = false;
   r->to_delete = n;
@@ -370,8 +313,10 @@ each_record (struct receiver *r, enum tree_record type, struct cursor *c)
   case REC_CONTENT:
   case REC_META:
     return entry_record (r, type, c);
+  case REC_REST:
+    return receiver_rest (r, c);
   case REC_PATCH:
-    return patch_record (r, c);
+    return receiver_patch (r, c);
   case REC_KEEP:
     return keep_record (r, c);
   case REC_DELETES:
@@ -460,19 +405,6 @@ settle (struct receiver *r)
   return r->a->settled (r->a->settled_ctx, fd);
 }
 
-/* What an interrupted round wrote in place is put back before anything else.
- */
-static struct err *
-start_undo (struct receiver *r)
-{
-  CLEANUP_FREE char *path = NULL;
-  uint64_t files;
-  TRY (index_path (r->a->index_dir, r->a->index, "undo", &path));
-  TRY (undo_roll_back (path, r->claim.parent, r->claim.leaf, &files));
-  undo_start (&r->patcher.undo, STEAL (path));
-  return NULL;
-}
-
 static struct err *
 start (struct receiver *r)
 {
@@ -491,10 +423,11 @@ start (struct receiver *r)
     return err_new (ERR_REFUSED, "RH-TREE-MISSING",
                     "what was copied to %s before is not there any more",
                     r->a->root);
-  TRY (start_undo (r));
+  TRY (receiver_undo (r));
   r->place = place_new (r->claim.parent, r->claim.leaf);
   /* Where nothing was, files are made in place. */
-  bool direct = !delta && (r->a->seed || r->claim.fresh);
+  bool direct = (!delta && (r->a->seed || r->claim.fresh))
+                || (r->a->seed && r->a->attempt != 0);
   applier_start (&r->applier, r->place, r->claim.parent, r->claim.leaf, direct);
   r->applier.no_trees = r->a->merge && r->a->keep && !delta;
   r->applier.expected = r->head.bytes;
@@ -511,8 +444,8 @@ start (struct receiver *r)
   return index_create (r->got_path, &r->got);
 }
 
-static struct err *
-sync_all (const struct receiver *r)
+struct err *
+receiver_sync (const struct receiver *r)
 {
   struct tree_entry above, root;
   CLEANUP_FD int fd = tree_open (r->claim.parent, r->claim.leaf, O_RDONLY);
@@ -536,7 +469,10 @@ run (struct receiver *r)
     TRY (record_next (&r->in, &type, &c));
     if (type == REC_NONE)
       break;
+    r->applying = true;
     TRY (each_record (r, type, &c));
+    r->applying = false;
+    TRY (receiver_checkpoint (r, false));
   }
   if (r->applier.fd >= 0 || r->small || r->to_delete > 0)
     return record_bad ("end");
@@ -547,13 +483,14 @@ run (struct receiver *r)
   TRY (remove_named (r));
   TRY (applier_finish (&r->applier));
   TRY (place_finish (r->place));
-  TRY (sync_all (r));
+  TRY (receiver_sync (r));
+  TRY (resume_mark_remove (r->a->index_dir, r->a->index));
   TRY (claim_done (&r->claim, r->a->root));
   return undo_done (&r->patcher.undo);
 }
 
-static uint64_t
-written (const struct receiver *r)
+uint64_t
+receiver_written (const struct receiver *r)
 {
   return r->applier.bytes + (r->makers != NULL ? makers_bytes (r->makers) : 0);
 }
@@ -564,7 +501,7 @@ receive_result (const struct receiver *r, int64_t ms)
   json_t *j = json_object ();
   json_object_set_new (j, "entries", json_integer ((json_int_t)r->entries));
   json_object_set_new (j, "files", json_integer ((json_int_t)r->files));
-  json_object_set_new (j, "bytes", json_u64 (written (r)));
+  json_object_set_new (j, "bytes", json_u64 (receiver_written (r)));
   json_object_set_new (j, "deleted", json_integer ((json_int_t)r->deleted));
   json_object_set_new (j, "kept_aside",
                        r->claim.kept_aside == NULL
@@ -591,6 +528,8 @@ tree_receive (const struct tree_receive *a, struct source *in,
   struct err *e = run (&r);
   if (e != NULL && r.makers != NULL) { /* what came before is kept */
     struct err *before = makers_drain (r.makers);
+    if (before == NULL)
+      err_free (receiver_checkpoint (&r, true));
     struct err *first = before != NULL ? before : e;
     err_free (before != NULL ? e : NULL);
     return first;

@@ -32,6 +32,10 @@ struct tree_receive {
   bool keep;         /* what the sender does not name stays; DELETEs go */
   bool adopt;        /* what is there is what the sender was told it is */
   bool again;        /* a round that an interruption left is applied again */
+  /* Not 0: a first copy, which can go on where it was interrupted.  With
+   * `seed` and a delta it does. */
+  int64_t attempt;
+  int64_t checkpoint_ms; /* 0: every 30 s, or 4 GiB */
   uint64_t delete_limit;
   const struct paths *remove; /* to be removed besides; or NULL */
   /* Called once, before a thread is started and before anything is written,

@@ -30,6 +30,8 @@ enum tree_record {
   REC_PATCH,    /* what the target has (u64 size; i64, u32 mtime), entry: some
                    blocks of a regular file; BLOCKS follow, then FILE_END */
   REC_BLOCKS,   /* u64 offset, bytes; ascending */
+  REC_REST,     /* u64 offset, entry: of a half-sent file the target has so many
+                   bytes; what follows comes behind them */
   REC_TYPE_END
 };
 

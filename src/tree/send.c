@@ -35,6 +35,7 @@ sender_clear (struct sender *s)
   canon_clear (&s->canon);
   prealloc_free (&s->prealloc);
   blocks_writer_free (s->learnt);
+  halfway_free (s->halfway);
   free (s->chunk);
   for (size_t i = 0; i < s->parents.n; i++)
     entry_box_free (&s->parents.v[i].box);
@@ -170,8 +171,14 @@ open_index (struct sender *s)
   TRY (index_path (s->a->index_dir, s->a->index, some, &above));
   unlink (fresh); /* of a round of this number that was not acknowledged */
   unlink (above);
-  blocks_forget (s->a->index_dir, s->a->index, s->a->round);
-  if (s->a->base) {
+  /* Of files that are kept the first attempt's block indexes count. */
+  if (s->a->resume == NULL)
+    blocks_forget (s->a->index_dir, s->a->index, s->a->round);
+  if (s->a->resume != NULL) {
+    TRY (halfway_resume (s->a->index_dir, s->a->index, s->a->resume, &s->base));
+    if (s->base == NULL)
+      return no_base (s);
+  } else if (s->a->base) {
     struct err *e
         = few ? index_open_few (acked, &s->base) : index_open (acked, &s->base);
     if (e != NULL || s->base == NULL) {
@@ -184,7 +191,13 @@ open_index (struct sender *s)
                    && index_size (s->base) <= OVER_MAX;
   if (few || above_all)
     return overlay_create (above, index_id (s->base), &s->over);
-  return index_create (fresh, &s->index);
+  TRY (index_create (fresh, &s->index));
+  if (s->a->attempt == 0)
+    return NULL;
+  if (s->a->resume == NULL)
+    halfway_forget (s->a->index_dir, s->a->index);
+  return halfway_create (s->a->index_dir, s->a->index, s->a->attempt,
+                         &s->halfway);
 }
 
 static struct err *

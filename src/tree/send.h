@@ -12,6 +12,7 @@
 #include "tree/hints.h"
 #include "tree/idmap.h"
 #include "tree/paths.h"
+#include "tree/resume_point.h"
 #include "tree/watch.h"
 #include "wire/stream.h"
 
@@ -23,8 +24,13 @@ struct tree_send {
   const char *index_dir;
   const char *index; /* name in index_dir */
   int64_t round;
-  bool base;    /* what changed since the acknowledged index;
-                   "RH-TREE-NOBASE" where there is none that is whole */
+  bool base; /* what changed since the acknowledged index;
+                "RH-TREE-NOBASE" where there is none that is whole */
+  /* Of a first copy: not 0 where it is to be taken up again when it is
+   * interrupted; and the point from which it goes on, or NULL.  Then `base` and
+   * `listing` are set, and the base is what was sent up to there. */
+  int64_t attempt;
+  const struct resume_point *resume;
   bool listing; /* and the names of the rest, so that the receiver can remove
                    what an interrupted round left */
   bool atimes;  /* carry the times of last access, too */

@@ -84,6 +84,8 @@ sender_keep (struct sender *s, const struct tree_entry *e)
 static struct err *
 remember (struct sender *s, const struct tree_entry *e)
 {
+  if (s->halfway != NULL)
+    TRY (halfway_put (s->halfway, e));
   if (s->over == NULL)
     return index_put (s->index, e);
   const struct tree_entry *known = s->known;
@@ -231,6 +233,11 @@ sender_entry (struct sender *s, struct tree_entry *e,
               const struct tree_entry *known)
 {
   struct link_first *first = NULL;
+  /* What went on when the copy was interrupted is not known: what is not
+   * exactly as it was, or still wanted something at the end, is sent. */
+  if (s->a->resume != NULL && known != NULL
+      && (known->iflags != 0 || e->iflags != 0 || !entry_same_inode (e, known)))
+    known = NULL;
   s->known = known;
   if (s->a->atimes && e->type != TREE_LINK) /* to read a link touches it */
     e->marks |= TREE_ATIME;

@@ -13,10 +13,16 @@ static struct err *
 take_data (void *ctx, const void *bytes, size_t len)
 {
   struct sender *s = ctx;
-  s->bytes += len;
-  s->watch->bytes += len;
   if (s->learnt != NULL)
     TRY (blocks_add (s->learnt, bytes, len));
+  size_t had = s->skip < len ? (size_t)s->skip : len;
+  s->skip -= had;
+  bytes = (const unsigned char *)bytes + had;
+  len -= had;
+  if (len == 0)
+    return watch_step (s->watch, s->name, strlen (s->name));
+  s->bytes += len;
+  s->watch->bytes += len;
   TRY (watch_step (s->watch, s->name, strlen (s->name)));
   return record_put (&s->rec, REC_DATA, bytes, len);
 }
@@ -27,6 +33,11 @@ take_hole (void *ctx, uint64_t len)
   struct sender *s = ctx;
   if (s->learnt != NULL)
     TRY (blocks_zeros (s->learnt, len));
+  uint64_t had = s->skip < len ? s->skip : len;
+  s->skip -= had;
+  len -= had;
+  if (len == 0)
+    return NULL;
   return record_u64 (&s->rec, REC_HOLE, len);
 }
 
@@ -61,6 +72,44 @@ keep_blocks (struct sender *s, const struct tree_entry *e, uint64_t got)
   return w != NULL && got == e->size ? blocks_finish (w, e) : NULL;
 }
 
+/* Whether the file begins with what the target has of it. */
+static struct err *
+begins_so (struct sender *s, int fd, const struct tree_entry *e, bool *out)
+{
+  const struct resume_point *p = s->a->resume;
+  struct tree_entry sum = { 0 };
+  uint64_t got;
+  *out = false;
+  if (p == NULL || !p->inside || p->offset == 0 || p->len == 0
+      || p->offset > e->size || p->len != e->path_len
+      || memcmp (p->path, e->path, p->len) != 0 || e->nlink > 1)
+    return NULL;
+  digest_start (s->digest, false);
+  TRY (content_read (fd, p->offset, 0, s->chunk, s->digest, NULL, &got));
+  digest_end (s->digest, &sum);
+  *out = got == p->offset && memcmp (sum.xxh, p->xxh, sizeof sum.xxh) == 0;
+  return NULL;
+}
+
+/* CONTENT, or REST where a half-sent file goes on. */
+static struct err *
+send_begin (struct sender *s, int fd, const struct tree_entry *e)
+{
+  CLEANUP_BUF struct buf b = BUF_INIT;
+  bool goes_on;
+  s->skip = 0;
+  TRY (begins_so (s, fd, e, &goes_on));
+  if (!goes_on)
+    return sender_send (s, REC_CONTENT, e);
+  b.max = RECORD_MAX;
+  TRY (buf_put_u64 (&b, s->a->resume->offset));
+  TRY (entry_encode (e, &b));
+  TRY (sender_parents (s));
+  s->skip = s->a->resume->offset;
+  s->entries++;
+  return record_put (&s->rec, REC_REST, b.data, b.len);
+}
+
 static struct err *
 send_content (struct sender *s, int fd, struct tree_entry *e, uint64_t *got)
 {
@@ -69,12 +118,12 @@ send_content (struct sender *s, int fd, struct tree_entry *e, uint64_t *got)
   if (prealloc_likely (e->size, e->blocks))
     prealloc_find (fd, e->size, &s->prealloc);
   uint64_t blocks = s->prealloc.n > 0 ? 0 : e->blocks;
-  TRY (sender_send (s, REC_CONTENT, e));
+  TRY (send_begin (s, fd, e));
   if (s->a->patch && e->size >= BLOCKS_FILE_MIN)
     TRY (blocks_create (s->a->index_dir, s->a->index, s->a->round, e, false,
                         &s->learnt));
   /* After a first copy both sides are read back with SHA-256. */
-  digest_start (s->digest, s->a->base);
+  digest_start (s->digest, s->a->base && s->a->resume == NULL);
   struct err *bad
       = content_read (fd, e->size, blocks, s->chunk, s->digest, &taker, got);
   if (bad != NULL) /* the stream stands in the middle of a file */

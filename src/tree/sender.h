@@ -11,6 +11,7 @@
 #include "tree/canon.h"
 #include "tree/content.h"
 #include "tree/detail.h"
+#include "tree/halfway.h"
 #include "tree/index.h"
 #include "tree/links.h"
 #include "tree/overlay.h"
@@ -44,6 +45,8 @@ struct sender {
   struct canon canon; /* of a final round */
   struct prealloc prealloc;
   struct blocks_writer *learnt; /* of the file that is sent whole, or NULL */
+  struct halfway *halfway;      /* of a first copy: what was sent */
+  uint64_t skip;                /* bytes of the file that the target has */
   uint64_t patched;             /* bytes that patches of this round replace */
   unsigned char *chunk;
   VEC (struct parent) parents; /* the first `depth` are valid */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Large files of which single blocks change, and that grow. */
+/* Large files of which single blocks change, and that grow; first copies that
+ * are interrupted and go on. */
 #include "ground.h"
 
 #include "tree/blocks.h"
@@ -288,6 +289,160 @@ a_file_that_is_gone_takes_its_block_index_along (void **state)
   RUN ("sh", "-c", "test -z \"$(ls \"$0\")\"", path);
 }
 
+/* --- resume ------------------------------------------------------------- */
+
+static void
+tree_to_interrupt (struct ground *g)
+{
+  make_dir (on_src (g, "a"));
+  put_file (on_src (g, "a/one"), "one");
+  put_file (on_src (g, "a/two"), "two");
+  fill (on_src (g, "b"), 6 * MIB, 3);
+  make_dir (on_src (g, "c"));
+  fill (on_src (g, "c/small"), 30000, 4);
+  put_file (on_src (g, "c/last"), "last");
+  settle ();
+  g->send.patch = true;
+}
+
+/* A first copy that is cut after `cut` bytes of the stream. */
+static void
+cut_first_copy (struct ground *g, size_t cut)
+{
+  g->send.attempt = g->receive.attempt = g->send.attempt + 1;
+  g->send.base = g->send.resume != NULL;
+  g->send.listing = g->send.base;
+  g->receive.seed = true;
+  assert_ok (ground_send (g));
+  g->cut = cut;
+  struct err *e = ground_receive (g);
+  assert_non_null (e);
+  err_free (e);
+  g->cut = 0;
+}
+
+static void
+point_of (struct ground *g, struct resume_point *p)
+{
+  assert_ok (resume_mark_get (g->dst_index, "item", p));
+}
+
+static void
+go_on (struct ground *g, const struct resume_point *p)
+{
+  g->send.attempt = g->receive.attempt = g->send.attempt + 1;
+  g->send.resume = p;
+  g->send.base = g->send.listing = true;
+  g->send.round = 0;
+  g->receive.seed = true;
+  assert_ok (ground_send (g));
+  assert_ok (ground_receive (g));
+  assert_ok (tree_commit (g->src_index, "item", 0));
+  g->send.resume = NULL;
+  g->send.attempt = g->receive.attempt = 0;
+  g->send.listing = false;
+}
+
+static void
+an_interrupted_first_copy_goes_on_within_a_file (void **state)
+{
+  struct ground *g = *state;
+  CLEANUP (resume_point_free) struct resume_point p = { 0 };
+  tree_to_interrupt (g);
+  cut_first_copy (g, 4 * MIB);
+  point_of (g, &p);
+  assert_string_equal (p.path, "b");
+  assert_true (p.offset > 3 * MIB && p.offset < 4 * MIB);
+  go_on (g, &p);
+  assert_true (ground_sent (g, "bytes") < (long)(3 * MIB));
+  assert_same_trees (g->src, g->dst);
+  point_of (g, &p);
+  assert_int_equal (p.attempt, 0);
+  /* And the block index is there for the next round. */
+  poke (on_src (g, "b"), MIB, "x");
+  settle ();
+  assert_ok (ground_round (g));
+  assert_int_equal (ground_sent (g, "bytes"), 4096);
+  assert_same_trees (g->src, g->dst);
+}
+
+static void
+what_was_sent_is_not_sent_again (void **state)
+{
+  struct ground *g = *state;
+  CLEANUP (resume_point_free) struct resume_point p = { 0 };
+  tree_to_interrupt (g);
+  cut_first_copy (g, 6 * MIB + 20000);
+  point_of (g, &p);
+  go_on (g, &p);
+  assert_true (ground_sent (g, "bytes") < 40000);
+  assert_same_trees (g->src, g->dst);
+}
+
+static void
+what_changed_since_the_interruption_is_sent (void **state)
+{
+  struct ground *g = *state;
+  CLEANUP (resume_point_free) struct resume_point p = { 0 };
+  tree_to_interrupt (g);
+  cut_first_copy (g, 4 * MIB);
+  point_of (g, &p);
+  put_file (on_src (g, "a/one"), "ONE");
+  poke (on_src (g, "b"), 5, "other");
+  unlink (on_src (g, "a/two"));
+  put_file (on_src (g, "a/three"), "3");
+  settle ();
+  go_on (g, &p);
+  assert_true (ground_sent (g, "bytes") >= (long)(6 * MIB));
+  assert_same_trees (g->src, g->dst);
+}
+
+static void
+the_target_damaged_meanwhile_is_noticed (void **state)
+{
+  struct ground *g = *state;
+  CLEANUP (resume_point_free) struct resume_point p = { 0 };
+  tree_to_interrupt (g);
+  cut_first_copy (g, 4 * MIB);
+  point_of (g, &p);
+  poke (on_dst (g, "b"), 100, "damage");
+  g->send.attempt = g->receive.attempt = 9;
+  g->send.resume = &p;
+  g->send.base = g->send.listing = true;
+  assert_ok (ground_send (g));
+  assert_code (ground_receive (g), "RH-TREE-CORRUPT");
+}
+
+/* Cut again and again, each time at another place, with changes between. */
+static void
+many_interruptions_end_equal (void **state)
+{
+  struct ground *g = *state;
+  tree_to_interrupt (g);
+  cut_first_copy (g, 300000);
+  for (unsigned i = 1; i < 24; i++) {
+    CLEANUP (resume_point_free) struct resume_point p = { 0 };
+    point_of (g, &p);
+    if (i % 3 == 0)
+      poke (on_src (g, i % 2 ? "b" : "c/small"), (off_t)(i * 977), "changed");
+    if (i % 5 == 0)
+      set_mtime (on_src (g, "a/two"), 1000 + i, 0);
+    settle ();
+    g->send.resume = p.attempt != 0 ? &p : NULL;
+    if (i == 23) {
+      go_on (g, &p);
+      break;
+    }
+    g->send.base = g->send.listing = g->send.resume != NULL;
+    g->send.attempt = g->receive.attempt = g->send.attempt + 1;
+    assert_ok (ground_send (g));
+    g->cut = 1 + g->stream.len * (i % 7) / 7;
+    err_free (ground_receive (g));
+    g->cut = 0;
+  }
+  assert_same_trees (g->src, g->dst);
+}
+
 int
 main (void)
 {
@@ -308,6 +463,11 @@ main (void)
     T (a_block_written_behind_the_comparison_is_dirty),
     T (in_the_final_round_a_change_of_blocks_meanwhile_is_an_error),
     T (a_file_that_is_gone_takes_its_block_index_along),
+    T (an_interrupted_first_copy_goes_on_within_a_file),
+    T (what_was_sent_is_not_sent_again),
+    T (what_changed_since_the_interruption_is_sent),
+    T (the_target_damaged_meanwhile_is_noticed),
+    T (many_interruptions_end_equal),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
