@@ -17,7 +17,7 @@ struct resume_point {
   int64_t attempt; /* names the stream; 0: there is no point */
   char *path;      /* owned */
   size_t len;
-  bool inside;           /* of `path` only `offset` bytes */
+  bool inside; /* of `path` only `offset` bytes */
   uint64_t offset;
   unsigned char xxh[16]; /* XXH3-128 of those bytes */
 };
