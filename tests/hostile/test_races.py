@@ -11,7 +11,7 @@ from conftest import LONG
 from peer import CONTENT, DELTA, DIR, FIFO, LINK, LISTING, ROOT, entry, record, stream
 
 #: Seconds for each of the four stories.
-SECONDS = 60 if LONG else 2.5
+SECONDS = 60 if LONG else 1.5
 SECRET = hashlib.sha256(b"CANARY-SECRET\n").hexdigest()
 FILE_SHA = hashlib.sha256(b"CANARY-FILE\n").hexdigest()
 LIBC = ctypes.CDLL(None, use_errno=True)
