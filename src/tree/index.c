@@ -20,6 +20,7 @@
 #define TAIL 32 /* magic, count, blocks, checksum of table and tail */
 #define BLOCK_MIN 16384
 #define FLUSH ((size_t)1 << 20)
+#define RESIDENT_MAX ((uint64_t)4 << 20)
 
 struct index_writer {
   char *path, *part;
@@ -39,7 +40,8 @@ struct index {
   uint64_t count, blocks, id;
   bool *verified; /* of each block; NULL: all are */
   struct cursor at;
-  uint64_t block; /* the next one that begins at or behind `at` */
+  uint64_t block;    /* the next one that begins at or behind `at` */
+  uint64_t resident; /* bytes looked at since they were let go */
   uint64_t read;
   bool placed; /* `read` does not count from the beginning */
   struct tree_entry entry;
@@ -212,6 +214,18 @@ check_table (struct index *x)
   return NULL;
 }
 
+/* What was read of the file goes out of this process's memory again: it stays
+ * in the kernel's cache, from where it comes back when it is looked at. */
+static void
+touched (struct index *x, uint64_t bytes)
+{
+  x->resident += bytes;
+  if (x->map == NULL || x->resident < RESIDENT_MAX)
+    return;
+  madvise (x->map, x->len, MADV_DONTNEED);
+  x->resident = 0;
+}
+
 static struct err *
 verify (struct index *x, uint64_t block)
 {
@@ -224,6 +238,7 @@ verify (struct index *x, uint64_t block)
     return broken ("a checksum is wrong");
   if (x->verified != NULL)
     x->verified[block] = true;
+  touched (x, to - from);
   return NULL;
 }
 
@@ -319,6 +334,7 @@ read_ahead (struct index *x)
       return broken ("an entry lies in two blocks");
     if (x->verified != NULL)
       TRY (verify (x, x->block));
+    touched (x, block_start (x, x->block + 1) - here);
     x->block++;
   }
   struct err *e = entry_decode (&x->at, &x->entry);
