@@ -36,6 +36,33 @@ question (const struct loaded *l, const json_t *facts, const char *source,
       source, target, forecast, limit, source);
 }
 
+/* Opening without a proven way back is confirmed in words of its own. */
+static struct err *
+confirm_one_way (const struct invocation *in, const json_t *facts)
+{
+  static const char words[] = "no way back";
+  const char *mode = json_string_value (json_object_get (facts, "back_mode"));
+  const char *why = json_string_value (
+      json_array_get (json_object_get (facts, "back_none_why"), 0));
+  if (mode == NULL || strcmp (mode, "none") != 0 || has (in, OPT_NO_WAY_BACK))
+    return NULL;
+  if (has (in, OPT_CONFIRM) || has (in, OPT_NO_INPUT))
+    return err_advise (
+        err_new (ERR_CORRECT, "RH-CLI-ONEWAY",
+                 "after the opening there is no proven way back: %s",
+                 why != NULL ? why : "a service's version differs"),
+        "nothing was changed",
+        "add --no-way-back, or say at the service in the plan why its older "
+        "version can work on what the newer one wrote (back-why)");
+  struct invocation again = *in;
+  CLEANUP_FREE char *text = mem_printf (
+      "After the opening there is no proven way back: %s, and the older "
+      "version was not tried on what the newer one writes.\nType \"%s\" to go "
+      "on; anything else keeps all as it is: ",
+      why != NULL ? why : "a service's version differs", words);
+  return say_confirm (&again, text, words, NULL);
+}
+
 /* The name by which people know a host, and that by which the plan calls
  * it. */
 static struct err *
@@ -49,6 +76,7 @@ confirm (const struct invocation *in, const struct loaded *l)
       json_object_get (json_object_get (facts, "target"), "name"));
   CLEANUP_FREE char *also = facts_host_name (plan_source (l->plan), NULL);
   CLEANUP_FREE char *text = question (l, facts, source, target);
+  TRY (confirm_one_way (in, facts));
   return say_confirm (in, text, source, also);
 }
 

@@ -47,9 +47,23 @@ moment_of (const json_t *facts)
   return mem_strdup (text);
 }
 
+/* "Not proven: ...\n", or nothing. */
+static char *
+doubts_of (const json_t *facts)
+{
+  const char *why = json_string_value (
+      json_array_get (json_object_get (facts, "back_none_why"), 0));
+  return why == NULL
+             ? mem_strdup ("")
+             : mem_printf ("Not proven: %s, and the older version was not "
+                           "tried on what the newer one wrote.\n",
+                           why);
+}
+
 static char *
 what_it_costs (const json_t *facts, bool alone)
 {
+  CLEANUP_FREE char *doubts = doubts_of (facts);
   const char *source = name_of (facts, "source");
   const char *target = name_of (facts, "target");
   CLEANUP_FREE char *seconds = seconds_of (facts);
@@ -59,14 +73,15 @@ what_it_costs (const json_t *facts, bool alone)
         "Back from %s to %s, without %s.\n"
         "Downtime forecast: %s.\n"
         "LOST: all changes since %s, when the last reverse round began.\n"
-        "%s must be off, and stay off: if it comes back it serves, too.\n",
-        target, source, target, seconds, moment, target);
+        "%s must be off, and stay off: if it comes back it serves, too.\n%s",
+        target, source, target, seconds, moment, target, doubts);
   return mem_printf (
       "Back from %s to %s: %s stops serving, and %s takes its place.\n"
       "Downtime forecast: %s.\n"
       "Lost: nothing.  What %s took is brought to %s first, and proven.\n"
-      "Anything that fails before %s takes writes leaves %s serving.\n",
-      target, source, target, source, seconds, target, source, source, target);
+      "Anything that fails before %s takes writes leaves %s serving.\n%s",
+      target, source, target, source, seconds, target, source, source, target,
+      doubts);
 }
 
 static struct err *

@@ -42,6 +42,9 @@ const struct option_row option_table[OPT_COUNT] = {
   { OPT_TARGET_IS_GONE, "target-is-gone", NULL,
     "the target is lost and will not come back by itself: go back without it, "
     "and lose what it took since the last reverse round" },
+  { OPT_NO_WAY_BACK, "no-way-back", NULL,
+    "open although no way back is proven: a service's version differs between "
+    "the hosts, and the plan gives no reason (back-why)" },
   { OPT_OWN_KEY, "own-key", NULL,
     "approve a key of this migration's own, which may start nothing but its "
     "agent, and is removed at accept or abort" },
@@ -100,7 +103,8 @@ const struct command command_table[] = {
   { "cutover", "PLAN", 1, 1, "freeze, prove, start behind the gate, open",
     "Asks for the source's name.  Anything that fails before the target "
     "takes writes brings the source back by itself (exit status 6).",
-    BIT (OPT_CONFIRM) | BIT (OPT_DRY_RUN), false, cmd_cutover },
+    BIT (OPT_CONFIRM) | BIT (OPT_DRY_RUN) | BIT (OPT_NO_WAY_BACK), false,
+    cmd_cutover },
   { "abort", "PLAN", 1, 1, "before the pivot: the source serves again",
     "The copy on the target is kept.", 0, false, cmd_abort },
   { "rollback", "PLAN", 1, 1, "after the pivot: a second cutover, backwards",

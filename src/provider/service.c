@@ -61,7 +61,7 @@ static struct err *
 check (const json_t *spec)
 {
   static const char *const keys[]
-      = { "service", "ready", "allow", "overwrite", NULL };
+      = { "service", "back-why", "ready", "allow", "overwrite", NULL };
   TRY (spec_keys (spec, keys));
   const char *unit;
   TRY (json_get_str (spec, "service", &unit));
@@ -72,6 +72,11 @@ check (const json_t *spec)
                     unit);
   TRY (check_ready (json_at (spec, "ready")));
   TRY (spec_words (spec, "allow", false, is_address, "addresses or networks"));
+  const json_t *why = json_at (spec, "back-why");
+  if (why != NULL && (!json_is_string (why) || json_string_length (why) == 0))
+    return err_new (ERR_CORRECT, "RH-PLAN-TYPE",
+                    "'back-why' must be a text: why the source's version can "
+                    "work on what the target's wrote");
   return spec_flag (spec, "overwrite");
 }
 

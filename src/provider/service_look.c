@@ -264,6 +264,60 @@ check_units (const struct step_call *call, const char *unit,
   return NULL;
 }
 
+/* "nginx 1.22.1-9" a line; without what only Debian changed. */
+static struct err *
+versions_of (struct port *p, const json_t *packages, json_t **out)
+{
+  json_t *argv = remote_argv (
+      ARGV ("dpkg-query", "-W", "-f", "${Package} ${Version}\\n", "--"));
+  size_t i;
+  json_t *one;
+  struct ran r CLEANUP_RAN = { 0 };
+  *out = json_object ();
+  json_array_foreach (packages, i, one)
+  {
+    remote_word (argv, json_string_value (one));
+  }
+  TRY (remote_run (p, argv, NULL, 60000, &r));
+  char *rest = r.out;
+  for (char *line; (line = strsep (&rest, "\n")) != NULL;) {
+    char *version = strchr (line, ' ');
+    if (version == NULL)
+      continue;
+    *version++ = '\0';
+    char *dash = strrchr (version, '-');
+    if (dash != NULL)
+      *dash = '\0';
+    json_object_set_new (*out, line, json_string (version));
+  }
+  return NULL;
+}
+
+/* Packages whose version is another one on the target: the older one may not
+ * be able to work on what the newer one wrote. */
+static struct err *
+other_versions (const struct step_call *call, const json_t *packages,
+                json_t *out)
+{
+  json_t *here CLEANUP_JSON = NULL;
+  json_t *there CLEANUP_JSON = NULL;
+  const char *name;
+  json_t *version;
+  if (json_array_size (packages) == 0)
+    return NULL;
+  TRY (versions_of (call->source, packages, &here));
+  TRY (versions_of (call->target, packages, &there));
+  json_object_foreach (here, name, version)
+  {
+    const char *other = json_string_value (json_at (there, name));
+    if (other != NULL && strcmp (other, json_string_value (version)) != 0)
+      json_array_append_new (
+          out, json_sprintf ("%s is %s on the source and %s on the target",
+                             name, json_string_value (version), other));
+  }
+  return NULL;
+}
+
 struct err *
 service_look (const struct step_call *call, json_t **result)
 {
@@ -275,6 +329,7 @@ service_look (const struct step_call *call, json_t **result)
   json_t *orphans CLEANUP_JSON = json_array ();
   json_t *missing CLEANUP_JSON = NULL;
   json_t *ports CLEANUP_JSON = json_array ();
+  json_t *other CLEANUP_JSON = json_array ();
   TRY (service_read (call->source, unit, &units));
   TRY (check_units (call, unit, units, names, programs));
   TRY (owners (call->source, programs, packages, orphans));
@@ -282,7 +337,8 @@ service_look (const struct step_call *call, json_t **result)
   TRY (check_packages (call, unit, missing));
   TRY (check_orphans (call, unit, orphans));
   TRY (check_ports (call, names, ports));
-  *result = json_pack ("{s:O,s:O,s:O}", "units", units, "packages", packages,
-                       "ports", ports);
+  TRY (other_versions (call, packages, other));
+  *result = json_pack ("{s:O,s:O,s:O,s:O}", "units", units, "packages",
+                       packages, "ports", ports, "other_versions", other);
   return NULL;
 }

@@ -178,6 +178,31 @@ put_plan (json_t *o, const struct facts_from *from, const struct fold *f)
                                   "target"));
 }
 
+/* What a rollback brings back, and why it may not work: a service of another
+ * version, for which the plan gives no reason (back-why). */
+static void
+put_mode (json_t *o, const struct facts_from *from, const struct fold *f)
+{
+  json_t *why = json_array ();
+  bool known = false;
+  for (size_t i = 0; i < plan_item_count (from->plan); i++) {
+    const struct plan_item *item = plan_item (from->plan, i);
+    CLEANUP_FREE char *id = mem_printf ("%s#look", item->name);
+    const json_t *look = engine_result (f->engine, id);
+    json_t *other = json_object_get (look, "other_versions");
+    if (strcmp (item->kind, "service") != 0)
+      continue;
+    known |= look != NULL;
+    if (json_object_get (item->spec, "back-why") == NULL && other != NULL)
+      json_array_extend (why, other);
+  }
+  const char *mode = json_array_size (why) > 0 ? "none"
+                     : known                   ? "delta"
+                                               : "unknown";
+  json_object_set_new (o, "back_mode", json_string (mode));
+  json_object_set_new (o, "back_none_why", why);
+}
+
 static struct err *
 make (const struct facts_from *from, struct fold *f, json_t **out)
 {
@@ -186,6 +211,7 @@ make (const struct facts_from *from, struct fold *f, json_t **out)
   put_plan (o, from, f);
   put_standing (o, f);
   put_measures (o, f, from->graph);
+  put_mode (o, from, f);
   timeline_put (f->timeline, f->engine, o);
   moved_put (from->plan, from->graph, f->engine, o);
   *out = o;
