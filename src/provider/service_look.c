@@ -264,12 +264,14 @@ check_units (const struct step_call *call, const char *unit,
   return NULL;
 }
 
-/* "nginx 1.22.1-9" a line; without what only Debian changed. */
+/* "nginx 1.22.1-9 no" a line; without what only Debian changed.  What every
+ * system has (dpkg's start-stop-daemon, a shell) keeps nobody's data. */
 static struct err *
 versions_of (struct port *p, const json_t *packages, json_t **out)
 {
-  json_t *argv = remote_argv (
-      ARGV ("dpkg-query", "-W", "-f", "${Package} ${Version}\\n", "--"));
+  json_t *argv
+      = remote_argv (ARGV ("dpkg-query", "-W", "-f",
+                           "${Package} ${Version} ${Essential}\\n", "--"));
   size_t i;
   json_t *one;
   struct ran r CLEANUP_RAN = { 0 };
@@ -285,6 +287,11 @@ versions_of (struct port *p, const json_t *packages, json_t **out)
     if (version == NULL)
       continue;
     *version++ = '\0';
+    char *essential = strchr (version, ' ');
+    if (essential != NULL && strcmp (essential, " yes") == 0)
+      continue;
+    if (essential != NULL)
+      *essential = '\0';
     char *dash = strrchr (version, '-');
     if (dash != NULL)
       *dash = '\0';
