@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of either end, at any moment of a first copy and of deltas; each time the copy goes on and ends equal.
+
+20 kills, 200 in `./check full`; REHOME_SEED repeats a run.
+"""
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import time
+
+import checker
+
+KILLS = 200 if os.environ.get("REHOME_LONG") else 20
+SEED = int(os.environ.get("REHOME_SEED", "0")) or random.randrange(1, 1 << 30)
+BLOCK = 4096
+
+
+def _children(pid):
+    """All descendants of a process that we started, as (pid, words of its command line)."""
+    out = []
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            pids = [int(p) for p in task.read_text().split()]
+        except OSError:
+            continue
+        for child in pids:
+            try:
+                out.append((child, pathlib.Path(f"/proc/{child}/cmdline").read_bytes()))
+            except OSError:
+                continue
+            out += _children(child)
+    return out
+
+
+def _make(rng, top):
+    top.mkdir()
+    for number in range(300):
+        place = top / f"d{number % 17}"
+        place.mkdir(exist_ok=True)
+        (place / f"f{number}").write_bytes(rng.randbytes(rng.randrange(20000)))
+    for number in range(3):
+        (top / f"d{number}/big{number}").write_bytes(rng.randbytes((number + 2) << 22))
+    os.link(top / "d1/f1", top / "d2/again")
+    os.symlink("d1/f1", top / "link")
+
+
+def _edit(rng, top):
+    """In place, appended, cut, inserted, a hole, replaced, new, gone."""
+    files = [p for p in top.rglob("*") if p.is_file() and not p.is_symlink()]
+    for path in rng.sample(files, 6) + rng.sample([p for p in files if p.stat().st_size > 1 << 20] or files[:1], 1):
+        if not path.exists():
+            continue
+        size = path.stat().st_size
+        what = rng.randrange(8)
+        if what <= 2 and size > 0:
+            with open(path, "r+b") as file:
+                for _ in range(rng.randrange(1, 40)):
+                    file.seek(rng.randrange(size))
+                    file.write(rng.randbytes(rng.randrange(1, 5000)))
+        elif what == 3:
+            with open(path, "ab") as file:
+                file.write(rng.randbytes(rng.randrange(1, 200000)))
+        elif what == 4:
+            os.truncate(path, rng.randrange(size + 1))
+        elif what == 5:
+            content = path.read_bytes()
+            at = rng.randrange(len(content) + 1)
+            path.write_bytes(content[:at] + b"inserted" + content[at:])
+        elif what == 6 and size > 3 * BLOCK:
+            at = rng.randrange(size // BLOCK - 1) * BLOCK
+            subprocess.run(["fallocate", "-p", "-o", str(at), "-l", str(2 * BLOCK), path], check=True)
+        elif what == 7 and size < 1 << 20:
+            path.unlink()
+            if rng.random() < 0.5:
+                path.write_bytes(rng.randbytes(500))
+
+
+def _killed(rng, rehome, source, target, longest):
+    """Starts a copy and kills an agent (or the program) somewhere on its way; how long it ran where it was not met."""
+    begin = time.monotonic()
+    running = rehome.popen("copy", "--no-input", "--no-proof", source, target)
+    wait = rng.uniform(0, longest)
+    try:
+        running.communicate(timeout=wait)
+        return time.monotonic() - begin, False
+    except subprocess.TimeoutExpired:
+        pass
+    agents = [pid for pid, words in _children(running.pid) if b"rehome-agent" in words.split(b"\0")[0]]
+    victim = rng.choice(agents) if agents else running.pid
+    try:
+        os.kill(victim, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    running.communicate(timeout=300)
+    return longest, True
+
+
+def test_killed_at_any_moment_it_goes_on_and_ends_equal(tmp_path, rehome):
+    print(f"REHOME_SEED={SEED}")
+    rng = random.Random(SEED)
+    source = tmp_path / "source"
+    met, number, longest = 0, 0, 2.0
+    while met < KILLS:
+        number += 1
+        target = tmp_path / f"target{number}"
+        if number == 1:
+            _make(rng, source)
+        for _ in range(5):  # the first copy and deltas of one target
+            took, killed = _killed(rng, rehome, source, target, longest)
+            longest = min(3.0, max(0.3, took * 1.1)) if not killed else longest
+            met += killed
+            if rng.random() < 0.6:
+                _edit(rng, source)
+            if rng.random() < 0.5:
+                continue
+            rehome("copy", "--no-input", "--no-proof", source, target)
+            found = checker.differences(checker.look(source), checker.look(target))
+            assert not found, f"REHOME_SEED={SEED}, after {met} kills: " + "\n".join(found)
+        rehome("copy", "--no-input", source, target)
+        found = checker.differences(checker.look(source), checker.look(target))
+        assert not found, f"REHOME_SEED={SEED}, after {met} kills: " + "\n".join(found)
+        left = [p for p in tmp_path.rglob("*") if ".rehome-tmp" in p.name]
+        assert not left, left
+        subprocess.run(["rm", "-rf", target], check=True)
