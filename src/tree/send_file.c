@@ -45,7 +45,9 @@ static struct err *
 hash_only (struct sender *s, int fd, struct tree_entry *e, uint64_t *got)
 {
   digest_start (s->digest, true);
-  TRY (content_read (fd, e->size, e->blocks, s->chunk, s->digest, NULL, got));
+  TRY (err_wrap (content_read (fd, e->size, e->blocks, s->chunk, s->digest,
+                               NULL, got),
+                 "%s/%s", s->a->root, e->path));
   digest_end (s->digest, e);
   return NULL;
 }
@@ -85,7 +87,9 @@ begins_so (struct sender *s, int fd, const struct tree_entry *e, bool *out)
       || memcmp (p->path, e->path, p->len) != 0 || e->nlink > 1)
     return NULL;
   digest_start (s->digest, false);
-  TRY (content_read (fd, p->offset, 0, s->chunk, s->digest, NULL, &got));
+  TRY (err_wrap (content_read (fd, p->offset, 0, s->chunk, s->digest, NULL,
+                               &got),
+                 "%s/%s", s->a->root, e->path));
   digest_end (s->digest, &sum);
   *out = got == p->offset && memcmp (sum.xxh, p->xxh, sizeof sum.xxh) == 0;
   return NULL;

@@ -61,6 +61,7 @@ def test_the_list_is_rsyncs_and_nothing_is_done(tmp_path, rehome, seed):
         _change(tree, random.Random(seed))
         (copy / "extra").mkdir()
         (copy / "extra/file").write_text("of the target")
+        os.utime(copy, ns=(0, 1500000000 * 10**9))  # rsync sees no difference within one second
     else:
         copy.mkdir()
         os.chmod(copy, 0o700)
@@ -68,7 +69,7 @@ def test_the_list_is_rsyncs_and_nothing_is_done(tmp_path, rehome, seed):
                             capture_output=True, text=True).stdout.splitlines()
     before = checker.look(tmp_path / "tree"), checker.look(tmp_path / "copy")
     ours = rehome("copy", "--dry-run", "--delete", tree, copy).stdout.decode().splitlines()
-    assert sorted(ours) == sorted(_plain(line) for line in theirs)
+    assert set(ours) ^ {_plain(line) for line in theirs} == set()
     assert not checker.differences(before[0], checker.look(tree)) and not checker.differences(before[1], checker.look(copy))
 
 
