@@ -457,7 +457,7 @@ def run_all(options, wanted, path):
             try:
                 pairs = options.pairs or (kind.final_pairs if options.final else 5)
                 done.append(run_case(kind, stage, pairs, options.scale, options.tools))
-            except RuntimeError as error:
+            except (RuntimeError, AssertionError) as error:
                 failed.append(kind.name)
                 print(f"  NOT MEASURED: {error}", flush=True)
                 continue
