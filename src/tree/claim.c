@@ -13,11 +13,25 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #define ASIDE_TRIES 100
+
+/* How often the inode number was used: what tells one from the next where the
+ * kernel (before 4.11) or the filesystem tells no birth.  0: nor that. */
+static unsigned
+generation (const struct claim *c)
+{
+  CLEANUP_FD int fd = tree_open (c->parent, c->leaf, O_RDONLY | O_DIRECTORY);
+  int version = 0; /* the kernel writes an int, whatever the macro says */
+  return fd >= 0 && ioctl (fd, FS_IOC_GETVERSION, &version) == 0
+             ? (unsigned)version
+             : 0;
+}
 
 /* The identity of a root directory: inode and birth, so that another directory
  * put in its place is not taken for ours.  "-" for what is not a directory
@@ -31,6 +45,9 @@ identity (const struct claim *c)
           < 0
       || !S_ISDIR (s.stx_mode))
     return mem_strdup ("-");
+  if (!(s.stx_mask & STATX_BTIME))
+    return mem_printf ("%llu.v%u", (unsigned long long)s.stx_ino,
+                       generation (c));
   return mem_printf ("%llu.%lld.%u", (unsigned long long)s.stx_ino,
                      (long long)s.stx_btime.tv_sec, s.stx_btime.tv_nsec);
 }
