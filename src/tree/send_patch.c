@@ -291,7 +291,7 @@ sender_patch (struct sender *s, int fd, struct tree_entry *e,
   p.had = blocks_open (s->a->index_dir, s->a->index, known);
   if (p.had == NULL)
     return NULL;
-  TRY (find_changes (&p));
+  TRY (err_wrap (find_changes (&p), "%s/%s", s->a->root, e->path));
   if (p.shorter || too_much (&p))
     return NULL;
   TRY (blocks_create (s->a->index_dir, s->a->index, s->a->round, e, true,
