@@ -221,10 +221,11 @@ file_record (struct receiver *r, enum tree_record type, struct cursor *c)
   case REC_BLOCKS:
     return receiver_blocks (r, c);
   case REC_DATA:
-    digest_add (r->digest, c->p, c->left);
     r->watch->bytes += c->left;
     TRY (watch_step (r->watch, r->applier.file.entry.path,
                      r->applier.file.entry.path_len));
+    r->applying = true; /* where it was cancelled before, it can go on */
+    digest_add (r->digest, c->p, c->left);
     return apply_file_data (&r->applier, c->p, c->left);
   case REC_HOLE:
     TRY (cursor_u64 (c, &n));
@@ -469,7 +470,7 @@ run (struct receiver *r)
     TRY (record_next (&r->in, &type, &c));
     if (type == REC_NONE)
       break;
-    r->applying = true;
+    r->applying = type != REC_DATA;
     TRY (each_record (r, type, &c));
     r->applying = false;
     TRY (receiver_checkpoint (r, false));
