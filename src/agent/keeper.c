@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "tree/walk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -227,7 +228,7 @@ serve_one (struct keeper *k)
   }
   err_free (e);
   if (k->stop) /* the end of the process closes it: the caller sees that */
-    fd = -1;
+    tree_take_fd (&fd);
 }
 
 /* --- its place ------------------------------------------------------------
@@ -276,8 +277,7 @@ listen_there (struct keeper *k)
   if (fd < 0 || bind (fd, (const struct sockaddr *)&a, sizeof a) != 0
       || chmod (path, 0600) != 0 || listen (fd, 16) != 0)
     return keeper_err (errno, "listen at", path);
-  k->listen = fd;
-  fd = -1;
+  k->listen = tree_take_fd (&fd);
   return NULL;
 }
 

@@ -32,7 +32,7 @@ keeper_same_user (int fd)
 void
 keeper_set_timeout (int fd, int ms)
 {
-  struct timeval t = { ms / 1000, (ms % 1000) * 1000 };
+  struct timeval t = { ms / 1000, (suseconds_t)(ms % 1000) * 1000 };
   setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
   setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);
 }

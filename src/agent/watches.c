@@ -379,8 +379,8 @@ drop (struct watches *w, struct watch *x)
       w->list.v[i] = w->list.v[--w->list.n];
       break;
     }
-  watch_free (x);
   release_ground (w, g);
+  watch_free (x);
 }
 
 /* Whether it still is the tree that is watched; else a word. */
@@ -455,7 +455,9 @@ list_names (const struct watch *x, json_t *names, json_t *deep)
       continue;
     if (++count > TAKE_MAX)
       return "many";
-    if (last.dir_len != n.dir_len || memcmp (last.dir, n.dir, n.dir_len) != 0) {
+    if (last.dir == NULL || last.dir_len != n.dir_len
+        || memcmp (last.dir, n.dir, n.dir_len) != 0)
+    {
       free (STEAL (dir));
       CLEANUP_ERR struct err *e
           = fsevents_path (g->events, n.dir, n.dir_len, &dir);

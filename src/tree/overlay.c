@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "host/slurp.h"
+#include "tree/walk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,8 +50,7 @@ overlay_create (const char *path, uint64_t id, struct overlay_writer **out)
     return err_sys (errno, "RH-TREE-INDEX", "cannot write %s", path);
   struct overlay_writer *w = mem_alloc (sizeof *w);
   w->path = mem_strdup (path);
-  w->fd = fd;
-  fd = -1;
+  w->fd = tree_take_fd (&fd);
   w->buf.max = SEGMENT_MAX;
   *out = w;
   TRY (buf_put (&w->buf, MAGIC, 8));
