@@ -18,6 +18,7 @@ import os
 import pathlib
 import platform
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -434,6 +435,8 @@ def main():
         print("\n".join(f"{kind.name:12} {kind.title} (wanted: {kind.wanted})" for kind in CASES))
         return 0
     enter_namespace()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))  # so that what was made is removed
     wanted = options.only.split(",") if options.only else [kind.name for kind in CASES if kind.name not in LONG]
     unknown = set(wanted) - {kind.name for kind in CASES}
     if unknown:
