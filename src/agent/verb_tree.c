@@ -18,7 +18,9 @@
 #include "tree/receive.h"
 #include "tree/resume_point.h"
 #include "tree/send.h"
+#include "tree/still.h"
 #include "tree/throttle.h"
+#include "tree/touched.h"
 #include "tree/usage.h"
 
 #include <fcntl.h>
@@ -33,6 +35,8 @@ struct common {
   const char *index;
   struct filter *filter;
   struct paths force, reread, remove;
+  struct hints hints; /* of "paths" */
+  bool hinted;
   struct idmaps maps;
   struct tree_watch watch;
 };
@@ -47,6 +51,7 @@ common_clear (struct common *c)
   paths_free (&c->force);
   paths_free (&c->reread);
   paths_free (&c->remove);
+  hints_free (&c->hints);
   idmaps_free (&c->maps);
 }
 
@@ -103,6 +108,9 @@ read_common (struct verb_call *call, bool index, struct common *c)
   TRY (paths_read (json_at (args, "force"), c->root, &c->force));
   TRY (paths_read (json_at (args, "reread"), c->root, &c->reread));
   TRY (paths_read (json_at (args, "remove"), c->root, &c->remove));
+  c->hinted = json_at (args, "paths") != NULL;
+  TRY (hints_read (&c->hints, json_at (args, "paths"), false));
+  hints_seal (&c->hints);
   TRY (idmap_read (json_at (args, "uids"), &c->maps.uids));
   TRY (idmap_read (json_at (args, "gids"), &c->maps.gids));
   TRY (json_opt_int (args, "of_files", 0, INT64_MAX, 0, &of_files));
@@ -339,7 +347,8 @@ inventory_of (const struct common *c)
                                   .force = &c->force,
                                   .index_dir = c->index_dir,
                                   .index = c->index,
-                                  .full = true };
+                                  .full = full,
+                                  .hints = c->hinted ? &c->hints : NULL };
 }
 
 static struct err *
@@ -469,6 +478,66 @@ run_audit (struct verb_call *call, json_t **result)
 }
 
 static struct err *
+read_against (const json_t *args, const char **out)
+{
+  TRY (json_get_str (args, "against", out));
+  if (strcmp (*out, "acked") != 0 && strcmp (*out, "seen") != 0)
+    return err_new (ERR_CORRECT, "RH-WIRE-FIELD",
+                    "\"against\" is \"acked\" or \"seen\"");
+  return NULL;
+}
+
+/* What receives wrote since the tree was last compared may differ. */
+static struct err *
+read_except (const json_t *args, const struct common *c, struct hints *out)
+{
+  bool touched, known = true;
+  TRY (json_opt_bool (args, "touched", false, &touched));
+  if (touched)
+    TRY (touched_read (c->index_dir, c->index, &known, out));
+  hints_seal (out);
+  return known ? NULL
+               : err_new (ERR_REFUSED, "RH-TREE-NOBASE",
+                          "what was written below %s since it was last "
+                          "compared is not known",
+                          c->root);
+}
+
+static struct err *
+run_still (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  CLEANUP_HINTS struct hints except = { 0 };
+  struct tree_still a = { 0 };
+  int64_t limit;
+  TRY (read_common (call, true, &c));
+  a.what = inventory_of (&c, false);
+  a.what.look = true;
+  TRY (read_against (call->args, &a.what.only));
+  TRY (read_except (call->args, &c, &except));
+  TRY (json_opt_int (call->args, "limit", 0, 10000, 20, &limit));
+  a.except = &except;
+  a.limit = (size_t)limit;
+  return tree_still (&a, &c.watch, result);
+}
+
+static struct err *
+run_touched (struct verb_call *call, json_t **result)
+{
+  CLEANUP (common_clear) struct common c = { 0 };
+  CLEANUP_HINTS struct hints paths = { 0 };
+  bool known;
+  TRY (read_index (call->args, true, &c));
+  TRY (touched_read (c.index_dir, c.index, &known, &paths));
+  *result = json_pack ("{s:b, s:[]}", "known", known, "paths");
+  json_t *list = json_object_get (*result, "paths");
+  for (size_t i = 0; i < paths.list.n; i++)
+    json_array_append_new (list, json_bytes (paths.list.v[i].path,
+                                             paths.list.v[i].len));
+  return NULL;
+}
+
+static struct err *
 run_manifest (struct verb_call *call, json_t **result)
 {
   CLEANUP (common_clear) struct common c = { 0 };
@@ -488,6 +557,8 @@ const struct verb verbs_tree[] = {
   { "tree.list", VERB_OUT, run_list },
   { "tree.digest", 0, run_digest },
   { "tree.compare", VERB_IN | VERB_APART, run_compare },
+  { "tree.still", 0, run_still },
+  { "tree.touched", 0, run_touched },
   { "tree.manifest", VERB_OUT, run_manifest },
   { "tree.resume", 0, run_resume },
   { "tree.drop", 0, run_drop },

@@ -272,8 +272,12 @@ static const struct step_row rows[] = {
     0 },
   { "prove", "%s read back from the disks and compared", STAGE_PROVE, STEP_PURE,
     SIDE_BOTH, 0 },
+  { "settled", "nobody else wrote in %s on the target", STAGE_HOLD, STEP_PURE,
+    SIDE_TARGET, 0 },
   { "final", "last round of %s", STAGE_FINAL, STEP_IDEMPOTENT, SIDE_BOTH, 0 },
   { "verify", "%s is equal on both", STAGE_VERIFY, STEP_PURE, SIDE_BOTH, 0 },
+  { "still", "%s stands still on the source, walked in full", STAGE_START,
+    STEP_PURE, SIDE_SOURCE, 0 },
   { "audit", "%s read from the source's disk once more", STAGE_GUARD, STEP_PURE,
     SIDE_SOURCE, 0 },
   { "back-round", "what %s took is laid up on the source", STAGE_BACK_ROUND,
@@ -377,6 +381,8 @@ static const struct step_op ops[] = {
   { "audit", files_audit, NULL, NULL },
   { "lay", files_lay, NULL, NULL },
   { "apply", files_apply, NULL, NULL },
+  { "settled", files_settled, NULL, NULL },
+  { "still", files_still, NULL, NULL },
   { NULL, NULL, NULL, NULL },
 };
 

@@ -76,6 +76,15 @@ struct err *files_prove (const struct step_call *call, json_t **result);
 struct err *files_compare (const struct step_call *call, json_t *list,
                            json_t *own, json_t **listed, json_t **compared);
 struct err *files_verify (const struct step_call *call, json_t **result);
+/* "source and target differ in N entries: ..." of paths with what differs. */
+struct err *files_unequal (json_int_t all, const char *examples);
+
+/* files_still.c: looks that cost no comparison.  Before the freeze: nobody
+ * but the rounds wrote on the target since all of it was compared.  Behind
+ * it, while the target starts: the frozen source is what the last round
+ * gave. */
+struct err *files_settled (const struct step_call *call, json_t **result);
+struct err *files_still (const struct step_call *call, json_t **result);
 
 /* files_limit.c: the item's `limit`, checked, and as tree.send takes it (the
  * target tells what time it is in the plan's zone). */

@@ -33,6 +33,18 @@ example_text (const char *root, const json_t *example)
   return buf_steal_str (&b);
 }
 
+struct err *
+files_unequal (json_int_t all, const char *examples)
+{
+  return err_advise (
+      err_new (ERR_UNEQUAL, "RH-FILES-UNEQUAL",
+               "source and target differ in %lld entries: %s", (long long)all,
+               examples),
+      "the source is untouched",
+      "find out who wrote on the target; what differs is copied again by the "
+      "next rehome sync");
+}
+
 static struct err *
 unequal (const char *root, const json_t *result)
 {
@@ -46,13 +58,8 @@ unequal (const char *root, const json_t *result)
   }
   if (all > 5)
     TRY (buf_printf (&b, "; and %lld more", (long long)all - 5));
-  return err_advise (
-      err_new (ERR_UNEQUAL, "RH-FILES-UNEQUAL",
-               "source and target differ in %lld entries: %s", (long long)all,
-               b.data != NULL ? (const char *)b.data : "none is named"),
-      "the source is untouched",
-      "find out who wrote on the target; what differs is copied again by the "
-      "next rehome sync");
+  return files_unequal (all, b.data != NULL ? (const char *)b.data
+                                            : "none is named");
 }
 
 static json_t *
@@ -188,18 +195,71 @@ same_digest (const struct step_call *call, const json_t *own,
   return NULL;
 }
 
+/* The part of `paths` below the item's root, relative to it. */
+static void
+add_relative (const struct step_call *call, const json_t *paths, json_t *out)
+{
+  CLEANUP_FREE char *from_path = files_from (call->item->spec);
+  CLEANUP_FREE char *from = text_encode (from_path, strlen (from_path));
+  size_t i, n = strlen (from);
+  json_t *one;
+  json_array_foreach (paths, i, one)
+  {
+    const char *p = json_string_value (one);
+    if (p != NULL && strncmp (p, from, n) == 0 && p[n] == '/')
+      json_array_append_new (out, json_string (p + n + 1));
+  }
+}
+
+/* What has to be compared once more: what the rounds wrote behind the proof,
+ * where the target has been seen to hold nothing else that is new.  NULL:
+ * everything. */
+static struct err *
+to_compare (const struct step_call *call, json_t *mapped, json_t **out)
+{
+  CLEANUP_JSON json_t *touched = NULL;
+  CLEANUP_FREE char *index = files_index (call->item->spec, true);
+  const json_t *settled = steps_input (call, "%s#settled", call->item->name);
+  *out = NULL;
+  if (!json_is_true (json_at (settled, "same")))
+    return NULL;
+  TRY (port_call (call->target, "tree.touched",
+                  json_pack ("{s:s, s:s}", "migration", call->migration,
+                             "index", index),
+                  &touched));
+  if (!json_is_true (json_at (touched, "known")))
+    return NULL;
+  *out = json_deep_copy (json_at (touched, "paths"));
+  add_relative (call, mapped, *out);
+  return NULL;
+}
+
 struct err *
 files_verify (const struct step_call *call, json_t **result)
 {
   CLEANUP_JSON json_t *list = side_args (call, false, "quick");
   CLEANUP_JSON json_t *own = side_args (call, true, "quick");
+  CLEANUP_JSON json_t *paths = NULL;
   json_t *mapped = json_at (steps_input (call, "move#mapped"), "paths");
+  TRY (to_compare (call, mapped, &paths));
   if (json_is_array (mapped)) {
     json_object_set (list, "force", mapped);
     json_object_set_new (own, "force", on_target (call, mapped));
   }
-  const char *wanted = final_digest (call);
+  const char *wanted = paths == NULL ? final_digest (call) : NULL;
   if (wanted != NULL)
     TRY (same_digest (call, own, wanted, result));
-  return *result != NULL ? NULL : compare (call, list, own, result);
+  if (*result != NULL)
+    return NULL;
+  if (paths != NULL) {
+    json_object_set (list, "paths", paths);
+    json_object_set (own, "paths", paths);
+  }
+  TRY (compare (call, list, own, result));
+  if (paths != NULL) { /* the whole was counted by the proof before */
+    json_object_set (*result, "again", json_at (*result, "entries"));
+    json_object_del (*result, "entries");
+    json_object_del (*result, "digest");
+  }
+  return NULL;
 }

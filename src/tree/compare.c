@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "tree/differ.h"
 #include "tree/records.h"
+#include "tree/touched.h"
 #include "tree/xattrs.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@ struct comparer {
   struct tree_entry *own; /* the next of this side, or NULL */
   struct buf last, theirs_acl, own_acl;
   struct sha256_ctx sha;
+  struct touched touched; /* what could not be compared */
   uint64_t entries, dirty, differences, by_kind[KIND_COUNT];
   json_t *examples;
   bool any;
@@ -31,6 +33,7 @@ comparer_clear (struct comparer *c)
   buf_free (&c->last);
   buf_free (&c->theirs_acl);
   buf_free (&c->own_acl);
+  touched_free (&c->touched);
   json_decref (c->examples);
 }
 
@@ -104,6 +107,7 @@ both (struct comparer *c, struct tree_entry *s)
   }
   if ((s->marks & TREE_DIRTY) && !c->a->preview) {
     c->dirty++;
+    touched_add (&c->touched, s->path, s->path_len);
     return NULL;
   }
   struct tree_entry own = *c->own;
@@ -133,9 +137,11 @@ their_entry (struct comparer *c, struct tree_entry *s)
     TRY (both (c, s));
     return next_own (c);
   }
-  if ((s->marks & TREE_DIRTY) && (!c->a->preview || s->type == TREE_GONE))
+  if ((s->marks & TREE_DIRTY)
+      && (!c->a->preview || s->type == TREE_GONE)) {
     c->dirty++;
-  else
+    touched_add (&c->touched, s->path, s->path_len);
+  } else
     report (c, 1u << KIND_MISSING, s, NULL);
   return NULL;
 }
@@ -158,6 +164,17 @@ their_record (struct comparer *c, enum tree_record type, struct cursor *bytes)
   buf_reset (&c->last);
   TRY (buf_put (&c->last, s.path, s.path_len));
   return their_entry (c, &s);
+}
+
+/* From here on it is known what is written behind this comparison. */
+static struct err *
+begin_touched (struct comparer *c)
+{
+  const struct inventory_args *w = &c->a->what;
+  if (w->index_dir == NULL || w->hints != NULL || w->stat || c->a->preview
+      || c->differences > 0)
+    return NULL;
+  return touched_save (&c->touched);
 }
 
 static struct err *
@@ -191,6 +208,8 @@ run (struct comparer *c, struct tree_watch *watch)
   enum tree_record type;
   struct cursor bytes;
   TRY (open_own (c, watch));
+  if (c->a->what.index_dir != NULL)
+    TRY (touched_begin (c->a->what.index_dir, c->a->what.index, &c->touched));
   TRY (record_read_head (&c->in, &head));
   if (head.flags != STREAM_LIST)
     return record_bad ("head: it is no list");
@@ -205,7 +224,7 @@ run (struct comparer *c, struct tree_watch *watch)
     report (c, 1u << KIND_EXTRA, NULL, c->own);
     TRY (next_own (c));
   }
-  return NULL;
+  return begin_touched (c);
 }
 
 static json_t *

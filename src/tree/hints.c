@@ -130,6 +130,27 @@ hints_seal (struct hints *h)
   find_ends (h);
 }
 
+bool
+hints_cover (const struct hints *h, const char *path, size_t len)
+{
+  size_t low = 0, high = h != NULL ? h->list.n : 0;
+  while (low < high) {
+    size_t mid = low + (high - low) / 2;
+    const struct hint *m = &h->list.v[mid];
+    int order = tree_path_cmp (m->path, m->len, path, len);
+    if (order == 0)
+      return true;
+    if (order < 0)
+      low = mid + 1;
+    else
+      high = mid;
+  }
+  /* Nothing else stands below a deep one. */
+  const struct hint one = { .path = (char *)(uintptr_t)path, .len = len };
+  const struct hint *before = low > 0 ? &h->list.v[low - 1] : NULL;
+  return before != NULL && before->deep && is_below (&one, before);
+}
+
 void
 hints_free (struct hints *h)
 {

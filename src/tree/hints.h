@@ -32,6 +32,8 @@ struct err *hints_read (struct hints *h, const json_t *paths, bool deep);
 /* Adds the directories on the way, orders all, drops what is there twice or
  * lies below a deep one. */
 void hints_seal (struct hints *h);
+/* Whether a sealed set (NULL: none) holds the path, or a deep one above it. */
+bool hints_cover (const struct hints *h, const char *path, size_t len);
 void hints_free (struct hints *h);
 #define CLEANUP_HINTS CLEANUP (hints_free)
 

@@ -8,6 +8,7 @@
 #include "tree/links.h"
 #include "tree/overlay.h"
 #include "tree/readers.h"
+#include "tree/visit.h"
 #include "tree/walk.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ struct inventory {
   struct inventory_args a;
   struct tree_watch *watch;
   struct walk *walk;
+  struct visit *visit; /* in the place of the walk, which keeps notes */
   struct index *seen, *acked;  /* NULL: none */
   struct index_writer *save;   /* NULL: not saved */
   struct overlay_writer *over; /* in place of `save` */
@@ -47,19 +49,39 @@ struct inventory {
   uint64_t files, bytes;
 };
 
+/* A broken index only means more reading. */
+static void
+open_known (const char *path, struct index **out)
+{
+  err_free (index_open (path, out));
+}
+
+static struct err *
+open_only (struct inventory *v)
+{
+  CLEANUP_FREE char *path = NULL;
+  TRY (index_path (v->a.index_dir, v->a.index, v->a.only, &path));
+  open_known (path, &v->seen);
+  return NULL;
+}
+
 static struct err *
 open_indexes (struct inventory *v)
 {
   if (v->a.index_dir == NULL || v->a.stat)
     return NULL;
+  if (v->a.look)
+    return open_only (v);
   CLEANUP_FREE char *acked = NULL;
   TRY (index_path (v->a.index_dir, v->a.index, "seen", &v->seen_path));
   TRY (index_path (v->a.index_dir, v->a.index, "seen-some", &v->over_path));
   TRY (index_path (v->a.index_dir, v->a.index, "acked", &acked));
-  if (!v->a.full) { /* a broken index only means more reading */
-    err_free (index_open (v->seen_path, &v->seen));
-    err_free (index_open (acked, &v->acked));
+  if (!v->a.full) {
+    open_known (v, v->seen_path, &v->seen);
+    open_known (v, acked, &v->acked);
   }
+  if (v->a.hints != NULL)
+    return NULL;
   size_t segments
       = v->seen != NULL ? overlay_segments (index_overlay (v->seen)) : 0;
   if (v->seen == NULL || index_size (v->seen) > OVER_MAX
@@ -78,6 +100,8 @@ inventory_open (const struct inventory_args *a, struct tree_watch *watch,
   v->a = *a;
   v->watch = watch;
   TRY (walk_open (a->root, a->filter, &v->walk));
+  if (a->hints != NULL)
+    TRY (visit_open (a->root, a->filter, a->hints, v->walk, &v->visit));
   TRY (open_indexes (v));
   *out = STEAL (v);
   return NULL;
@@ -127,6 +151,31 @@ unreadable (struct inventory *v, const struct tree_entry *e, struct err *why)
   return walk_unreadable (v->walk, e->path, e->path_len, why, false);
 }
 
+static int
+here (const struct inventory *v)
+{
+  return v->visit != NULL ? visit_dirfd (v->visit) : walk_dirfd (v->walk);
+}
+
+static const char *
+name_here (const struct inventory *v)
+{
+  return v->visit != NULL ? visit_name (v->visit) : walk_name (v->walk);
+}
+
+/* The next that is there; NULL at the end. */
+static struct err *
+next_entry (struct inventory *v, struct tree_entry **out)
+{
+  struct visit_step at = { .what = VISIT_GONE };
+  if (v->visit == NULL)
+    return walk_next (v->walk, out);
+  while (at.what != VISIT_ENTRY && at.what != VISIT_END)
+    TRY (visit_next (v->visit, &at));
+  *out = at.what == VISIT_ENTRY ? at.entry : NULL;
+  return NULL;
+}
+
 /* Opens what has to be opened to complete the entry. */
 static struct err *
 complete (struct inventory *v, struct tree_entry *e, int *fd, bool *vanished)
@@ -141,14 +190,13 @@ complete (struct inventory *v, struct tree_entry *e, int *fd, bool *vanished)
   struct err *bad = NULL;
   CLEANUP_FD int open_fd = -1;
   if (file || dir) {
-    open_fd = tree_open (walk_dirfd (v->walk), walk_name (v->walk),
+    open_fd = tree_open (here (v), name_here (v),
                          O_RDONLY | (dir ? O_DIRECTORY : 0));
     if (open_fd < 0)
       bad = err_sys (errno, "RH-TREE-READ", "cannot open it");
   }
   if (bad == NULL)
-    bad = detail_read (&v->detail, walk_dirfd (v->walk), walk_name (v->walk),
-                       open_fd, e);
+    bad = detail_read (&v->detail, here (v), name_here (v), open_fd, e);
   if (bad != NULL) {
     int n = err_errno (bad);
     *vanished = true;
@@ -243,7 +291,7 @@ advance (struct inventory *v, struct tree_entry **out)
   int fd;
   bool vanished;
   *out = NULL;
-  TRY (walk_next (v->walk, &e));
+  TRY (next_entry (v, &e));
   v->walked = e == NULL;
   if (e == NULL)
     return NULL;
@@ -350,6 +398,7 @@ inventory_free (struct inventory *v)
     entry_box_free (&v->ring[i].box);
     err_free (v->ring[i].job.err);
   }
+  visit_free (v->visit);
   walk_free (v->walk);
   index_free (v->seen);
   index_free (v->acked);

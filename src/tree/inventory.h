@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "tree/entry.h"
 #include "tree/filter.h"
+#include "tree/hints.h"
 #include "tree/paths.h"
 #include "tree/walk.h"
 #include "tree/watch.h"
@@ -32,6 +33,11 @@ struct inventory_args {
   bool full;
   bool from_disk; /* what has to be read comes from the disk, though quick */
   bool stat;      /* no content is read, no digest given, nothing saved */
+  bool look; /* nothing is saved as NAME.seen, and digests are taken over from
+                `only` alone */
+  const char *only; /* with `look`: "seen" or "acked" */
+  /* Sealed: only these paths are visited, and nothing is saved; NULL: all. */
+  const struct hints *hints;
 };
 
 struct err *inventory_open (const struct inventory_args *a,

@@ -32,6 +32,7 @@ receiver_clear (struct receiver *r)
   buf_free (&r->acl);
   buf_free (&r->last);
   index_writer_free (r->got);
+  touched_free (&r->touched);
   free (r->got_path);
 }
 
@@ -127,6 +128,7 @@ receiver_entry (struct receiver *r, struct tree_entry *e)
   TRY (check_entry (r, e));
   TRY (map_ids (r, e));
   TRY (note_got (r, e->path, e->path_len));
+  touched_add (&r->touched, e->path, e->path_len);
   r->entries++;
   r->watch->files++;
   return watch_step (r->watch, e->path, e->path_len);
@@ -298,6 +300,7 @@ delete_record (struct receiver *r, struct cursor *c)
   TRY (watch_step (r->watch, path, c->left));
   if (filter_hides (r->a->filter, path, c->left, false))
     return NULL;
+  touched_add (&r->touched, path, c->left);
   TRY (apply_delete (&r->applier, path, c->left, &removed));
   r->deleted += removed;
   return NULL;
@@ -334,6 +337,7 @@ extra_found (void *ctx, const char *path, size_t len)
 {
   struct receiver *r = ctx;
   bool removed;
+  touched_add (&r->touched, path, len);
   TRY (apply_delete (&r->applier, path, len, &removed));
   r->deleted += removed;
   return NULL;
@@ -413,6 +417,7 @@ start (struct receiver *r)
   if (r->head.flags & STREAM_LIST)
     return record_bad ("head: it is a list");
   TRY (claim_take (r->a, &r->claim));
+  TRY (touched_take (r->a->index_dir, r->a->index, &r->touched));
   bool delta = r->head.flags & STREAM_DELTA;
   if (delta && r->claim.interrupted && !r->a->again
       && !(r->head.flags & STREAM_LISTING))
@@ -484,6 +489,7 @@ run (struct receiver *r)
   TRY (remove_named (r));
   TRY (applier_finish (&r->applier));
   TRY (place_finish (r->place));
+  TRY (touched_save (&r->touched));
   TRY (receiver_sync (r));
   TRY (resume_mark_remove (r->a->index_dir, r->a->index));
   TRY (claim_done (&r->claim, r->a->root));

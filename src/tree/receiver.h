@@ -7,6 +7,7 @@
 #ifndef REHOME_TREE_RECEIVER_H
 #define REHOME_TREE_RECEIVER_H
 
+#include "tree/touched.h"
 #include "tree/apply_patch.h"
 #include "tree/claim.h"
 #include "tree/content.h"
@@ -33,6 +34,7 @@ struct receiver {
   bool any_entry;
   bool deleting;
   uint64_t to_delete;
+  struct touched touched;
   struct index_writer *got; /* NULL: extras need not be looked for */
   char *got_path;
   uint64_t entries, files, deleted;
