@@ -15,18 +15,17 @@ static const struct verb *const tables[]
 /* The verbs that change nothing on the host but caches of their own, and the
  * fence's own, which decide for themselves. */
 static const char *const looking[] = {
-  "facts",         "space",
-  "http",          "file.read",
-  "file.stat",     "file.list",
-  "process.list",  "process.writers",
-  "process.open",  "process.listeners",
-  "fence.claim",   "fence.read",
-  "fence.list",    "result.get",
-  "tree.usage",    "tree.list",
-  "tree.compare",  "tree.still",
-  "tree.touched",  "tree.manifest",
-  "tree.digest",
-  "keeper.status",
+  "facts",        "space",
+  "http",         "file.read",
+  "file.stat",    "file.list",
+  "process.list", "process.writers",
+  "process.open", "process.listeners",
+  "fence.claim",  "fence.read",
+  "fence.list",   "result.get",
+  "tree.usage",   "tree.list",
+  "tree.compare", "tree.still",
+  "tree.touched", "tree.manifest",
+  "tree.digest",  "keeper.status",
 };
 
 struct err *

@@ -130,6 +130,16 @@ hinting_mapped (struct hinting *h, struct paths *reread)
 }
 
 void
+hinting_reread (struct hinting *h, const struct paths *reread)
+{
+  if (!h->hinted)
+    return;
+  for (size_t i = 0; i < reread->n; i++)
+    hints_add (&h->hints, reread->v[i], strlen (reread->v[i]), false);
+  hints_seal (&h->hints);
+}
+
+void
 hinting_end (struct hinting *h, json_t *result)
 {
   if (h->id == NULL)

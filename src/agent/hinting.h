@@ -37,6 +37,8 @@ void hinting_begin (struct hinting *h, bool can, const char *cannot,
 /* Adds the files that are mapped for writing below the root: to `reread`
  * (which is empty), and to the hints. */
 struct err *hinting_mapped (struct hinting *h, struct paths *reread);
+/* Adds the files that are read in any case to the hints. */
+void hinting_reread (struct hinting *h, const struct paths *reread);
 /* Adds `hinted` and `why_full` to the result of the round; where names lie
  * outside of what is watched, the next round walks. */
 void hinting_end (struct hinting *h, json_t *result);

@@ -186,21 +186,24 @@ run_probe (struct verb_call *call, json_t **result)
 }
 
 /* What the keeper knows shortens the round, where nothing special is asked of
- * it. */
+ * it.  Behind the freeze nothing is mapped any more; what was, is named. */
 static struct err *
 follow_watcher (const json_t *args, struct common *c, struct tree_send *a,
                 struct hinting *h)
 {
-  const char *cannot = !a->base                            ? "first"
-                       : a->listing                        ? "listing"
-                       : a->final                          ? "final"
-                       : c->force.n > 0 || c->reread.n > 0 ? "force"
-                                                           : NULL;
+  bool special = c->force.n > 0 || (c->reread.n > 0 && !a->final);
+  const char *cannot = !a->base     ? "first"
+                       : a->listing ? "listing"
+                       : special    ? "force"
+                                    : NULL;
   h->root = c->root;
   h->index = c->index;
   h->round = a->round;
   hinting_begin (h, cannot == NULL, cannot, json_at (args, "exclude"));
-  TRY (hinting_mapped (h, &c->reread));
+  if (a->final)
+    hinting_reread (h, &c->reread);
+  else
+    TRY (hinting_mapped (h, &c->reread));
   a->hints = h->hinted ? &h->hints : NULL;
   return NULL;
 }
@@ -347,7 +350,7 @@ inventory_of (const struct common *c)
                                   .force = &c->force,
                                   .index_dir = c->index_dir,
                                   .index = c->index,
-                                  .full = full,
+                                  .full = true,
                                   .hints = c->hinted ? &c->hints : NULL };
 }
 
@@ -511,7 +514,8 @@ run_still (struct verb_call *call, json_t **result)
   struct tree_still a = { 0 };
   int64_t limit;
   TRY (read_common (call, true, &c));
-  a.what = inventory_of (&c, false);
+  TRY (confine_reader (&c, false));
+  a.what = inventory_of (&c);
   a.what.look = true;
   TRY (read_against (call->args, &a.what.only));
   TRY (read_except (call->args, &c, &except));

@@ -249,7 +249,17 @@ find (const struct watches *w, const struct watch_round *r)
   return NULL;
 }
 
-/* Of the mounts at and below a root, in their order. */
+static uint64_t
+digest_text (uint64_t h, const char *text)
+{
+  for (const char *p = text; p != NULL && *p != 0; p++)
+    h = (h ^ (unsigned char)*p) * 0x100000001b3u;
+  return h * 0x100000001b3u;
+}
+
+/* What a root is on its filesystem, and the mounts below it in their order: a
+ * mount of the same directory over itself, as a freeze makes it, changes
+ * nothing. */
 static uint64_t
 mounts_digest (const char *root)
 {
@@ -258,13 +268,16 @@ mounts_digest (const char *root)
   if (mounts_read (0, &all) != 0)
     return 0;
   const struct mount *own = mounts_of_path (&all, root);
+  CLEANUP_FREE char *inner = own != NULL ? mount_inner_path (own, root) : NULL;
+  CLEANUP_FREE char *device
+      = own != NULL ? mem_printf ("%u:%u", own->major, own->minor) : NULL;
+  h = digest_text (digest_text (h, device), inner);
   for (size_t i = 0; i < all.list.n; i++) {
     const struct mount *m = &all.list.v[i];
-    if (m != own && !path_is_below (m->point, root))
+    if (strcmp (m->point, root) == 0 || !path_is_below (m->point, root))
       continue;
     h = (h ^ (uint64_t)(unsigned)m->id) * 0x100000001b3u;
-    for (const char *p = m->point; *p != 0; p++)
-      h = (h ^ (unsigned char)*p) * 0x100000001b3u;
+    h = digest_text (h, m->point);
   }
   mounts_free (&all);
   return h;

@@ -20,9 +20,10 @@ static const struct known known_costs[] = {
   { "move", STAGE_FREEZE, 55 },    { NULL, STAGE_FREEZE, 60 },
   { "files", STAGE_FINAL, 50 },    { NULL, STAGE_FINAL, 50 },
   { "files", STAGE_VERIFY, 60 },   { NULL, STAGE_VERIFY, 50 },
-  { "service", STAGE_START, 130 }, { NULL, STAGE_START, 60 },
-  { NULL, STAGE_INSIDE, 20 },      { NULL, STAGE_SWITCH, 40 },
-  { NULL, STAGE_OUTSIDE, 25 },     { NULL, STAGE_PIVOT, 75 },
+  { "service", STAGE_START, 130 }, { "files", STAGE_START, 20 },
+  { NULL, STAGE_START, 60 },       { NULL, STAGE_INSIDE, 20 },
+  { NULL, STAGE_SWITCH, 40 },      { NULL, STAGE_OUTSIDE, 25 },
+  { NULL, STAGE_PIVOT, 75 },
 };
 
 /* The same stage of the way there. */
@@ -71,8 +72,9 @@ sister_ms (const struct graph *g, const struct measure *m, const struct step *s,
   return o != NULL ? measure_step_ms (m, o->id) : -1;
 }
 
-/* The final round is a round; the last proof of a tree walks both sides,
- * which a round does on one; other proofs are made as before the freeze. */
+/* The final round is a round, and the last proof of a tree looks at what it
+ * wrote; the look at all of the source that goes with the start is the walk
+ * that counted it; other proofs are made as before the freeze. */
 static int64_t
 modelled_ms (const struct graph *g, const struct measure *m,
              const struct step *s)
@@ -81,7 +83,9 @@ modelled_ms (const struct graph *g, const struct measure *m,
   if (s->stage == STAGE_FINAL && round >= 0)
     return round * 6 / 5;
   if (s->stage == STAGE_VERIFY && round >= 0)
-    return round * 2;
+    return round;
+  if (s->stage == STAGE_START && round >= 0)
+    return sister_ms (g, m, s, STAGE_PREFLIGHT);
   return s->stage == STAGE_VERIFY ? sister_ms (g, m, s, STAGE_PROVE) : -1;
 }
 

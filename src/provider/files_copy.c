@@ -57,10 +57,12 @@ send_args (const struct copy *c, enum how how)
                        json_boolean (!c->whole
                                      && files_into (c->call->item->spec)
                                             < INTO_MERGE));
-  /* A watcher pays off where rounds follow; what cannot be watched is walked.
+  /* A watcher pays off where rounds follow, and a last one trusts it only
+   * where all is walked behind it (#still); what cannot be watched is walked.
    */
-  bool moves = files_into (c->call->item->spec) == INTO_OWN;
-  json_object_set_new (args, "watch", json_boolean (moves && !c->final));
+  bool watch = files_into (c->call->item->spec) == INTO_OWN
+               && !(c->final && c->call->back);
+  json_object_set_new (args, "watch", json_boolean (watch));
   json_t *mapped = json_at (steps_input (c->call, "move#mapped"), "paths");
   if (c->final && json_is_array (mapped))
     json_object_set (args, "reread", mapped);
@@ -290,11 +292,15 @@ files_round (const struct step_call *call, json_t **result)
   return delta (&(struct copy){ .call = call, .round = 1 }, result);
 }
 
+/* Of a file with several names a watcher's round may leave the change to a
+ * walk, which then follows at once. */
 struct err *
 files_final (const struct step_call *call, json_t **result)
 {
-  return delta (&(struct copy){ .call = call,
-                                .final = true,
-                                .round = call->back ? 4 : 2 },
-                result);
+  struct copy c = { .call = call, .final = true, .round = call->back ? 4 : 2 };
+  TRY (delta (&c, result));
+  if (json_integer_value (json_at (*result, "left")) == 0)
+    return NULL;
+  json_decref (STEAL (*result));
+  return delta (&c, result);
 }

@@ -221,7 +221,7 @@ to_compare (const struct step_call *call, json_t *mapped, json_t **out)
   CLEANUP_FREE char *index = files_index (call->item->spec, true);
   const json_t *settled = steps_input (call, "%s#settled", call->item->name);
   *out = NULL;
-  if (!json_is_true (json_at (settled, "same")))
+  if (call->back || !json_is_true (json_at (settled, "same")))
     return NULL;
   TRY (port_call (call->target, "tree.touched",
                   json_pack ("{s:s, s:s}", "migration", call->migration,

@@ -137,8 +137,7 @@ their_entry (struct comparer *c, struct tree_entry *s)
     TRY (both (c, s));
     return next_own (c);
   }
-  if ((s->marks & TREE_DIRTY)
-      && (!c->a->preview || s->type == TREE_GONE)) {
+  if ((s->marks & TREE_DIRTY) && (!c->a->preview || s->type == TREE_GONE)) {
     c->dirty++;
     touched_add (&c->touched, s->path, s->path_len);
   } else

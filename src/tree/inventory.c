@@ -34,7 +34,7 @@ struct inventory {
   struct inventory_args a;
   struct tree_watch *watch;
   struct walk *walk;
-  struct visit *visit; /* in the place of the walk, which keeps notes */
+  struct visit *visit;         /* in the place of the walk, which keeps notes */
   struct index *seen, *acked;  /* NULL: none */
   struct index_writer *save;   /* NULL: not saved */
   struct overlay_writer *over; /* in place of `save` */
@@ -51,9 +51,10 @@ struct inventory {
 
 /* A broken index only means more reading. */
 static void
-open_known (const char *path, struct index **out)
+open_known (const struct inventory *v, const char *path, struct index **out)
 {
-  err_free (index_open (path, out));
+  err_free (v->a.hints != NULL ? index_open_few (path, out)
+                               : index_open (path, out));
 }
 
 static struct err *
@@ -61,7 +62,7 @@ open_only (struct inventory *v)
 {
   CLEANUP_FREE char *path = NULL;
   TRY (index_path (v->a.index_dir, v->a.index, v->a.only, &path));
-  open_known (path, &v->seen);
+  open_known (v, path, &v->seen);
   return NULL;
 }
 
@@ -123,6 +124,17 @@ same_link (const struct tree_entry *a, const struct tree_entry *b)
                  && memcmp (a->link, b->link, a->link_len) == 0));
 }
 
+static struct err *
+in_index (struct inventory *v, struct index *x, const struct tree_entry *e,
+          const struct tree_entry **out)
+{
+  *out = NULL;
+  if (x == NULL || v->a.hints == NULL)
+    return index_seek (x, e->path, e->path_len, x == v->seen ? not_met : NULL,
+                       v, out);
+  return index_find (x, e->path, e->path_len, out);
+}
+
 /* What is known of the entry, if it still holds; the indexes go on to it. */
 static struct err *
 look_up (struct inventory *v, const struct tree_entry *e,
@@ -131,8 +143,8 @@ look_up (struct inventory *v, const struct tree_entry *e,
   const struct tree_entry *in_seen, *in_acked;
   *known = NULL;
   v->as_seen = false;
-  TRY (index_seek (v->seen, e->path, e->path_len, not_met, v, &in_seen));
-  TRY (index_seek (v->acked, e->path, e->path_len, NULL, NULL, &in_acked));
+  TRY (in_index (v, v->seen, e, &in_seen));
+  TRY (in_index (v, v->acked, e, &in_acked));
   if (v->a.force != NULL && paths_have (v->a.force, e->path))
     return NULL;
   bool digest = e->type == TREE_FILE && !e->is_link;

@@ -7,7 +7,6 @@
 #ifndef REHOME_TREE_RECEIVER_H
 #define REHOME_TREE_RECEIVER_H
 
-#include "tree/touched.h"
 #include "tree/apply_patch.h"
 #include "tree/claim.h"
 #include "tree/content.h"
@@ -15,6 +14,7 @@
 #include "tree/makers.h"
 #include "tree/receive.h"
 #include "tree/records.h"
+#include "tree/touched.h"
 
 struct receiver {
   const struct tree_receive *a;

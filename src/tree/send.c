@@ -231,7 +231,7 @@ tree_send (const struct tree_send *a, struct sink *out,
   s.digest = digest_new ();
   s.chunk = mem_alloc (CONTENT_CHUNK);
   s.dirty_paths = json_array ();
-  if (a->final && a->maps != NULL && !a->atimes)
+  if (a->final && a->maps != NULL && !a->atimes && a->hints == NULL)
     canon_begin (&s.canon, a->maps);
   TRY (run (&s));
   *result = send_result (&s, watch_now_ms () - start);

@@ -41,7 +41,7 @@ struct tree_send {
   const struct idmaps *maps; /* for that digest; NULL: none is made */
   /* Sealed: only these paths are visited, and the round becomes a segment
    * above the acknowledged index (NAME.some-ROUND until then).  NULL: all is
-   * walked.  Only with `base`, and without `listing` and `final`. */
+   * walked.  Only with `base`, and without `listing`. */
   const struct hints *hints;
 };
 

@@ -188,20 +188,17 @@ ground_round (struct ground *g)
   return copy (g);
 }
 
-struct err *
-ground_compare (struct ground *g, bool full, bool baseline,
-                const struct paths *force, json_t **out)
+static struct err *
+compare_both (struct ground *g, struct inventory_args what, bool baseline,
+              json_t **out)
 {
   struct tree_watch watch = { 0 };
   struct sink sink = { take, g };
   struct reading r = { g, 0 };
   struct source source = { give, &r };
-  struct inventory_args what = { .root = g->src,
-                                 .filter = g->send.filter,
-                                 .force = force,
-                                 .index_dir = g->src_index,
-                                 .index = "item",
-                                 .full = full };
+  what.index = "item";
+  what.root = g->src;
+  what.index_dir = g->src_index;
   struct tree_list list = { .what = what, .baseline = baseline };
   json_t *listed CLEANUP_JSON = NULL;
   buf_reset (&g->stream);
@@ -210,6 +207,22 @@ ground_compare (struct ground *g, bool full, bool baseline,
   what.index_dir = g->dst_index;
   struct tree_compare compare = { .what = what, .maps = &g->maps, .limit = 20 };
   return tree_compare (&compare, &source, &watch, out);
+}
+
+struct err *
+ground_compare (struct ground *g, bool full, bool baseline,
+                const struct paths *force, json_t **out)
+{
+  struct inventory_args what
+      = { .filter = g->send.filter, .force = force, .full = full };
+  return compare_both (g, what, baseline, out);
+}
+
+struct err *
+ground_compare_some (struct ground *g, const struct hints *paths, json_t **out)
+{
+  struct inventory_args what = { .filter = g->send.filter, .hints = paths };
+  return compare_both (g, what, false, out);
 }
 
 long

@@ -41,6 +41,9 @@ struct err *ground_round (struct ground *g); /* delta, then commit */
 /* Full or quick; *out: the comparer's result. */
 struct err *ground_compare (struct ground *g, bool full, bool baseline,
                             const struct paths *force, json_t **out);
+/* Quick, and only these (sealed). */
+struct err *ground_compare_some (struct ground *g, const struct hints *paths,
+                                 json_t **out);
 long ground_sent (const struct ground *g, const char *key);
 long ground_got (const struct ground *g, const char *key);
 
