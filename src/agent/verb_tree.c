@@ -517,6 +517,7 @@ run_still (struct verb_call *call, json_t **result)
   TRY (confine_reader (&c, false));
   a.what = inventory_of (&c);
   a.what.look = true;
+  a.what.full = false;
   TRY (read_against (call->args, &a.what.only));
   TRY (read_except (call->args, &c, &except));
   TRY (json_opt_int (call->args, "limit", 0, 10000, 20, &limit));
