@@ -134,6 +134,17 @@ replace_plan (struct place *p, const struct plan *plan, bool copy)
   return store_replace_plan (s, text, len);
 }
 
+static struct err *
+begin_journal (const struct place *p, const struct plan *plan)
+{
+  CLEANUP_STORE struct store *s = NULL;
+  CLEANUP_FREE char *migration
+      = place_migration (plan_name (plan), plan_hash (plan));
+  size_t len = 0;
+  const char *text = plan_text (plan, &len);
+  return store_open_writer (p->dir, migration, text, len, &s);
+}
+
 struct err *
 owner_prepare (struct place *p, const struct plan *plan, bool copy,
                bool *changed)
@@ -141,15 +152,14 @@ owner_prepare (struct place *p, const struct plan *plan, bool copy,
   char hash[65];
   *changed = false;
   TRY (place_make (p));
-  if (!has_journal (p)) {
-    CLEANUP_STORE struct store *s = NULL;
-    CLEANUP_FREE char *migration
-        = place_migration (plan_name (plan), plan_hash (plan));
-    size_t len = 0;
-    const char *text = plan_text (plan, &len);
-    return store_open_writer (p->dir, migration, text, len, &s);
+  if (!has_journal (p))
+    return begin_journal (p, plan);
+  struct err *e = owner_plan_hash (p, hash);
+  if (e != NULL && strcmp (err_code (e), "RH-JOURNAL-NONE") == 0) {
+    err_free (e); /* whoever began it was killed before it was whole */
+    return begin_journal (p, plan);
   }
-  TRY (owner_plan_hash (p, hash));
+  TRY (e);
   if (strcmp (hash, plan_hash (plan)) == 0)
     return NULL;
   *changed = true;

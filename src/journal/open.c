@@ -253,6 +253,29 @@ store_open_writer (const char *dir, const char *migration,
   return NULL;
 }
 
+/* A writer that was killed in the middle of a transaction leaves what only one
+ * who may write can put in order: then this reader does it once. */
+static bool
+wants_order (sqlite3 *db)
+{
+  int rc = sqlite3_exec (db, "SELECT 1 FROM sqlite_master", NULL, NULL, NULL);
+  return (rc & 0xff) == SQLITE_READONLY;
+}
+
+static struct err *
+put_in_order (const struct store *s)
+{
+  sqlite3 *db = NULL;
+  struct stat st;
+  if (sqlite3_open_v2 (s->path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK)
+    sqlite3_exec (db, "SELECT 1 FROM sqlite_master", NULL, NULL, NULL);
+  sqlite3_close (db);
+  /* It may have died before the first transaction was whole. */
+  if (stat (s->path, &st) != 0 || st.st_size == 0)
+    return no_journal (s->path);
+  return NULL;
+}
+
 struct err *
 store_open_reader (const char *dir, struct store **out)
 {
@@ -262,6 +285,8 @@ store_open_reader (const char *dir, struct store **out)
                ? no_journal (s->path)
                : err_sys (errno, "RH-JOURNAL-OPEN", "cannot read %s", s->path);
   TRY (db_connect (s->path, false, &s->db));
+  if (wants_order (s->db))
+    TRY (put_in_order (s));
   TRY (read_meta (s));
   *out = STEAL (s);
   return NULL;

@@ -66,6 +66,40 @@ a_killed_writer_loses_nothing_that_it_acknowledged (void **state)
   }
 }
 
+/* A writer that dies while it makes the database: what it had written lies
+ * there, with the log that takes it back. */
+static void
+die_while_making (const char *dir)
+{
+  sqlite3 *db = NULL;
+  CLEANUP_FREE char *path = mem_printf ("%s/journal.db", dir);
+  static const char sql[]
+      = "PRAGMA cache_size = 1; BEGIN; CREATE TABLE t (x);"
+        "INSERT INTO t VALUES (zeroblob (3000000)); INSERT INTO t VALUES (1);";
+  if (sqlite3_open (path, &db) != SQLITE_OK
+      || sqlite3_exec (db, sql, NULL, NULL, NULL) != SQLITE_OK
+      || sqlite3_db_cacheflush (db) != SQLITE_OK)
+    _exit (1);
+  raise (SIGKILL);
+}
+
+static void
+a_journal_that_was_never_whole_counts_as_none (void **state)
+{
+  struct store *s CLEANUP_STORE = NULL;
+  struct store *w CLEANUP_STORE = NULL;
+  int status;
+  pid_t child = fork ();
+  if (child == 0)
+    die_while_making (*state);
+  waitpid (child, &status, 0);
+  assert_true (WIFSIGNALED (status));
+  CLEANUP_FREE char *log = mem_printf ("%s/journal.db-journal", (char *)*state);
+  assert_int_equal (access (log, F_OK), 0);
+  assert_code (store_open_reader (*state, &s), "RH-JOURNAL-NONE");
+  assert_ok (desk_open (*state, &w));
+}
+
 /* SQLite's own file layer, in which a write or sync of the log can fail. */
 static struct {
   sqlite3_vfs vfs;
@@ -209,6 +243,9 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown (
         a_killed_writer_loses_nothing_that_it_acknowledged, desk_setup,
+        desk_teardown),
+    cmocka_unit_test_setup_teardown (
+        a_journal_that_was_never_whole_counts_as_none, desk_setup,
         desk_teardown),
     cmocka_unit_test_setup_teardown (
         a_commit_that_is_reported_failed_but_stored_is_not_doubled, desk_setup,
