@@ -69,6 +69,15 @@ is_local (int fd)
   }
 }
 
+/* Takes a descriptor out of a variable that has a cleanup. */
+static int
+keep (int *fd)
+{
+  int kept = *fd;
+  *fd = -1;
+  return kept;
+}
+
 struct err *
 fsevents_open (int fd, struct fsevents **out)
 {
@@ -88,10 +97,9 @@ fsevents_open (int fd, struct fsevents **out)
       != 0)
     return refuse (errno, "fanotify_mark");
   struct fsevents *e = mem_alloc (sizeof *e);
-  e->group = group;
+  e->group = keep (&group);
   e->fd = fd;
   e->room = mem_alloc (ROOM);
-  group = -1;
   *out = e;
   return NULL;
 }
@@ -161,10 +169,10 @@ pass_on (const char *block, size_t len,
         = FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO;
     ev.tree = (m.mask & FAN_ONDIR) && (m.mask & entry);
     ev.moved = ev.tree && (m.mask & (FAN_MOVED_FROM | FAN_MOVED_TO));
-    if (m.mask & FAN_Q_OVERFLOW)
-      *lost = true;
-    else if (read_names (block + m.metadata_len, m.event_len - m.metadata_len,
-                         &ev))
+    bool whole = !(m.mask & FAN_Q_OVERFLOW)
+                 && read_names (block + m.metadata_len,
+                                m.event_len - m.metadata_len, &ev);
+    if (whole)
       each (ctx, &ev);
     else
       *lost = true;

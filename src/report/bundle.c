@@ -101,8 +101,9 @@ add_witness (struct making *m, const struct record *r)
   CLEANUP_FREE char *name
       = mem_printf ("witness-%08" PRIu64 "-%s.txt", r->seq, side);
   TRY (buf_put_str (bundle_add (m->bundle, name), text));
-  strcpy (name + strlen (name) - 3, "sig");
-  TRY (buf_put_str (bundle_add (m->bundle, name), member (r, "signature")));
+  CLEANUP_FREE char *sig
+      = mem_printf ("%.*s.sig", (int)(strlen (name) - 4), name);
+  TRY (buf_put_str (bundle_add (m->bundle, sig), member (r, "signature")));
   return add_signer (m, side, WITNESS_SPACE, member (r, "key"));
 }
 

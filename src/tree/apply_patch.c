@@ -111,18 +111,28 @@ write_range (struct applier *a, const struct where *w,
   return NULL;
 }
 
+static struct where
+held_at (const struct patcher *p, size_t i)
+{
+  struct where w;
+  memcpy (&w, p->where.data + i * sizeof w, sizeof w);
+  return w;
+}
+
 static struct err *
 write_held (struct patcher *p, struct applier *a)
 {
-  const struct where *w = (const struct where *)(const void *)p->where.data;
-  size_t n = p->where.len / sizeof *w;
+  size_t n = p->where.len / sizeof (struct where);
   const unsigned char *data = p->held.data;
-  for (size_t i = 0; i < n; i++)
-    TRY (note_old (p, a, &w[i]));
+  for (size_t i = 0; i < n; i++) {
+    struct where w = held_at (p, i);
+    TRY (note_old (p, a, &w));
+  }
   TRY (undo_sync (&p->undo));
   for (size_t i = 0; i < n; i++) {
-    TRY (write_range (a, &w[i], data));
-    data += w[i].len;
+    struct where w = held_at (p, i);
+    TRY (write_range (a, &w, data));
+    data += w.len;
   }
   buf_reset (&p->held);
   buf_reset (&p->where);

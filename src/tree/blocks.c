@@ -391,7 +391,8 @@ write_changes (int fd, unsigned char *changes, size_t len)
   void *map = mmap (NULL, whole, PROT_READ, MAP_SHARED, fd, 0);
   if (map == MAP_FAILED)
     return false;
-  memcpy (changes, ALL, 8);
+  for (int i = 0; i < 8; i++)
+    changes[i] = (unsigned char)ALL[i];
   for (int i = 0; i < 8; i++)
     changes[HEAD - BLOCKS_HASH - 8 + i] = (unsigned char)(count >> (8 * i));
   blocks_hash ((unsigned char *)map + HEAD, whole - HEAD,

@@ -74,7 +74,8 @@ halfway_create (const char *index_dir, const char *index, int64_t attempt,
   struct halfway *h = mem_alloc (sizeof *h);
   h->fd = fd;
   *out = h;
-  memcpy (head, MAGIC, 8);
+  for (int i = 0; i < 8; i++)
+    head[i] = (unsigned char)MAGIC[i];
   put_le (head + 8, (uint64_t)attempt, 8);
   return write_all (fd, head, sizeof head);
 }

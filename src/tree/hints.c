@@ -49,7 +49,8 @@ by_path (const void *a, const void *b)
 static void
 sort (struct hints *h)
 {
-  qsort (h->list.v, h->list.n, sizeof *h->list.v, by_path);
+  if (h->list.n > 1)
+    qsort (h->list.v, h->list.n, sizeof *h->list.v, by_path);
 }
 
 static bool

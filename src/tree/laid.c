@@ -68,15 +68,16 @@ static struct err *
 look (const char *dir, const char *name, struct laid *out)
 {
   DIR *d = opendir (dir);
+  int at = d != NULL ? dirfd (d) : -1;
   if (d == NULL)
     return errno == ENOENT
                ? NULL
                : err_sys (errno, "RH-TREE-LAID", "cannot open %s", dir);
-  for (struct dirent *f; (f = readdir (d)) != NULL;) {
+  for (struct dirent *f; at >= 0 && (f = readdir (d)) != NULL;) {
     struct laid_round r;
     struct stat s;
     if (!parse (f->d_name, name, &r)
-        || fstatat (dirfd (d), f->d_name, &s, AT_SYMLINK_NOFOLLOW) < 0)
+        || fstatat (at, f->d_name, &s, AT_SYMLINK_NOFOLLOW) < 0)
       continue;
     r.bytes = s.st_size;
     *VEC_PUSH (&out->v) = r;

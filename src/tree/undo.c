@@ -150,14 +150,35 @@ struct record {
   size_t len;
 };
 
+/* As they lie in the file, behind the checksum of what follows. */
+struct fields {
+  uint64_t sum, sec;
+  uint32_t path_len, len;
+  const unsigned char *path;
+};
+
+static struct err *
+read_fields (struct cursor *c, struct fields *f, struct record *r)
+{
+  TRY (cursor_u64 (c, &f->sum));
+  TRY (cursor_u32 (c, &f->path_len));
+  TRY (cursor_u32 (c, &f->len));
+  TRY (cursor_u64 (c, &r->dev));
+  TRY (cursor_u64 (c, &r->ino));
+  TRY (cursor_u64 (c, &r->size));
+  TRY (cursor_u64 (c, &f->sec));
+  TRY (cursor_u32 (c, &r->mtime.nsec));
+  TRY (cursor_u64 (c, &r->at));
+  TRY (cursor_bytes (c, f->path_len, &f->path));
+  return cursor_bytes (c, f->len, &r->bytes);
+}
+
 /* The next record of the file; false at its end or where it is broken. */
 static bool
 read_record (int fd, uint64_t *offset, struct buf *b, struct record *r)
 {
   unsigned char *room;
-  uint64_t sum = 0, sec = 0;
-  uint32_t path_len = 0, len = 0;
-  const unsigned char *path;
+  struct fields f = { 0 };
   buf_reset (b);
   CLEANUP_ERR struct err *e
       = buf_reserve (b, HEAD + TREE_PATH_MAX + UNDO_BYTES_MAX, &room);
@@ -168,26 +189,16 @@ read_record (int fd, uint64_t *offset, struct buf *b, struct record *r)
   if (n < HEAD)
     return false;
   struct cursor c = { room, (size_t)n };
-  CLEANUP_ERR struct err *bad = NULL;
-  if ((bad = cursor_u64 (&c, &sum)) != NULL
-      || (bad = cursor_u32 (&c, &path_len)) != NULL
-      || (bad = cursor_u32 (&c, &len)) != NULL
-      || (bad = cursor_u64 (&c, &r->dev)) != NULL
-      || (bad = cursor_u64 (&c, &r->ino)) != NULL
-      || (bad = cursor_u64 (&c, &r->size)) != NULL
-      || (bad = cursor_u64 (&c, &sec)) != NULL
-      || (bad = cursor_u32 (&c, &r->mtime.nsec)) != NULL
-      || (bad = cursor_u64 (&c, &r->at)) != NULL
-      || (bad = cursor_bytes (&c, path_len, &path)) != NULL
-      || (bad = cursor_bytes (&c, len, &r->bytes)) != NULL)
+  CLEANUP_ERR struct err *bad = read_fields (&c, &f, r);
+  if (bad != NULL)
     return false;
   size_t whole = (size_t)n - c.left;
-  if (XXH3_64bits (room + 8, whole - 8) != sum
-      || !tree_path_ok ((const char *)path, path_len))
+  if (XXH3_64bits (room + 8, whole - 8) != f.sum
+      || !tree_path_ok ((const char *)f.path, f.path_len))
     return false;
-  r->mtime.sec = (int64_t)sec;
-  r->path = mem_strndup ((const char *)path, path_len);
-  r->len = len;
+  r->mtime.sec = (int64_t)f.sec;
+  r->path = mem_strndup ((const char *)f.path, f.path_len);
+  r->len = f.len;
   *offset += whole;
   return true;
 }

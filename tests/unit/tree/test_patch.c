@@ -324,6 +324,7 @@ cut_first_copy (struct ground *g, size_t cut)
 static void
 point_of (struct ground *g, struct resume_point *p)
 {
+  resume_point_free (p);
   assert_ok (resume_mark_get (g->dst_index, "item", p));
 }
 
