@@ -70,6 +70,15 @@ take (struct hinting *h)
   return NULL;
 }
 
+/* There is none, or it died while it was asked. */
+static bool
+is_gone (const struct err *e)
+{
+  return e != NULL
+         && (strcmp (err_code (e), "RH-AGENT-KEEPER") == 0
+             || strcmp (err_code (e), "RH-WIRE-LOST") == 0);
+}
+
 void
 hinting_begin (struct hinting *h, bool can, const char *cannot,
                const json_t *exclude)
@@ -81,7 +90,7 @@ hinting_begin (struct hinting *h, bool can, const char *cannot,
   struct err *e = can ? take (h) : NULL;
   if (!can)
     because (h, cannot);
-  if (e != NULL && strcmp (err_code (e), "RH-AGENT-KEEPER") != 0)
+  if (e != NULL && !is_gone (e))
     because_of (h, e);
   else if (e != NULL) {
     because (h, "keeper");
@@ -91,7 +100,7 @@ hinting_begin (struct hinting *h, bool can, const char *cannot,
     return;
   hints_free (&h->hints);
   e = keeper_call (h->id, "watch.mark", args_of (h), NULL);
-  if (e != NULL && strcmp (err_code (e), "RH-AGENT-KEEPER") == 0) {
+  if (is_gone (e)) {
     err_free (e);
     e = keeper_start (h->id, KEEPER_IDLE_S, &status);
     if (e == NULL)

@@ -64,7 +64,7 @@ def shape(host):
     parts = {
         "units": host.sh("systemctl list-units --all --plain --no-legend --type=service,timer,socket "
                          "'shop-*' 'nginx*' 'cron*' | awk '{print $1,$3}' | grep -v shop-report.service || true"),
-        "enabled": host.sh("systemctl list-unit-files --no-legend | grep -v 'scope *transient' | awk '{print $1,$2}' | sort"),
+        "enabled": host.sh("systemctl list-unit-files --no-legend | grep -v 'scope *transient' | grep -v ^rehome-keeper- | awk '{print $1,$2}' | sort"),
         "unit files": host.sh("cd /etc/systemd/system && find . -type f -o -type l | sort | xargs -r sha256sum || true"),
         "addresses": host.sh("ip -o addr show | awk '{$1=\"\"; print}' | sed 's/valid_lft.*//; s/ tentative//'"),
         "routes": host.sh("ip route show; ip -6 route show | grep -v fe80 | sed 's/expires [^ ]*//'"),
