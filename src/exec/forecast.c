@@ -72,9 +72,18 @@ sister_ms (const struct graph *g, const struct measure *m, const struct step *s,
   return o != NULL ? measure_step_ms (m, o->id) : -1;
 }
 
+/* A look at each entry of a tree that is in memory: values of the lab, as
+ * above. */
+static int64_t
+walk_ms (const struct graph *g, const struct measure *m, const struct step *s)
+{
+  const struct step *o = s->item >= 0 ? sister (g, s, STAGE_PREFLIGHT) : NULL;
+  return o != NULL ? 20 + measure_step_entries (m, o->id) * 5 / 4000 : -1;
+}
+
 /* The final round is a round, and the last proof of a tree looks at what it
- * wrote; the look at all of the source that goes with the start is the walk
- * that counted it; other proofs are made as before the freeze. */
+ * wrote; with the start goes a walk of all of the source; other proofs are
+ * made as before the freeze. */
 static int64_t
 modelled_ms (const struct graph *g, const struct measure *m,
              const struct step *s)
@@ -85,7 +94,7 @@ modelled_ms (const struct graph *g, const struct measure *m,
   if (s->stage == STAGE_VERIFY && round >= 0)
     return round;
   if (s->stage == STAGE_START && round >= 0)
-    return sister_ms (g, m, s, STAGE_PREFLIGHT);
+    return walk_ms (g, m, s);
   return s->stage == STAGE_VERIFY ? sister_ms (g, m, s, STAGE_PROVE) : -1;
 }
 

@@ -18,6 +18,7 @@ struct moment {
 struct taken {
   struct moment intent;
   int64_t ms;        /* -1: never ended well */
+  int64_t entries;   /* that its result counts */
   bool since_freeze; /* ended well since the freeze began */
 };
 
@@ -111,6 +112,17 @@ take_intent (struct measure *m, const struct record *r, long i)
   }
 }
 
+static int64_t
+count_entries (const struct record *r)
+{
+  static const char *const kinds[] = { "files", "dirs", "links", "others" };
+  const json_t *result = json_object_get (r->data, "result");
+  int64_t sum = 0;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    sum += json_integer_value (json_object_get (result, kinds[i]));
+  return sum;
+}
+
 static void
 take_end (struct outage *o, const struct record *r, bool opened)
 {
@@ -141,6 +153,7 @@ take_outcome (struct measure *m, const struct record *r, long i)
     return;
   if (m->steps[i].intent.set)
     m->steps[i].ms = since (&m->steps[i].intent, r);
+  m->steps[i].entries = count_entries (r);
   m->steps[i].since_freeze = true;
   const struct step *s = graph_at (m->graph, (size_t)i);
   if (s->cls == STEP_PIVOT && all_pivots_done (m, s->stage))
@@ -176,6 +189,13 @@ measure_step_ms (const struct measure *m, const char *step)
 {
   long i = index_of (m, step);
   return i < 0 ? -1 : m->steps[i].ms;
+}
+
+int64_t
+measure_step_entries (const struct measure *m, const char *step)
+{
+  long i = index_of (m, step);
+  return i < 0 ? 0 : m->steps[i].entries;
 }
 
 bool

@@ -24,6 +24,9 @@ void measure_record (struct measure *m, const struct record *r);
 
 /* Milliseconds the last successful run of a step took; -1: never ran. */
 int64_t measure_step_ms (const struct measure *m, const char *step);
+/* How many entries of a tree its last successful run counted (members files,
+ * dirs, links, others of its result); 0 where it counts none. */
+int64_t measure_step_entries (const struct measure *m, const char *step);
 /* True once the pivot's outcome (opened) or the abort's end came after a
  * freeze; *ms is the downtime.  `back`: of the rollback. */
 bool measure_downtime (const struct measure *m, bool back, bool *opened,
