@@ -11,8 +11,10 @@ go_on (struct engine *e, struct effects *out)
   bool last = e->leg + 1 == phase_legs (e->phase)->n;
   if (last && leg_done (e) && e->phase != c->outside)
     push_phase (e, out, (enum phase) (e->phase + 1), WHY_DONE);
-  else
+  else {
     schedule (e, out);
+    schedule_beside (e, out);
+  }
 }
 
 bool

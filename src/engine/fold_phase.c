@@ -54,27 +54,38 @@ all_done (const struct engine *e, enum stage s)
   return true;
 }
 
+/* Before the pivot everything is awaited that ran beside. */
 bool
 leg_done (const struct engine *e)
 {
-  return phase_legs (e->phase)->n > 0 && all_done (e, state_stage (e));
+  const struct phase_legs *legs = phase_legs (e->phase);
+  if (legs->n == 0 || !all_done (e, state_stage (e)))
+    return false;
+  return legs->how != BESIDE_AWAITED || e->phase != state_course (e)->outside
+         || all_done (e, legs->beside);
 }
 
-bool
-leg_failed (const struct engine *e)
+static bool
+any_failed (const struct engine *e, enum stage s)
 {
-  enum stage s = state_stage (e);
   for (size_t i = e->first_of[s]; i < e->first_of[s + 1]; i++)
     if (e->steps[i].mark == MARK_FAILED)
       return true;
   return false;
 }
 
-/* What was prepared stays so; everything else is done anew in each pass. */
-void
-leg_begin (struct engine *e)
+bool
+leg_failed (const struct engine *e)
 {
-  enum stage s = state_stage (e);
+  const struct phase_legs *legs = phase_legs (e->phase);
+  return any_failed (e, state_stage (e))
+         || (legs->how == BESIDE_AWAITED && any_failed (e, legs->beside));
+}
+
+/* What was prepared stays so; everything else is done anew in each pass. */
+static void
+stage_begin (struct engine *e, enum stage s)
+{
   for (size_t i = e->first_of[s]; i < e->first_of[s + 1]; i++) {
     struct progress *p = &e->steps[i];
     if (s != STAGE_PREPARE || p->mark != MARK_DONE)
@@ -84,6 +95,21 @@ leg_begin (struct engine *e)
   }
   if (s == STAGE_BACK_ROUND)
     e->back_begun_at = 0;
+}
+
+void
+leg_begin (struct engine *e)
+{
+  stage_begin (e, state_stage (e));
+}
+
+/* What runs beside several phases begins anew with the first of them. */
+static void
+beside_begin (struct engine *e, enum phase from)
+{
+  const struct phase_legs *legs = phase_legs (e->phase);
+  if (legs->how == BESIDE_AWAITED && phase_legs (from)->how != BESIDE_AWAITED)
+    stage_begin (e, legs->beside);
 }
 
 void
@@ -248,6 +274,7 @@ fold_phase (struct engine *e, const struct record *r)
   explain (e);
   if (phase_legs (e->phase)->n > 0) {
     leg_begin (e);
+    beside_begin (e, t->from);
     leg_advance (e);
   }
   return NULL;

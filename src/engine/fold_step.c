@@ -11,7 +11,7 @@ find_leg (const struct engine *e, size_t step, size_t *leg)
 {
   const struct phase_legs *legs = phase_legs (e->phase);
   bool waits = e->steps[step].mark == MARK_WAITING;
-  if (legs->has_beside && legs->beside == state_step (e, step)->stage) {
+  if (legs->how != BESIDE_NONE && legs->beside == state_step (e, step)->stage) {
     *leg = e->leg;
     return waits;
   }

@@ -14,12 +14,19 @@
 
 #define PHASE_LEGS_MAX 4
 
-/* The stages that a phase runs, in their order; and one that runs once beside
- * them, and holds nothing up. */
+/* What a stage that runs beside the others has to say. */
+enum beside {
+  BESIDE_NONE,
+  BESIDE_FREE,   /* it holds nothing up */
+  BESIDE_AWAITED /* through several phases: its failure is theirs, and the
+                    pivot waits for its end */
+};
+
+/* The stages that a phase runs, in their order; and one beside them. */
 struct phase_legs {
   size_t n;
   enum stage stage[PHASE_LEGS_MAX];
-  bool has_beside;
+  enum beside how;
   enum stage beside;
 };
 const struct phase_legs *phase_legs (enum phase p);

@@ -208,7 +208,7 @@ try_again (struct engine *e)
   const struct phase_legs *legs = phase_legs (e->phase);
   if (legs->n > 0)
     try_stage_again (e, state_stage (e));
-  if (legs->has_beside)
+  if (legs->how != BESIDE_NONE)
     try_stage_again (e, legs->beside);
 }
 

@@ -72,7 +72,7 @@ void
 schedule_beside (struct engine *e, struct effects *out)
 {
   const struct phase_legs *legs = phase_legs (e->phase);
-  if (legs->has_beside)
+  if (legs->how != BESIDE_NONE)
     schedule_stage (e, legs->beside, out);
 }
 

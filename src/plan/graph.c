@@ -40,6 +40,7 @@ static const char *const stage_names[STAGE_COUNT] = {
   [STAGE_INSIDE] = "inside",
   [STAGE_SWITCH] = "switch",
   [STAGE_OUTSIDE] = "outside",
+  [STAGE_STILL] = "still",
   [STAGE_PIVOT] = "pivot",
   [STAGE_OPEN] = "open",
   [STAGE_GUARD] = "guard",

@@ -30,6 +30,8 @@ enum stage {
   STAGE_INSIDE,     /* smoke checks from inside */
   STAGE_SWITCH,     /* names and addresses, gate still closed */
   STAGE_OUTSIDE,    /* smoke checks from outside */
+  STAGE_STILL,      /* last looks at the source, from the start on, beside the
+                       stages above; the pivot waits for them */
   STAGE_PIVOT,      /* the gate is removed: the target takes writes */
   STAGE_OPEN,       /* enabled, cron on, timers on: forward only */
   STAGE_GUARD,      /* looks during the guard: once, beside the rounds */

@@ -276,7 +276,7 @@ static const struct step_row rows[] = {
     SIDE_TARGET, 0 },
   { "final", "last round of %s", STAGE_FINAL, STEP_IDEMPOTENT, SIDE_BOTH, 0 },
   { "verify", "%s is equal on both", STAGE_VERIFY, STEP_PURE, SIDE_BOTH, 0 },
-  { "still", "%s stands still on the source, walked in full", STAGE_START,
+  { "still", "%s stands still on the source, walked in full", STAGE_STILL,
     STEP_PURE, SIDE_SOURCE, 0 },
   { "audit", "%s read from the source's disk once more", STAGE_GUARD, STEP_PURE,
     SIDE_SOURCE, 0 },

@@ -14,8 +14,11 @@ print_phases (void)
     printf ("| %s | ", phase_name ((enum phase)p));
     for (size_t i = 0; i < legs->n; i++)
       printf ("%s%s", i > 0 ? ", " : "", stage_name (legs->stage[i]));
-    if (legs->has_beside)
+    if (legs->how == BESIDE_FREE)
       printf (", and once beside them %s", stage_name (legs->beside));
+    if (legs->how == BESIDE_AWAITED)
+      printf (", and beside them %s, which the pivot waits for",
+              stage_name (legs->beside));
     printf ("%s |\n", legs->n == 0 ? "none" : "");
   }
 }

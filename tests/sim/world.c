@@ -421,7 +421,8 @@ is_proof (enum stage s, bool back)
 {
   return back ? s == STAGE_BACK_VERIFY || s == STAGE_BACK_INSIDE
                     || s == STAGE_BACK_OUTSIDE
-              : s == STAGE_VERIFY || s == STAGE_INSIDE || s == STAGE_OUTSIDE;
+              : s == STAGE_VERIFY || s == STAGE_INSIDE || s == STAGE_OUTSIDE
+                    || s == STAGE_STILL;
 }
 
 const char *

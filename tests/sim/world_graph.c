@@ -83,6 +83,8 @@ static const struct shape shapes[] = {
     SIDE_TARGET,
     { "address:10.77.0.10#take" } },
   { "move#smoke-outside", STAGE_OUTSIDE, PURE, SIDE_TARGET, { 0 } },
+  { "files:/srv/a#still", STAGE_STILL, PURE, SIDE_SOURCE, { 0 } },
+  { "files:/srv/b#still", STAGE_STILL, PURE, SIDE_SOURCE, { 0 } },
   { "move#pivot", STAGE_PIVOT, STEP_PIVOT, SIDE_TARGET, { 0 } },
   { "service:shop#enable", STAGE_OPEN, FORW, SIDE_TARGET, { 0 } },
   { "cron:shop#release", STAGE_OPEN, FORW, SIDE_TARGET, { 0 } },

@@ -35,6 +35,7 @@ static const struct shape shapes[] = {
   { "switch#take", STAGE_SWITCH, STEP_REVERSIBLE, { 0 } },
   { "switch#give", STAGE_SWITCH, STEP_REVERSIBLE, { "switch#take" } },
   { "outside#smoke", STAGE_OUTSIDE, STEP_PURE, { 0 } },
+  { "still#source", STAGE_STILL, STEP_PURE, { 0 } },
   { "pivot#open", STAGE_PIVOT, STEP_PIVOT, { 0 } },
   { "open#enable", STAGE_OPEN, STEP_FORWARD, { 0 } },
   { "guard#audit", STAGE_GUARD, STEP_PURE, { 0 } },

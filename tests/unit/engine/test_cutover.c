@@ -243,6 +243,84 @@ a_second_request_does_not_disturb_a_cutover (void **state)
   assert_int_equal (engine_phase (p->engine), PHASE_GUARDED);
 }
 
+/* Everything but the walk that runs beside ends. */
+static void
+play_without_still (struct play *p, const char *to)
+{
+  static const char *const steps[]
+      = { "start#gate",  "start#unit",  "inside#smoke",
+          "switch#take", "switch#give", "outside#smoke" };
+  play_to_step (p, "start#gate");
+  for (size_t i = 0; i < 6 && strcmp (steps[i], to) != 0; i++)
+    play_ends (p, steps[i]);
+}
+
+static void
+the_last_walk_runs_beside_the_start_and_only_the_pivot_waits (void **state)
+{
+  struct play *p = *state;
+  play_request (p, REQUEST_CUTOVER);
+  play_without_still (p, "");
+  assert_int_equal (engine_phase (p->engine), PHASE_OUTSIDE);
+  assert_true (play_is (p, "still#source", EFFECT_RUN));
+  assert_null (play_call (p, "pivot#open"));
+  play_ends (p, "still#source");
+  assert_true (play_is (p, "pivot#open", EFFECT_RUN));
+}
+
+static void
+a_last_walk_that_fails_takes_the_address_back (void **state)
+{
+  struct play *p = *state;
+  play_request (p, REQUEST_CUTOVER);
+  play_without_still (p, "outside#smoke");
+  play_fails (p, "still#source", ERR_UNEQUAL);
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTING);
+  play_out (p);
+  assert_int_equal (engine_writer (p->engine), WRITER_SOURCE);
+  assert_int_equal (engine_step (p->engine, "switch#give", NULL), STEP_UNDONE);
+  assert_int_equal (engine_step (p->engine, "pivot#open", NULL), STEP_WAITING);
+}
+
+static void
+a_walk_that_has_ended_is_not_repeated_in_this_cutover (void **state)
+{
+  struct play *p = *state;
+  play_request (p, REQUEST_CUTOVER);
+  play_to_step (p, "start#gate");
+  play_ends (p, "still#source");
+  play_to_step (p, "outside#smoke");
+  assert_null (play_call (p, "still#source"));
+  play_ends (p, "outside#smoke");
+  assert_true (play_is (p, "pivot#open", EFFECT_RUN));
+}
+
+static void
+another_cutover_walks_again (void **state)
+{
+  struct play *p = *state;
+  play_request (p, REQUEST_CUTOVER);
+  play_to_step (p, "start#gate");
+  play_ends (p, "still#source");
+  play_fails (p, "start#gate", ERR_REFUSED);
+  play_out (p);
+  play_request (p, REQUEST_CUTOVER);
+  play_to_step (p, "start#gate");
+  assert_true (play_is (p, "still#source", EFFECT_RUN));
+}
+
+static void
+a_walk_that_a_crash_cut_short_is_made_again (void **state)
+{
+  struct play *p = *state;
+  play_request (p, REQUEST_CUTOVER);
+  play_without_still (p, "outside#smoke");
+  play_crash (p, 1000);
+  play_ends (p, "still#source");
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_GUARDED);
+}
+
 #define STORY(f) cmocka_unit_test_setup_teardown (f, play_setup, play_teardown)
 
 int
@@ -264,6 +342,11 @@ main (void)
     STORY (only_an_operator_accepts_and_only_what_is_guarded),
     STORY (an_acceptance_that_fails_can_be_asked_for_again),
     STORY (a_second_request_does_not_disturb_a_cutover),
+    STORY (the_last_walk_runs_beside_the_start_and_only_the_pivot_waits),
+    STORY (a_last_walk_that_fails_takes_the_address_back),
+    STORY (a_walk_that_has_ended_is_not_repeated_in_this_cutover),
+    STORY (another_cutover_walks_again),
+    STORY (a_walk_that_a_crash_cut_short_is_made_again),
     cmocka_unit_test_setup_teardown (
         of_two_that_fail_together_both_are_tried_again, play_setup_two_gates,
         play_teardown),
