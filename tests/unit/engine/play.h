@@ -45,7 +45,8 @@ struct play {
  *   recheck#space  hold#cron(undo)  freeze#flag(undo) freeze#stop(undo, needs
  *   flag)  final#copy  verify#equal  start#gate(undo) start#unit(undo, needs
  *   gate)  inside#smoke  switch#take(undo) switch#give(undo, needs take)
- *   outside#smoke  still#source  pivot#open  open#enable  guard#audit  accept#clean */
+ *   outside#smoke  still#source  pivot#open  open#enable  guard#audit
+ *   accept#clean */
 int play_setup (void **state);
 /* ... with second steps, pivot#other and accept#other. */
 int play_setup_two_gates (void **state);

@@ -269,6 +269,20 @@ the_last_walk_runs_beside_the_start_and_only_the_pivot_waits (void **state)
 }
 
 static void
+a_walk_that_is_to_be_tried_again_is_waited_for (void **state)
+{
+  struct play *p = *state;
+  play_request (p, REQUEST_CUTOVER);
+  play_without_still (p, "outside#smoke");
+  play_fails (p, "still#source", ERR_TRANSIENT);
+  play_ends (p, "outside#smoke");
+  assert_null (play_call (p, "pivot#open"));
+  play_timer (p, "retry:still#source");
+  play_ends (p, "still#source");
+  assert_true (play_is (p, "pivot#open", EFFECT_RUN));
+}
+
+static void
 a_last_walk_that_fails_takes_the_address_back (void **state)
 {
   struct play *p = *state;
@@ -343,6 +357,7 @@ main (void)
     STORY (an_acceptance_that_fails_can_be_asked_for_again),
     STORY (a_second_request_does_not_disturb_a_cutover),
     STORY (the_last_walk_runs_beside_the_start_and_only_the_pivot_waits),
+    STORY (a_walk_that_is_to_be_tried_again_is_waited_for),
     STORY (a_last_walk_that_fails_takes_the_address_back),
     STORY (a_walk_that_has_ended_is_not_repeated_in_this_cutover),
     STORY (another_cutover_walks_again),
