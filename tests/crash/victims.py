@@ -5,10 +5,11 @@ import signal
 
 
 def _processes(host):
-    """Pids (as this machine numbers them) of everything that runs on a lab's server."""
-    for listing in host.cgroup.rglob("cgroup.procs"):
+    """Pids (as this machine numbers them) of everything that runs on a lab's server; units come and go meanwhile."""
+    for path, _, _ in os.walk(host.cgroup):
         try:
-            yield from listing.read_text().split()
+            with open(os.path.join(path, "cgroup.procs"), encoding="ascii") as listing:
+                yield from listing.read().split()
         except OSError:
             continue
 
@@ -25,10 +26,9 @@ def _is(kind, argv):
     name = os.path.basename(argv[0]) if argv else ""
     if kind == "owner":
         return name == "rehome" and "owner" in argv
-    keeper = name.startswith("rehome-agent") and "keeper" in argv[1:2]
-    if kind == "keeper":
-        return keeper
-    return name.startswith("rehome-agent") and not keeper
+    if kind == "keeper":  # its program has no name of its own
+        return "--keeper" in argv[1:2]
+    return name.startswith("rehome-agent") and "--keeper" not in argv[1:2]
 
 
 def kill(host, kind):

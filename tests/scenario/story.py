@@ -119,3 +119,13 @@ def phase_of(move):
 def wait_phase(move, *phases, seconds=60):
     """Until the move is in one of these phases; which."""
     return wait_for(lambda: (lambda p: p if p in phases else None)(phase_of(move)), seconds)
+
+
+def segments(load):
+    """Which host acknowledged, in the order of the answers: one letter for each change."""
+    acks = sorted((a for a in load.attempts() if a["status"] == "acked"), key=lambda a: a["end"])
+    order = []
+    for ack in acks:
+        if not order or order[-1] != ack["host"]:
+            order.append(ack["host"])
+    return order

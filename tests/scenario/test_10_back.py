@@ -12,7 +12,7 @@ import pytest
 import independent
 from conftest import BUILD
 from lab import Lab, accepted_after
-from story import PLAN, Move, changed, codes, leftovers, phase_of, shape, wait_for, wait_phase
+from story import PLAN, Move, changed, codes, leftovers, phase_of, segments, shape, wait_for, wait_phase
 
 LONG = bool(os.environ.get("REHOME_LONG"))
 TREES = ["/srv/shop", "/etc/shop", "/home/deploy", "/home/anna"]
@@ -20,16 +20,6 @@ TREES = ["/srv/shop", "/etc/shop", "/home/deploy", "/home/anna"]
 
 def often(text):
     return text + "back-every: 5s\n"
-
-
-def segments(load):
-    """Which host acknowledged, in the order of the answers: one letter for each change."""
-    acks = sorted((a for a in load.attempts() if a["status"] == "acked"), key=lambda a: a["end"])
-    order = []
-    for ack in acks:
-        if not order or order[-1] != ack["host"]:
-            order.append(ack["host"])
-    return order
 
 
 def rollback(move, *more, expect=0, confirm="shop-new"):
