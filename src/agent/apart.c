@@ -94,6 +94,10 @@ make_channels (struct worker *w, bool downwards, int theirs[2])
     return errno;
   w->control = pair[0];
   theirs[0] = pair[1];
+  if (w->call->in_fd >= 0) {
+    theirs[1] = fcntl (w->call->in_fd, F_DUPFD_CLOEXEC, 16);
+    return theirs[1] < 0 ? errno : lift (&theirs[0]);
+  }
   if (pipe2 (ends, O_CLOEXEC) != 0)
     return errno;
   fcntl (ends[1], F_SETPIPE_SZ, PIPE_SIZE); /* else it is slower, no more */
@@ -256,6 +260,15 @@ ask (struct worker *w, const char *name)
   return e;
 }
 
+/* A pipe of the caller's own needs nobody in between. */
+static struct err *
+move_stream (struct worker *w)
+{
+  if (w->call->in_fd >= 0)
+    return NULL;
+  return w->call->in != NULL ? feed_down (w) : pass_up (w);
+}
+
 /* The whole talk with a worker that was started. */
 static struct err *
 talk (struct worker *w, const char *name)
@@ -265,7 +278,7 @@ talk (struct worker *w, const char *name)
   int rc = pthread_create (&thread, NULL, hear, w);
   if (rc != 0)
     return failed (rc);
-  struct err *e = w->call->in != NULL ? feed_down (w) : pass_up (w);
+  struct err *e = move_stream (w);
   if (w->stream >= 0)
     close (w->stream);
   w->stream = -1;

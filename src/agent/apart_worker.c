@@ -130,6 +130,7 @@ perform (struct serving *s, json_t **result)
   struct sink out = { put, NULL };
   struct verb_call call = { .args = args,
                             .in = verb->flags & VERB_IN ? &in : NULL,
+                            .in_fd = -1,
                             .out = verb->flags & VERB_OUT ? &out : NULL,
                             .progress = tick,
                             .cancelled = is_stopped,

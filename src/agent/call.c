@@ -3,18 +3,25 @@
 #include "agent/call.h"
 
 #include "agent/dispatch.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "wire/flow.h"
 #include "wire/intake.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define CHUNK ((size_t)256 << 10)
 #define TICK_MS 100
+#define LOOK_MS 200
 
 struct call {
   uint32_t id;
@@ -143,6 +150,57 @@ stream_get (void *ctx, void *data, size_t cap, size_t *len)
   return NULL;
 }
 
+static struct err *
+no_pipe (void)
+{
+  return err_new (ERR_CORRUPT, "RH-AGENT-INPUT",
+                  "what the call names as its input is no pipe of the caller");
+}
+
+/* A pipe of the process that started this one, by its number there. */
+static struct err *
+open_input (const json_t *message, const struct verb *verb, int *out)
+{
+  int64_t number;
+  struct stat st;
+  if (json_at (message, "input") == NULL)
+    return NULL;
+  TRY (json_get_int (message, "input", 0, INT32_MAX, &number));
+  CLEANUP_FREE char *path
+      = mem_printf ("/proc/%d/fd/%d", (int)getppid (), (int)number);
+  CLEANUP_FD int fd = open (path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (!(verb->flags & VERB_IN) || fd < 0 || fstat (fd, &st) != 0
+      || !S_ISFIFO (st.st_mode) || fcntl (fd, F_SETFL, 0) != 0)
+    return no_pipe ();
+  *out = fd;
+  fd = -1;
+  return NULL;
+}
+
+struct piped {
+  const struct call *call;
+  int fd;
+};
+
+static struct err *
+piped_get (void *ctx, void *data, size_t cap, size_t *len)
+{
+  const struct piped *p = ctx;
+  struct pollfd ready = { .fd = p->fd, .events = POLLIN };
+  for (;;) {
+    int n = poll (&ready, 1, LOOK_MS);
+    if (atomic_load (&p->call->cancelled))
+      return err_new (ERR_TRANSIENT, "RH-WIRE-CANCELLED",
+                      "the stream was cancelled");
+    ssize_t got = n > 0 ? read (p->fd, data, cap) : -1;
+    *len = got > 0 ? (size_t)got : 0;
+    if (got >= 0)
+      return NULL;
+    if (n > 0 && errno != EINTR)
+      return err_sys (errno, "RH-WIRE-READ", "reading a pipe");
+  }
+}
+
 /* Runs the verb with its streams. */
 static struct err *
 perform (struct call *c, json_t **result)
@@ -152,10 +210,16 @@ perform (struct call *c, json_t **result)
   TRY (json_get_str (c->message, "verb", &c->verb));
   TRY (json_get_object (c->message, "args", &args));
   TRY (dispatch_find (c->verb, &verb));
+  CLEANUP_FD int input = -1;
+  TRY (open_input (c->message, verb, &input));
+  struct piped piped = { c, input };
   struct source in = { stream_get, c };
+  if (input >= 0)
+    in = (struct source){ piped_get, &piped };
   struct sink out = { stream_put, c };
   struct verb_call vc = { .args = args,
                           .in = verb->flags & VERB_IN ? &in : NULL,
+                          .in_fd = input,
                           .out = verb->flags & VERB_OUT ? &out : NULL,
                           .progress = progress,
                           .cancelled = is_cancelled,

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LEAVE_MS 15000
 
@@ -143,6 +144,15 @@ take (struct session *s, struct frame *f)
   return e;
 }
 
+/* As pipes of another process are opened (proc(5), /proc/PID/fd). */
+static bool
+can_read_pipes (pid_t pid)
+{
+  char target[8];
+  CLEANUP_FREE char *path = mem_printf ("/proc/%d/exe", (int)pid);
+  return readlink (path, target, sizeof target) > 0;
+}
+
 static struct err *
 greet (struct session *s, struct frame_reader *r, const json_t *swept)
 {
@@ -151,6 +161,8 @@ greet (struct session *s, struct frame_reader *r, const json_t *swept)
   TRY (err_wrap (host_facts (&facts), "looking at this host"));
   if (json_array_size (swept) > 0)
     json_object_set_new (facts, "swept", json_deep_copy (swept));
+  if (can_read_pipes (getppid ()))
+    json_object_set_new (facts, "parent", json_integer (getppid ()));
   CLEANUP_JSON json_t *mine = hello_new (facts);
   TRY (outlet_json (s->outlet, FRAME_HELLO, 0, mine));
   TRY (hello_read (r, &theirs));

@@ -15,6 +15,7 @@
 struct verb_call {
   const json_t *args; /* hostile until checked */
   struct source *in;  /* NULL unless VERB_IN */
+  int in_fd;          /* VERB_APART: a pipe to read in place of `in`; or -1 */
   struct sink *out;   /* NULL unless VERB_OUT */
   /* Sends a progress object (stolen) to the caller; at most 10 a second are
    * passed on, the rest dropped. */

@@ -9,6 +9,7 @@
 #include "wire/outlet.h"
 
 #include <string.h>
+#include <unistd.h>
 
 struct conn {
   const char *name; /* "source" or "target" */
@@ -84,16 +85,51 @@ take (struct conn *c, struct frame *f)
   return e;
 }
 
+/* The request that the frame's body goes past unseen, and where to; NULL: it is
+ * read.  It stays until request_passed: who waits for it waits for that. */
+static struct err *
+find_pass (struct conn *c, const struct frame *f, struct request **r, int *to)
+{
+  struct err *e = NULL;
+  *r = NULL;
+  if (f->type != FRAME_DATA)
+    return NULL;
+  pthread_mutex_lock (&c->lock);
+  struct request **slot = find (c, f->call);
+  if (slot != NULL)
+    e = request_pass (*slot, f, to);
+  if (slot != NULL && e == NULL && *to >= 0)
+    *r = *slot;
+  pthread_mutex_unlock (&c->lock);
+  return e;
+}
+
+static struct err *
+read_frame (struct conn *c, struct frame *f)
+{
+  struct request *r;
+  int to = -1;
+  TRY (find_pass (c, f, &r, &to));
+  if (r != NULL) {
+    c->reader.lean = true; /* what is read ahead has to be copied */
+    struct err *e = frame_pass (&c->reader, f, to);
+    request_passed (r, f);
+    return e;
+  }
+  TRY (frame_read_body (&c->reader, f));
+  return take (c, f);
+}
+
 static struct err *
 read_frames (struct conn *c)
 {
   for (;;) {
     CLEANUP_FRAME struct frame f = FRAME_INIT;
     bool eof = false;
-    TRY (frame_read (&c->reader, &f, &eof));
+    TRY (frame_read_head (&c->reader, &f, &eof));
     if (eof)
       return NULL;
-    TRY (take (c, &f));
+    TRY (read_frame (c, &f));
   }
 }
 
@@ -212,6 +248,14 @@ conn_close (struct conn *c)
   free (c);
 }
 
+bool
+conn_is_child (const struct conn *c)
+{
+  const json_t *parent = json_at (c->hello, "parent");
+  return strcmp (c->host, "local") == 0 && json_is_integer (parent)
+         && json_integer_value (parent) == getpid ();
+}
+
 const json_t *
 conn_hello (const struct conn *c)
 {
@@ -256,6 +300,8 @@ conn_begin (struct conn *c, const char *verb, const json_t *args,
   json_object_set_new (message, "verb", json_string (verb));
   json_object_set_new (message, "args",
                        args != NULL ? json_deep_copy (args) : json_object ());
+  if (r->input >= 0)
+    json_object_set_new (message, "input", json_integer (r->input));
   TRY (enter (c, r));
   /* Numbers must rise in the order of sending, so both under one lock. */
   pthread_mutex_lock (&c->order);

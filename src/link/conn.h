@@ -22,6 +22,8 @@ struct err *conn_open (const struct link_where *where,
 void conn_close (struct conn *c); /* NULL is fine; no call may be left */
 const json_t *conn_hello (const struct conn *c);
 bool conn_alive (struct conn *c);
+/* The agent is a child of this process and can read its pipes. */
+bool conn_is_child (const struct conn *c);
 
 /* Sends the call; waits while CALLS_MAX run.  The request must be forgotten
  * before it is cleared. */

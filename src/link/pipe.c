@@ -1,16 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Waiting for calls, one or two that are joined; see pipe.h. */
+/*
+ * Waiting for calls, one or two that are joined; see pipe.h.
+ *
+ * Where the receiver's agent is a child of this process it gets the stream
+ * through a pipe (struct duct), into which the sender's connection moves the
+ * bodies of its frames: no byte of it is copied here or in that agent.
+ */
 #include "link/pipe.h"
 
+#include "base/cleanup.h"
 #include "link/port.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define POLL_MS 200
 /* How long a cancelled call may take to end before it is given up. */
 #define GIVE_UP_MS 60000
 #define GRANT ((uint64_t)1 << 20)
+#define DUCT_SIZE (1 << 20)
 
 /* One end, and what was taken out of its request for handling without the
  * lock. */
@@ -35,14 +46,18 @@ now_ms (void)
   return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static void
+/* Returns how many bytes they had. */
+static uint64_t
 drop_pieces (struct side *s)
 {
+  uint64_t n = 0;
   while (s->pieces != NULL) {
     struct piece *p = s->pieces;
     s->pieces = p->next;
+    n += p->len;
     piece_free (p);
   }
+  return n;
 }
 
 static void
@@ -56,11 +71,10 @@ side_clear (struct side *s)
 }
 
 static struct err *
-side_begin (struct side *s, struct conn *c, struct monitor *m, const char *verb,
+side_begin (struct side *s, struct conn *c, const char *verb,
             const json_t *args)
 {
   s->conn = c;
-  request_init (&s->req, m);
   TRY (conn_begin (c, verb, args, &s->req));
   s->begun = true;
   return NULL;
@@ -82,7 +96,8 @@ has_news (const struct side *s, bool want_credit)
 {
   const struct request *r = &s->req;
   return r->pieces != NULL || r->tick != NULL || r->done != s->done
-         || r->ended != s->ended || (want_credit && r->credit > 0);
+         || r->ended != s->ended || (want_credit && r->credit > 0)
+         || r->passed >= GRANT;
 }
 
 /* With the lock held. */
@@ -197,7 +212,8 @@ pipe_call (struct conn *c, const char *verb, const json_t *args,
   CLEANUP (side_clear) struct side s = { 0 };
   CLEANUP_ERR struct err *sink_error = NULL;
   *result = NULL;
-  TRY (side_begin (&s, c, &m, verb, args));
+  request_init (&s.req, &m);
+  TRY (side_begin (&s, c, verb, args));
   follow (&s, to, tick, ctx, &sink_error);
   if (sink_error != NULL)
     return STEAL (sink_error);
@@ -217,6 +233,79 @@ wait_both (struct side *a, struct side *b)
   take_news (a, false);
   take_news (b, true);
   pthread_mutex_unlock (&m->lock);
+}
+
+/* A pipe from the sender's connection to the receiver's worker. */
+struct duct {
+  int in;  /* the worker opens it through /proc; closed once it has ended */
+  int out; /* closed at the orderly end of the stream */
+  uint64_t owed; /* passed on, not granted again */
+};
+
+static void
+duct_close (struct duct *d)
+{
+  cleanup_close_ (&d->in);
+  cleanup_close_ (&d->out);
+  d->in = d->out = -1;
+}
+
+/* Where it cannot be had the stream is copied: slower, no more. */
+static void
+duct_open (struct duct *d, const struct conn *to)
+{
+  int ends[2];
+  if (!conn_is_child (to) || pipe2 (ends, O_CLOEXEC) != 0)
+    return;
+  fcntl (ends[1], F_SETPIPE_SZ, DUCT_SIZE);
+  d->in = ends[0];
+  d->out = ends[1];
+}
+
+/* Before anything is begun with the sender. */
+static void
+duct_join (const struct duct *d, struct side *a, struct side *b)
+{
+  a->req.pass = d->out;
+  b->req.input = d->in;
+}
+
+/* The sender's connection may stand in the pipe: nobody reads it now, so that
+ * is over. */
+static void
+duct_break (struct duct *d, struct side *a)
+{
+  cleanup_close_ (&d->in);
+  d->in = -1;
+  request_pass_stop (&a->req);
+}
+
+static uint64_t
+take_passed (struct side *a)
+{
+  pthread_mutex_lock (&a->req.monitor->lock);
+  uint64_t n = a->req.passed;
+  a->req.passed = 0;
+  pthread_mutex_unlock (&a->req.monitor->lock);
+  return n;
+}
+
+/* The worker's pace is that of the pipe; the sender gets as much again. */
+static void
+duct_tend (struct duct *d, struct side *a, struct side *b)
+{
+  if (b->done && d->in >= 0)
+    duct_break (d, a);
+  d->owed += take_passed (a) + drop_pieces (a);
+  if (d->owed >= GRANT) {
+    grant (a, d->owed);
+    d->owed = 0;
+  }
+  if (a->ended && d->out >= 0) {
+    request_pass_stop (&a->req);
+    cleanup_close_ (&d->out);
+    d->out = -1;
+  }
 }
 
 /* Passes on what has come: bytes one way, credit the other. */
@@ -261,12 +350,16 @@ broke_off (const struct side *a)
 }
 
 static void
-join_both (struct side *a, struct side *b, pipe_tick_fn *tick, void *ctx)
+join_both (struct side *a, struct side *b, struct duct *d, pipe_tick_fn *tick,
+           void *ctx)
 {
   bool end_sent = false;
   while (!a->done || !b->done) {
     wait_both (a, b);
-    pass (a, b, &end_sent);
+    if (b->req.input >= 0)
+      duct_tend (d, a, b);
+    else
+      pass (a, b, &end_sent);
     /* One measure at a time: the sender's, then the receiver's. */
     report (a, tick, ctx);
     report (b, a->ended ? tick : NULL, ctx);
@@ -292,6 +385,22 @@ first_cause (struct side *a, struct side *b)
   return second->req.error != NULL ? STEAL (second->req.error) : NULL;
 }
 
+static struct err *
+begin_both (struct side *a, struct conn *from, const char *verb_out,
+            const json_t *args_out, struct side *b, struct conn *to,
+            const char *verb_in, const json_t *args_in)
+{
+  TRY (side_begin (b, to, verb_in, args_in));
+  skip_first_credit (b);
+  struct err *e = side_begin (a, from, verb_out, args_out);
+  if (e != NULL) {
+    side_cancel (b);
+    CLEANUP_ERR struct err *ignored = NULL;
+    follow (b, NULL, NULL, NULL, &ignored);
+  }
+  return e;
+}
+
 struct err *
 pipe_join (struct conn *from, const char *verb_out, const json_t *args_out,
            struct conn *to, const char *verb_in, const json_t *args_in,
@@ -300,19 +409,17 @@ pipe_join (struct conn *from, const char *verb_out, const json_t *args_out,
 {
   CLEANUP (monitor_clear) struct monitor m;
   monitor_init (&m);
+  CLEANUP (duct_close) struct duct d = { .in = -1, .out = -1 };
   CLEANUP (side_clear) struct side a = { 0 };
   CLEANUP (side_clear) struct side b = { 0 };
   *result_out = *result_in = NULL;
-  TRY (side_begin (&b, to, &m, verb_in, args_in));
-  skip_first_credit (&b);
-  struct err *e = side_begin (&a, from, &m, verb_out, args_out);
-  if (e != NULL) {
-    side_cancel (&b);
-    CLEANUP_ERR struct err *ignored = NULL;
-    follow (&b, NULL, NULL, NULL, &ignored);
-    return e;
-  }
-  join_both (&a, &b, tick, ctx);
+  request_init (&a.req, &m);
+  request_init (&b.req, &m);
+  duct_open (&d, to);
+  duct_join (&d, &a, &b);
+  TRY (begin_both (&a, from, verb_out, args_out, &b, to, verb_in, args_in));
+  join_both (&a, &b, &d, tick, ctx);
+  duct_break (&d, &a);
   if (broke_off (&a))
     return err_new (ERR_CORRUPT, "RH-LINK-STREAM",
                     "%s answered before the end of its stream", verb_out);

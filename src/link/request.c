@@ -49,7 +49,9 @@ request_init (struct request *r, struct monitor *m)
   *r = (struct request){ .monitor = m,
                          .text = BUF_INIT_MAX (MESSAGE_MAX),
                          .window = STREAM_CREDIT,
-                         .credit = STREAM_CREDIT };
+                         .credit = STREAM_CREDIT,
+                         .input = -1,
+                         .pass = -1 };
   r->last = &r->pieces;
 }
 
@@ -95,11 +97,18 @@ take_end (struct request *r, const struct frame *f)
 }
 
 static struct err *
-take_data (struct request *r, struct frame *f)
+check_data (const struct request *r, const struct frame *f)
 {
   if (f->len > r->window || r->ended)
     return err_new (ERR_CORRUPT, "RH-WIRE-CREDIT",
                     "more data than was granted");
+  return NULL;
+}
+
+static struct err *
+take_data (struct request *r, struct frame *f)
+{
+  TRY (check_data (r, f));
   struct piece *p = mem_alloc (sizeof *p);
   p->len = f->len;
   p->body = STEAL (f->body);
@@ -150,6 +159,42 @@ request_take (struct request *r, struct frame *f)
   pthread_cond_broadcast (&r->monitor->changed);
   pthread_mutex_unlock (&r->monitor->lock);
   return e;
+}
+
+struct err *
+request_pass (struct request *r, const struct frame *f, int *to)
+{
+  struct err *e = NULL;
+  pthread_mutex_lock (&r->monitor->lock);
+  *to = r->pass;
+  if (r->pass >= 0)
+    e = check_data (r, f);
+  if (r->pass >= 0 && e == NULL) {
+    r->window -= f->len;
+    r->passing = true;
+  }
+  pthread_mutex_unlock (&r->monitor->lock);
+  return e;
+}
+
+void
+request_passed (struct request *r, const struct frame *f)
+{
+  pthread_mutex_lock (&r->monitor->lock);
+  r->passed += f->len;
+  r->passing = false;
+  pthread_cond_broadcast (&r->monitor->changed);
+  pthread_mutex_unlock (&r->monitor->lock);
+}
+
+void
+request_pass_stop (struct request *r)
+{
+  pthread_mutex_lock (&r->monitor->lock);
+  r->pass = -1;
+  while (r->passing)
+    monitor_wait (r->monitor, 1000);
+  pthread_mutex_unlock (&r->monitor->lock);
 }
 
 void

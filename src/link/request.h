@@ -3,8 +3,9 @@
  * A call as the controller waits for it: what the connection's reader puts in
  * and the waiting thread takes out.  Two requests of one pipe share a monitor.
  *
- * Threads: request_take and request_lose are the reader's, everything else the
- * waiter's.  The members are guarded by the monitor.
+ * Threads: request_take, request_pass, request_passed and request_lose are the
+ * reader's, everything else the waiter's.  The members are guarded by the
+ * monitor.
  */
 #ifndef REHOME_LINK_REQUEST_H
 #define REHOME_LINK_REQUEST_H
@@ -45,12 +46,23 @@ struct request {
   bool ended;      /* END has come */
   uint64_t window; /* DATA that may still come */
   uint64_t credit; /* granted to us, not taken */
+  int input;    /* a pipe of ours that the agent reads, its child's; -1: none */
+  int pass;     /* the pipe that DATA goes into unseen; -1: into pieces */
+  bool passing; /* it is being used */
+  uint64_t passed; /* bytes that went into it, not taken */
 };
 
 void request_init (struct request *r, struct monitor *m);
 void request_clear (struct request *r);
 /* A frame of this call; an error ends the connection. */
 struct err *request_take (struct request *r, struct frame *f);
+/* The header of a DATA frame has come: *to is the pipe that its body goes into,
+ * -1 where request_take is to have it; then request_passed. */
+struct err *request_pass (struct request *r, const struct frame *f, int *to);
+void request_passed (struct request *r, const struct frame *f);
+/* The waiter's: nothing goes into the pipe any more once it returns.  One who
+ * waits in the pipe must have been woken (its reading end closed). */
+void request_pass_stop (struct request *r);
 /* The connection is gone; takes the error. */
 void request_lose (struct request *r, struct err *e);
 

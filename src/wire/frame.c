@@ -5,8 +5,10 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ROOM ((size_t)64 << 10)
 
@@ -187,7 +189,7 @@ read_exactly (struct frame_reader *r, unsigned char *into, size_t len,
   *done = 0;
   while (*done < len) {
     size_t n = r->len - r->at;
-    if (n == 0 && len - *done >= ROOM) {
+    if (n == 0 && (r->lean || len - *done >= ROOM)) {
       TRY (read_some (r, into + *done, len - *done, &n));
       if (n == 0)
         return NULL;
@@ -217,7 +219,7 @@ cut_short (void)
 }
 
 struct err *
-frame_read (struct frame_reader *r, struct frame *f, bool *eof)
+frame_read_head (struct frame_reader *r, struct frame *f, bool *eof)
 {
   unsigned char head[FRAME_HEADER];
   size_t got = 0;
@@ -228,12 +230,15 @@ frame_read (struct frame_reader *r, struct frame *f, bool *eof)
     *eof = true;
     return NULL;
   }
-  if (got < sizeof head)
-    return cut_short ();
-  TRY (frame_check (head, f));
-  if (f->len == 0)
+  return got < sizeof head ? cut_short () : frame_check (head, f);
+}
+
+struct err *
+frame_read_body (struct frame_reader *r, struct frame *f)
+{
+  size_t got = 0, len = f->len;
+  if (len == 0)
     return NULL;
-  size_t len = f->len;
   f->len = 0;
   CLEANUP_FREE unsigned char *body = mem_resize (NULL, len, 1);
   TRY (read_exactly (r, body, len, &got));
@@ -241,6 +246,88 @@ frame_read (struct frame_reader *r, struct frame *f, bool *eof)
     return cut_short ();
   f->len = len;
   f->body = STEAL (body);
+  return NULL;
+}
+
+struct err *
+frame_read (struct frame_reader *r, struct frame *f, bool *eof)
+{
+  TRY (frame_read_head (r, f, eof));
+  return *eof ? NULL : frame_read_body (r, f);
+}
+
+/* All of it, or nobody reads it any more. */
+static struct err *
+give (int to, const unsigned char *data, size_t len, bool *wanted)
+{
+  while (len > 0 && *wanted) {
+    ssize_t n = write (to, data, len);
+    if (n < 0 && errno == EPIPE)
+      *wanted = false;
+    else if (n < 0 && errno != EINTR)
+      return err_sys (errno, "RH-WIRE-READ", "passing on");
+    if (n > 0) {
+      data += n;
+      len -= (size_t)n;
+    }
+  }
+  return NULL;
+}
+
+/* By a copy: what was read ahead, and what is for nobody. */
+static struct err *
+pass_copied (struct frame_reader *r, size_t most, int to, bool *wanted,
+             size_t *done)
+{
+  if (r->at == r->len)
+    TRY (refill (r));
+  size_t n = r->len - r->at < most ? r->len - r->at : most;
+  TRY (give (to, r->room + r->at, n, wanted));
+  r->at += n;
+  *done = n;
+  return NULL;
+}
+
+/* Without a copy: pages change their owner (splice(2)). */
+static struct err *
+pass_moved (const struct frame_reader *r, size_t most, int to, bool *wanted,
+            size_t *done)
+{
+  bool woken = false;
+  *done = 0;
+  for (;;) {
+    TRY (wait_readable (r, &woken));
+    if (woken)
+      return NULL;
+    ssize_t n = splice (r->fd, NULL, to, NULL, most, SPLICE_F_MOVE);
+    if (n >= 0) {
+      *done = (size_t)n;
+      return NULL;
+    }
+    if (errno == EPIPE) {
+      *wanted = false;
+      return NULL;
+    }
+    if (errno != EINTR && errno != EAGAIN)
+      return err_sys (errno, "RH-WIRE-READ", "passing on");
+  }
+}
+
+struct err *
+frame_pass (struct frame_reader *r, const struct frame *f, int to)
+{
+  bool wanted = true;
+  for (size_t left = f->len; left > 0;) {
+    size_t done = 0;
+    bool had = wanted;
+    if (wanted && r->at == r->len)
+      TRY (pass_moved (r, left, to, &wanted, &done));
+    else
+      TRY (pass_copied (r, left, to, &wanted, &done));
+    if (done == 0 && wanted == had)
+      return cut_short ();
+    left -= done;
+  }
   return NULL;
 }
 

@@ -71,6 +71,7 @@ struct err *frame_decode (struct cursor *c, struct frame *f);
 /* Reads frames from a descriptor, in one thread. */
 struct frame_reader {
   int fd;
+  bool lean;      /* reads no further than it is asked, for frame_pass */
   int wake_fd;    /* readable: as the end of the stream; -1: none */
   int timeout_ms; /* nothing came for so long: "RH-WIRE-IDLE"; -1: none */
   size_t at, len;
@@ -82,6 +83,13 @@ void frame_reader_clear (struct frame_reader *r); /* does not close */
 /* *eof is set at an orderly end between two frames; an end inside one is
  * "RH-WIRE-SHORT".  Errors: RH-WIRE-FRAME, RH-WIRE-IDLE, RH-WIRE-READ. */
 struct err *frame_read (struct frame_reader *r, struct frame *f, bool *eof);
+/* The same in two parts: a header (the body is NULL, the length its own), and
+ * then the body: read, or given to the pipe `to` without a look at it.  Where
+ * nobody reads `to` any more the rest is read and dropped. */
+struct err *frame_read_head (struct frame_reader *r, struct frame *f,
+                             bool *eof);
+struct err *frame_read_body (struct frame_reader *r, struct frame *f);
+struct err *frame_pass (struct frame_reader *r, const struct frame *f, int to);
 /* Raw bytes of the same descriptor before frames begin (the push): reads up
  * to and without the next newline; RH-LIMIT above `max`. */
 struct err *frame_read_line (struct frame_reader *r, size_t max,

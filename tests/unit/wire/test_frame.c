@@ -176,6 +176,134 @@ decoding_takes_a_whole_frame_or_nothing (void **state)
   frame_clear (&f);
 }
 
+/* Sends two frames and a credit, and passes the first two bodies on. */
+static void
+pass_two (struct line *l, int to)
+{
+  bool eof;
+  struct frame f;
+  for (int i = 0; i < 2; i++) {
+    assert_ok (frame_read_head (&l->reader, &f, &eof));
+    assert_int_equal (f.type, FRAME_DATA);
+    assert_null (f.body);
+    assert_ok (frame_pass (&l->reader, &f, to));
+    l->reader.lean = true;
+  }
+  assert_ok (frame_read (&l->reader, &f, &eof));
+  assert_int_equal (f.type, FRAME_CREDIT);
+}
+
+static void
+bodies_pass_into_a_pipe_and_frames_go_on_behind_them (void **state)
+{
+  (void)state;
+  struct line l;
+  int to[2];
+  char got[16] = "";
+  line_open (&l);
+  assert_int_equal (pipe (to), 0);
+  assert_ok (outlet_frame (l.outlet, FRAME_DATA, 7, 0, "hello ", 6));
+  assert_ok (outlet_frame (l.outlet, FRAME_DATA, 7, 0, "world", 5));
+  assert_ok (outlet_frame (l.outlet, FRAME_CREDIT, 7, 99, NULL, 0));
+  pass_two (&l, to[1]);
+  assert_int_equal (read (to[0], got, sizeof got), 11);
+  assert_string_equal (got, "hello world");
+  close (to[0]);
+  close (to[1]);
+  line_close (&l);
+}
+
+static void *
+send_large (void *arg)
+{
+  struct line *l = arg;
+  static unsigned char body[FRAME_MAX];
+  for (size_t i = 0; i < sizeof body; i++)
+    body[i] = (unsigned char)(i * 7 + i / 251);
+  for (int i = 0; i < 2; i++)
+    assert_ok (outlet_frame (l->outlet, FRAME_DATA, 7, 0, body, sizeof body));
+  assert_ok (outlet_frame (l->outlet, FRAME_CREDIT, 7, 99, NULL, 0));
+  return NULL;
+}
+
+static void *
+read_large (void *arg)
+{
+  static unsigned char got[2 * FRAME_MAX];
+  int fd = *(int *)arg;
+  size_t at = 0;
+  for (ssize_t n;
+       at < sizeof got && (n = read (fd, got + at, sizeof got - at)) > 0;)
+    at += (size_t)n;
+  assert_int_equal (at, sizeof got);
+  for (size_t i = 0; i < sizeof got; i++) {
+    size_t k = i % FRAME_MAX;
+    if (got[i] != (unsigned char)(k * 7 + k / 251))
+      fail_msg ("byte %zu is another", i);
+  }
+  return NULL;
+}
+
+static void
+large_bodies_pass_small_pipes_byte_for_byte (void **state)
+{
+  (void)state;
+  struct line l;
+  int to[2];
+  pthread_t sender, reader;
+  line_open (&l);
+  assert_int_equal (pipe (to), 0);
+  pthread_create (&sender, NULL, send_large, &l);
+  pthread_create (&reader, NULL, read_large, &to[0]);
+  pass_two (&l, to[1]);
+  pthread_join (sender, NULL);
+  pthread_join (reader, NULL);
+  close (to[0]);
+  close (to[1]);
+  line_close (&l);
+}
+
+static void
+what_nobody_reads_any_more_is_dropped_to_its_end (void **state)
+{
+  (void)state;
+  struct line l;
+  int to[2];
+  pthread_t sender;
+  signal (SIGPIPE, SIG_IGN);
+  line_open (&l);
+  assert_int_equal (pipe (to), 0);
+  close (to[0]);
+  pthread_create (&sender, NULL, send_large, &l);
+  pass_two (&l, to[1]);
+  pthread_join (sender, NULL);
+  close (to[1]);
+  line_close (&l);
+}
+
+static void
+a_body_that_ends_too_soon_is_cut_short (void **state)
+{
+  (void)state;
+  struct line l;
+  int to[2];
+  bool eof;
+  struct frame f;
+  unsigned char head[FRAME_HEADER];
+  struct frame said = { FRAME_DATA, 7, 0, 100, NULL };
+  line_open (&l);
+  assert_int_equal (pipe (to), 0);
+  frame_head (&said, head);
+  assert_int_equal (write (l.fds[1], head, sizeof head), sizeof head);
+  assert_int_equal (write (l.fds[1], "short", 5), 5);
+  outlet_close (l.outlet);
+  assert_ok (frame_read_head (&l.reader, &f, &eof));
+  assert_code (frame_pass (&l.reader, &f, to[1]), "RH-WIRE-SHORT");
+  close (to[0]);
+  close (to[1]);
+  line_close (&l);
+}
+
 static void
 silence_is_noticed (void **state)
 {
@@ -383,6 +511,10 @@ main (void)
     cmocka_unit_test (hostile_headers_are_refused),
     cmocka_unit_test (an_end_inside_a_frame_is_no_orderly_end),
     cmocka_unit_test (decoding_takes_a_whole_frame_or_nothing),
+    cmocka_unit_test (bodies_pass_into_a_pipe_and_frames_go_on_behind_them),
+    cmocka_unit_test (large_bodies_pass_small_pipes_byte_for_byte),
+    cmocka_unit_test (what_nobody_reads_any_more_is_dropped_to_its_end),
+    cmocka_unit_test (a_body_that_ends_too_soon_is_cut_short),
     cmocka_unit_test (silence_is_noticed),
     cmocka_unit_test (a_reader_can_be_woken),
     cmocka_unit_test (lines_come_before_frames_and_take_no_byte_of_them),
