@@ -37,7 +37,8 @@ call_verb (const struct verb *verbs, const char *name, json_t *args,
            json_t **result)
 {
   CLEANUP_JSON json_t *owned = args;
-  struct verb_call call = { .args = owned, .in_fd = -1, .cancelled = never_cancelled_ };
+  struct verb_call call
+      = { .args = owned, .in_fd = -1, .cancelled = never_cancelled_ };
   *result = NULL;
   assert_non_null (owned);
   for (; verbs->name != NULL; verbs++)
