@@ -16,6 +16,7 @@ confirm (const struct invocation *in, const struct loaded *l)
   CLEANUP_JSON json_t *facts = NULL;
   TRY (load_must_have_journal (l));
   TRY (load_facts (l, &facts));
+  TRY (load_permitted (l, facts, REQUEST_ACCEPT));
   const char *source = json_string_value (
       json_object_get (json_object_get (facts, "source"), "name"));
   CLEANUP_FREE char *also = facts_host_name (plan_source (l->plan), NULL);

@@ -131,6 +131,26 @@ name_swept (struct tally *t, const struct opened *o)
   }
 }
 
+/* It does not hold a sync up, but a cutover. */
+static void
+name_backup (struct tally *t, const struct loaded *l)
+{
+  static const struct step step
+      = { .id = "controller#backup",
+          .title = "a backup is to be proven by a restore" };
+  if (json_object_size (plan_backup (l->plan)) > 0)
+    return;
+  CLEANUP_JSON json_t *result = json_pack (
+      "{s:[{s:s, s:s, s:s}]}", "findings", "code", "RH-ENGINE-BACKUP",
+      "message",
+      "the plan neither proves a backup by a restore nor waives it: a cutover "
+      "is refused",
+      "todo",
+      "write backup: into the plan, with check: [PROGRAM, ARGUMENT...] or with "
+      "waiver: {by: NAME, reason: TEXT}");
+  ended (t, &step, NULL, result, false);
+}
+
 /* The approval: --own-key. */
 static struct err *
 make_key (struct loaded *l, const struct opened *o)
@@ -191,6 +211,7 @@ check (const struct invocation *in, struct tally *t)
   if (has (in, OPT_OWN_KEY))
     TRY (make_key (&l, &o));
   name_swept (t, &o);
+  name_backup (t, &l);
   prove_reconnect (t, &l, &o);
   TRY (checks_run (&look, STAGE_PREFLIGHT));
   sum_up (t, &l);

@@ -76,6 +76,7 @@ confirm (const struct invocation *in, const struct loaded *l)
       json_object_get (json_object_get (facts, "target"), "name"));
   CLEANUP_FREE char *also = facts_host_name (plan_source (l->plan), NULL);
   CLEANUP_FREE char *text = question (l, facts, source, target);
+  TRY (load_permitted (l, facts, REQUEST_CUTOVER));
   TRY (confirm_one_way (in, facts));
   return say_confirm (in, text, source, also);
 }

@@ -127,6 +127,8 @@ cmd_rollback (const struct invocation *in)
     return e != NULL ? say_err (in, e) : EXIT_OK;
   }
   if (e == NULL)
+    e = load_permitted (&l, facts, REQUEST_ROLLBACK);
+  if (e == NULL)
     e = confirm (in, &l, facts);
   if (e != NULL)
     return say_err (in, e);

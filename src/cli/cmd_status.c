@@ -5,11 +5,14 @@
 #include "base/mem.h"
 #include "cli/load.h"
 #include "cli/say.h"
+#include "engine/engine.h"
 #include "exec/ask.h"
+#include "report/permits.h"
 #include "report/standing.h"
 #include "report/words.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void
 put_owner (const struct loaded *l, json_t *facts)
@@ -43,6 +46,34 @@ print_audit (const json_t *facts)
     printf ("audit of the frozen source: %s\n", audit);
 }
 
+/* What people still have to say yes to, where it is their turn. */
+static void
+print_permits (const json_t *facts)
+{
+  CLEANUP_FREE char *phase = words_of (facts, "phase");
+  CLEANUP_FREE char *plan = words_of (facts, "plan");
+  bool guarded = strcmp (phase, phase_name (PHASE_GUARDED)) == 0;
+  bool before = strcmp (phase, phase_name (PHASE_PLANNED)) == 0
+                || strcmp (phase, phase_name (PHASE_SEEDING)) == 0
+                || strcmp (phase, phase_name (PHASE_SYNCING)) == 0
+                || strcmp (phase, phase_name (PHASE_ABORTED)) == 0;
+  CLEANUP_FREE char *first
+      = guarded || before
+            ? permits_missing (facts, guarded ? "accept" : "cutover", plan)
+            : NULL;
+  CLEANUP_FREE char *second
+      = guarded ? permits_missing (facts, "rollback", plan) : NULL;
+  const char *backup = json_string_value (
+      json_object_get (json_object_get (facts, "backup"), "state"));
+  if (first != NULL)
+    puts (first);
+  if (second != NULL)
+    puts (second);
+  if (before && backup != NULL && strcmp (backup, "missing") == 0)
+    puts ("backup: no restore is proven, and nobody has waived it: the plan's "
+          "section backup: is missing, and a cutover is refused");
+}
+
 static void
 print (const json_t *facts)
 {
@@ -60,6 +91,7 @@ print (const json_t *facts)
   if (back != NULL)
     puts (back);
   print_audit (facts);
+  print_permits (facts);
   print_attention (facts);
   if (json_is_integer (pid))
     printf ("owner: process %lld\n", (long long)json_integer_value (pid));

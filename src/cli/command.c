@@ -17,8 +17,10 @@ const struct option_row option_table[OPT_COUNT] = {
   { OPT_STATE, "state", "DIR",
     "where the journal lies (default /var/lib/rehome for root, else "
     "$XDG_STATE_HOME/rehome)" },
-  { OPT_OUTPUT, "output", "FILE", "where the draft is written" },
-  { OPT_NAME, "name", "NAME", "the plan's name (default: from the source)" },
+  { OPT_OUTPUT, "output", "FILE",
+    "where the draft, or the text to be signed, is written" },
+  { OPT_NAME, "name", "NAME",
+    "the plan's name (default: from the source); of approve: the approver" },
   { OPT_VIA, "via", "ADDRESS", "management address of the source" },
   { OPT_TARGET_VIA, "target-via", "ADDRESS",
     "management address of the target" },
@@ -68,6 +70,16 @@ const struct option_row option_table[OPT_COUNT] = {
     "do not read both sides back from the disks and compare them" },
   { OPT_BWLIMIT, "bwlimit", "RATE",
     "no more than so many bytes a second: 500K, 20M, 1G" },
+  { OPT_ROLE, "role", "ROLE", "the role in which it is approved" },
+  { OPT_FOR, "for", "WHAT", "cutover (the default), accept or rollback" },
+  { OPT_MEANING, "meaning", "TEXT",
+    "what the signature means, as it will stand in the evidence" },
+  { OPT_KEY, "key", "FILE",
+    "the private ssh key to sign with, or the public one of a key in the "
+    "agent" },
+  { OPT_SIGNATURE, "signature", "FILE.sig",
+    "a signature made elsewhere, beside the text that was written with "
+    "--output" },
   { OPT_MAN, "man", NULL, "the man page in scdoc's form" },
   { OPT_MARKDOWN, "markdown", NULL, "every code, as docs/ERRORS.md has it" },
   { OPT_COMPLETION, "completion", NULL, "the completion for bash" },
@@ -100,6 +112,15 @@ const struct command command_table[] = {
     "Ends when the target is in step; the owner process keeps it so.  Can be "
     "left with Ctrl-C and taken up again at any time.",
     BIT (OPT_DRY_RUN), false, cmd_sync },
+  { "approve", "PLAN", 1, 1, "sign a plan in one of its roles",
+    "Signs, with an ssh key that the plan names, a text that binds role, name, "
+    "time and meaning to the plan's bytes and to the migration.  A plan that "
+    "is changed has to be approved again.  Where somebody signs elsewhere, "
+    "--output writes the text, ssh-keygen -Y sign -n rehome-approval signs "
+    "it, and --signature brings it back.",
+    BIT (OPT_ROLE) | BIT (OPT_NAME) | BIT (OPT_FOR) | BIT (OPT_MEANING)
+        | BIT (OPT_KEY) | BIT (OPT_SIGNATURE) | BIT (OPT_OUTPUT),
+    false, cmd_approve },
   { "cutover", "PLAN", 1, 1, "freeze, prove, start behind the gate, open",
     "Asks for the source's name.  Anything that fails before the target "
     "takes writes brings the source back by itself (exit status 6).",

@@ -45,6 +45,11 @@ enum option_id {
   OPT_ONE_FILE_SYSTEM,
   OPT_NO_PROOF,
   OPT_BWLIMIT,
+  OPT_ROLE,
+  OPT_FOR,
+  OPT_MEANING,
+  OPT_KEY,
+  OPT_SIGNATURE,
   OPT_MAN,
   OPT_MARKDOWN,
   OPT_COMPLETION,
@@ -125,6 +130,7 @@ int cmd_sync (const struct invocation *in);
 int cmd_cutover (const struct invocation *in);
 int cmd_abort (const struct invocation *in);
 int cmd_rollback (const struct invocation *in);
+int cmd_approve (const struct invocation *in);
 int cmd_accept (const struct invocation *in);
 int cmd_pause (const struct invocation *in);
 int cmd_resume (const struct invocation *in);

@@ -382,6 +382,16 @@ follow_request (const struct invocation *in, struct loaded *l, enum request r)
   return e != NULL ? say_err (in, e) : follow (&f);
 }
 
+struct err *
+follow_approve (struct loaded *l, const char *text, const char *signature)
+{
+  CLEANUP_ASK struct ask *a = NULL;
+  CLEANUP_FREE char *who = actor ();
+  TRY (prepare (l));
+  TRY (ask_open (l->place.socket, &a));
+  return ask_approve (a, text, signature, who);
+}
+
 int
 follow_watch (const struct invocation *in, const struct loaded *l,
               uint64_t since)

@@ -14,6 +14,9 @@
  * in and follows it.  The exit status; everything was said. */
 int follow_request (const struct invocation *in, struct loaded *l,
                     enum request r);
+/* Prepares as above and hands a signed approval in; shows nothing. */
+struct err *follow_approve (struct loaded *l, const char *text,
+                            const char *signature);
 /* Only follows, from record `since` on; the owner has to run. */
 int follow_watch (const struct invocation *in, const struct loaded *l,
                   uint64_t since);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "provider/provider.h"
 #include "report/facts.h"
+#include "report/permits.h"
 
 #include <errno.h>
 #include <string.h>
@@ -136,8 +137,34 @@ load_facts (const struct loaded *l, json_t **out)
                       plan_hash (l->plan), "plan", l->path, "source", "name",
                       source, "target", "name", target, "phase", "planned",
                       "writer", "source", "attention", "steps");
+    permits_put (l->plan, NULL, *out);
     return NULL;
   }
   TRY (store_open_reader (l->place.dir, &s));
   return facts_of_store (l, s, out);
+}
+
+struct err *
+load_permitted (const struct loaded *l, const json_t *facts, enum request r)
+{
+  CLEANUP_JSON json_t *o = json_object ();
+  const json_t *given
+      = json_object_get (json_object_get (facts, "approvals"), "given");
+  permits_put (l->plan, given, o);
+  CLEANUP_FREE char *missing = permits_missing (o, request_name (r), l->path);
+  if (missing != NULL)
+    return err_todo (err_advise (err_new (ERR_REFUSED, "RH-ENGINE-APPROVAL",
+                                          "%s needs an approval of this plan",
+                                          request_name (r)),
+                                 "nothing was changed", NULL),
+                     "%s", missing);
+  if (r == REQUEST_CUTOVER && json_object_size (plan_backup (l->plan)) == 0)
+    return err_advise (
+        err_new (ERR_REFUSED, "RH-ENGINE-BACKUP",
+                 "no restore of a backup shows that the source could be had "
+                 "back, and nobody has waived it"),
+        "nothing was changed",
+        "write backup: into the plan, with a check or with a waiver: "
+        "{by: NAME, reason: TEXT}");
+  return NULL;
 }

@@ -5,6 +5,7 @@
 #define REHOME_CLI_LOAD_H
 
 #include "cli/command.h"
+#include "engine/engine.h"
 #include "exec/place.h"
 #include "journal/store.h"
 #include "plan/graph.h"
@@ -32,5 +33,11 @@ struct err *load_since (const struct invocation *in, const struct loaded *l,
                         uint64_t *out);
 /* The facts of its journal, or those of a plan that has none yet. */
 struct err *load_facts (const struct loaded *l, json_t **out);
+
+/* "RH-ENGINE-APPROVAL" or "RH-ENGINE-BACKUP", with the commands to give, where
+ * the plan as it is now lacks what that request needs.  The engine asks again;
+ * this is said before people are asked to confirm. */
+struct err *load_permitted (const struct loaded *l, const json_t *facts,
+                            enum request r);
 
 #endif

@@ -63,6 +63,7 @@ engine_new (const struct graph *g, const struct plan_limits *l)
   e->limits = *l;
   e->n = graph_len (g);
   e->steps = mem_alloc (e->n * sizeof *e->steps + 1);
+  e->approvals = json_array ();
   e->goal = e->stopped = NO_REQUEST;
   e->attention_step = NO_STEP;
   e->round_delay = 60000;
@@ -82,6 +83,7 @@ engine_free (struct engine *e)
   }
   json_decref (e->attention);
   json_decref (e->planned);
+  json_decref (e->approvals);
   free (e->controller);
   free (e->steps);
   free (e->reach);
@@ -186,7 +188,7 @@ refusal_of (const struct engine *e, const struct record *r)
   if (r->type != RECORD_REQUEST || name == NULL
       || request_from_name (name, &request) != 0)
     return NULL;
-  return request_refused (e, request);
+  return request_refused (e, request, r->actor);
 }
 
 static void
@@ -241,7 +243,7 @@ on_record (struct engine *e, const struct event *ev, struct effects *out)
 static struct err *
 on_request (struct engine *e, const struct event *ev, struct effects *out)
 {
-  struct err *refused = request_refused (e, ev->request);
+  struct err *refused = request_refused (e, ev->request, ev->actor);
   if (refused != NULL)
     tell_refused (out, ev->request, refused);
   else

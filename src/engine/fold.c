@@ -56,6 +56,7 @@ begin_anew (struct engine *e, const struct record *r)
   e->has_why = e->paused = e->abort_asked = false;
   json_decref (e->planned);
   e->planned = json_incref (r->data);
+  permit_forget (e);
   return NULL;
 }
 
@@ -76,6 +77,8 @@ fold_planned (struct engine *e, const struct record *r)
       e->steps[i].mark = MARK_WAITING;
   json_decref (e->planned);
   e->planned = json_incref (r->data);
+  permit_forget (e);
+  permit_check_goal (e);
   return NULL;
 }
 
@@ -113,11 +116,11 @@ static struct err *(*const folds[RECORD_TYPE_COUNT]) (struct engine *,
                                                       const struct record *)
     = {
         [RECORD_CLAIMED] = fold_claimed,  [RECORD_PLANNED] = fold_planned,
-        [RECORD_REQUEST] = fold_request,  [RECORD_APPROVE] = fold_nothing,
+        [RECORD_REQUEST] = fold_request,  [RECORD_APPROVE] = fold_approve,
         [RECORD_INTENT] = fold_intent,    [RECORD_OUTCOME] = fold_outcome,
         [RECORD_PHASE] = fold_phase,      [RECORD_CHECKPOINT] = fold_checkpoint,
         [RECORD_FORECAST] = fold_nothing, [RECORD_MEASURE] = fold_measure,
-        [RECORD_WAIVER] = fold_nothing,   [RECORD_WITNESS] = fold_nothing,
+        [RECORD_WAIVER] = fold_waiver,    [RECORD_WITNESS] = fold_nothing,
         [RECORD_SEAL] = fold_nothing,
       };
 

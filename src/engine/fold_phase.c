@@ -257,6 +257,17 @@ find_transition (const struct engine *e, const struct record *r,
   return NULL;
 }
 
+/* The three moments that people decide. */
+static bool
+is_permitted (const struct engine *e, const struct transition *t)
+{
+  if (t->to == PHASE_PROVING)
+    return permit_given (e, REQUEST_CUTOVER);
+  if (t->to == PHASE_ACCEPTING)
+    return permit_given (e, REQUEST_ACCEPT);
+  return t->to != PHASE_RETURNING || permit_given (e, REQUEST_ROLLBACK);
+}
+
 struct err *
 fold_phase (struct engine *e, const struct record *r)
 {
@@ -264,6 +275,9 @@ fold_phase (struct engine *e, const struct record *r)
   TRY (find_transition (e, r, &t));
   if (t == NULL)
     return fold_bad (r, "is a transition that the table does not have");
+  if (!is_permitted (e, t))
+    return fold_bad (r, "goes on without the approvals or the backup that its "
+                        "plan asks for");
   e->phase = t->to;
   e->why = t->why;
   e->has_why = true;

@@ -78,6 +78,24 @@ engine_attention (const struct engine *e)
   return e->attention;
 }
 
+const json_t *
+engine_roles (const struct engine *e)
+{
+  return json_at (e->planned, "approvals");
+}
+
+const json_t *
+engine_approvals (const struct engine *e)
+{
+  return e->approvals;
+}
+
+bool
+engine_lacks_backup (const struct engine *e)
+{
+  return permit_lacks_backup (e);
+}
+
 int64_t
 engine_frozen_at (const struct engine *e)
 {
@@ -202,6 +220,10 @@ engine_describe (const struct engine *e)
     json_object_set_new (o, "why", json_string (why_name (e->why)));
   if (e->attention != NULL)
     json_object_set (o, "attention", e->attention);
+  if (json_array_size (e->approvals) > 0)
+    json_object_set (o, "approvals", e->approvals);
+  if (e->waived)
+    json_object_set_new (o, "waived", json_true ());
   json_object_set_new (o, "steps", describe_steps (e));
   return o;
 }

@@ -187,9 +187,10 @@ static struct err *(*const refusals[REQUEST_COUNT]) (const struct engine *) = {
 };
 
 struct err *
-request_refused (const struct engine *e, enum request r)
+request_refused (const struct engine *e, enum request r, const char *actor)
 {
-  return refusals[r](e);
+  TRY (refusals[r](e));
+  return permit_refused (e, r, actor);
 }
 
 static void
@@ -294,7 +295,7 @@ fold_request (struct engine *e, const struct record *r)
   TRY (json_get_str (r->data, "request", &name));
   if (request_from_name (name, &request) != 0)
     return NULL; /* other requests are other layers' */
-  struct err *refused CLEANUP_ERR = request_refused (e, request);
+  struct err *refused CLEANUP_ERR = request_refused (e, request, r->actor);
   if (refused == NULL)
     take (e, request);
   return NULL;

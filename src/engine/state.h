@@ -68,6 +68,8 @@ struct engine {
   uint64_t seq, epoch;
   char *controller;
   json_t *planned;
+  json_t *approvals;      /* of the plan that is followed */
+  bool waived;            /* the proof of a backup, under this plan */
   enum phase phase, back; /* back: where seeding returns to */
   enum why why;
   bool has_why;
@@ -139,9 +141,20 @@ void attention_blocked (struct engine *e);
 void attention_limit (struct engine *e);
 void attention_stuck (struct engine *e);
 
-/* request.c: NULL, or why it is refused now. */
-struct err *request_refused (const struct engine *e, enum request r);
+/* request.c: NULL, or why it is refused now; `actor` asks. */
+struct err *request_refused (const struct engine *e, enum request r,
+                             const char *actor);
 struct err *fold_request (struct engine *e, const struct record *r);
+
+/* permit.c: what a request needs besides its phase. */
+bool permit_given (const struct engine *e, enum request r);
+bool permit_lacks_backup (const struct engine *e);
+struct err *permit_refused (const struct engine *e, enum request r,
+                            const char *actor);
+void permit_forget (struct engine *e);
+void permit_check_goal (struct engine *e);
+struct err *fold_approve (struct engine *e, const struct record *r);
+struct err *fold_waiver (struct engine *e, const struct record *r);
 
 /* recover.c */
 void recover_open (struct engine *e, struct effects *out);

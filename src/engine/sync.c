@@ -120,6 +120,6 @@ rule_syncing (struct engine *e, struct effects *out)
       push_phase (e, out, PHASE_SEEDING, WHY_REPLANNED);
   } else if (e->goal != REQUEST_CUTOVER)
     keep_rounds (e, e->rounds, ROUND_MS, out);
-  else if (quiet)
+  else if (quiet && permit_given (e, REQUEST_CUTOVER))
     push_phase (e, out, PHASE_PROVING, WHY_REQUEST);
 }

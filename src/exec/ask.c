@@ -169,6 +169,16 @@ ask_request (struct ask *a, enum request r, const char *actor)
 }
 
 struct err *
+ask_approve (struct ask *a, const char *text, const char *signature,
+             const char *actor)
+{
+  CLEANUP_JSON json_t *got = NULL;
+  TRY (say (a, json_pack ("{s:{s:s, s:s}, s:s*}", "approve", "text", text,
+                          "signature", signature, "actor", actor)));
+  return answer (a, &got);
+}
+
+struct err *
 ask_status (struct ask *a, json_t **out)
 {
   TRY (say (a, json_pack ("{s:b}", "status", 1)));

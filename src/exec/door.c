@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "exec/approve.h"
 #include "exec/ask.h"
 
 #include <errno.h>
@@ -192,6 +193,24 @@ answer_request (struct client *c, const json_t *ask, const char *word)
   return send_ok (c->fd);
 }
 
+/* Checked here, so that the engine sees only what was signed. */
+static struct err *
+answer_approve (struct client *c, const json_t *ask)
+{
+  const json_t *given = json_object_get (ask, "approve");
+  const char *text, *signature;
+  json_t *data = NULL;
+  TRY (json_get_str (given, "text", &text));
+  TRY (json_get_str (given, "signature", &signature));
+  if (c->door->parts.plan == NULL)
+    return err_new (ERR_REFUSED, "RH-APPROVE-ROLE", "there is no plan here");
+  TRY (approve_check (c->door->parts.plan, c->door->migration, text, signature,
+                      &data));
+  CLEANUP_FREE char *actor = actor_of (c->fd, ask);
+  TRY (loop_record (c->door->parts.loop, RECORD_APPROVE, actor, data));
+  return send_ok (c->fd);
+}
+
 static struct err *
 answer_status (struct client *c)
 {
@@ -211,6 +230,8 @@ answer (struct client *c, const json_t *ask)
   const char *word = json_string_value (json_object_get (ask, "request"));
   if (word != NULL)
     return answer_request (c, ask, word);
+  if (json_is_object (json_object_get (ask, "approve")))
+    return answer_approve (c, ask);
   if (json_is_true (json_object_get (ask, "watch")))
     return watch (c, ask);
   if (json_is_true (json_object_get (ask, "status")))
@@ -221,7 +242,7 @@ answer (struct client *c, const json_t *ask)
     return NULL;
   }
   return err_new (ERR_CORRECT, "RH-EXEC-REQUEST",
-                  "neither request, watch, status nor stop");
+                  "neither request, approve, watch, status nor stop");
 }
 
 static struct err *

@@ -24,6 +24,7 @@ struct door_parts {
   const char *socket;
   struct hub *hub;
   struct loop *loop;
+  const struct plan *plan; /* whose approvals are taken; may be NULL */
   const char *migration;
 };
 

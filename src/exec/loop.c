@@ -22,6 +22,8 @@ struct note {
   struct answer *answer; /* of a request; or */
   json_t *witness;       /* a signature; or none of them: look at `stop` */
   enum request request;
+  json_t *record; /* what is asked for is this record, no request */
+  enum record_type type;
   char *actor;
 };
 
@@ -148,6 +150,7 @@ drop_note (void *item)
                           "the owner of this migration is stopping"));
   job_free (n->job);
   json_decref (n->witness);
+  json_decref (n->record);
   free (n->actor);
   free (n);
 }
@@ -197,13 +200,23 @@ take_request (struct loop *l, const struct note *n)
 }
 
 static struct err *
+take_record (struct loop *l, struct note *n)
+{
+  struct err *e = loop_append (l, n->type, n->actor, STEAL (n->record));
+  if (e == NULL)
+    e = loop_perform_all (l);
+  give_answer (n->answer, e != NULL ? err_copy (e) : NULL);
+  return e;
+}
+
+static struct err *
 take_note (struct loop *l, struct note *n)
 {
   struct err *e = NULL;
   if (n->job != NULL)
     e = take_job (l, n->job);
   else if (n->answer != NULL) {
-    e = take_request (l, n);
+    e = n->record != NULL ? take_record (l, n) : take_request (l, n);
     n->answer = NULL;
   } else if (n->witness != NULL)
     e = loop_append (l, RECORD_WITNESS, "controller", STEAL (n->witness));
@@ -372,16 +385,14 @@ loop_is_quiet (const struct loop *l)
   return !l->pool_left;
 }
 
-struct err *
-loop_request (struct loop *l, enum request r, const char *actor)
+/* `n` is taken. */
+static struct err *
+ask_and_wait (struct loop *l, struct note *n)
 {
   struct answer a = { .done = false };
-  struct note *n = mem_alloc (sizeof *n);
   pthread_mutex_init (&a.lock, NULL);
   pthread_cond_init (&a.done_now, NULL);
   n->answer = &a;
-  n->request = r;
-  n->actor = mem_strdup (actor);
   if (!queue_put (l->notes, n))
     drop_note (n);
   pthread_mutex_lock (&a.lock);
@@ -391,6 +402,26 @@ loop_request (struct loop *l, enum request r, const char *actor)
   pthread_cond_destroy (&a.done_now);
   pthread_mutex_destroy (&a.lock);
   return a.error;
+}
+
+struct err *
+loop_request (struct loop *l, enum request r, const char *actor)
+{
+  struct note *n = mem_alloc (sizeof *n);
+  n->request = r;
+  n->actor = mem_strdup (actor);
+  return ask_and_wait (l, n);
+}
+
+struct err *
+loop_record (struct loop *l, enum record_type type, const char *actor,
+             json_t *data)
+{
+  struct note *n = mem_alloc (sizeof *n);
+  n->record = data;
+  n->type = type;
+  n->actor = mem_strdup (actor);
+  return ask_and_wait (l, n);
 }
 
 void

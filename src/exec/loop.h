@@ -58,6 +58,10 @@ bool loop_is_quiet (const struct loop *l);
 /* Any thread: hands a request in and waits for the answer: NULL when it is
  * in the journal, else why the engine refuses it. */
 struct err *loop_request (struct loop *l, enum request r, const char *actor);
+/* Any thread: has a record written outside the engine's decisions, and waits
+ * until it is; `data` is taken. */
+struct err *loop_record (struct loop *l, enum record_type type,
+                         const char *actor, json_t *data);
 /* Any thread, not a signal handler. */
 void loop_stop (struct loop *l);
 /* False where a provider's call still runs after loop_run: the process has

@@ -26,6 +26,7 @@
 struct glance {
   char *migration; /* of the first record */
   char plan_hash[65];
+  char waived_hash[65]; /* the plan under which a waiver was recorded last */
   bool planned;
   char phase[32];
   char own_key[64]; /* fingerprint of the one that was approved, or "" */
@@ -40,8 +41,13 @@ glance_record (void *ctx, const struct record *r, const char *line)
   (void)line;
   if (g->migration == NULL)
     g->migration = mem_strdup (r->migration);
+  const char *waived = json_string_value (
+      json_object_get (json_object_get (r->data, "backup"), "plan"));
+  if (r->type == RECORD_WAIVER && waived != NULL)
+    snprintf (g->waived_hash, sizeof g->waived_hash, "%s", waived);
   if (r->type == RECORD_PLANNED && hash != NULL) {
     g->planned = true;
+    g->waived_hash[0] = '\0';
     snprintf (g->plan_hash, sizeof g->plan_hash, "%s", hash);
   }
   const json_t *key = json_object_get (r->data, "own_key");
@@ -230,17 +236,47 @@ open_all (struct owner *w, const struct owner_options *o)
   return NULL;
 }
 
+static json_t *
+roles_of (const struct plan *plan)
+{
+  json_t *roles = json_array ();
+  size_t i;
+  json_t *one;
+  json_array_foreach (plan_approvals (plan), i, one)
+      json_array_append (roles, json_object_get (one, "role"));
+  return roles;
+}
+
 static struct err *
 record_plan (struct owner *w)
 {
   if (w->seen.planned && strcmp (w->seen.plan_hash, plan_hash (w->plan)) == 0)
     return NULL;
+  const json_t *backup = plan_backup (w->plan);
+  const char *shown = json_object_get (backup, "waiver") != NULL  ? "waiver"
+                      : json_object_get (backup, "check") != NULL ? "check"
+                                                                  : "missing";
   return loop_append (w->loop, RECORD_PLANNED, "controller",
-                      json_pack ("{s:s, s:s, s:I, s:I}", "plan",
+                      json_pack ("{s:s, s:s, s:I, s:I, s:o, s:s}", "plan",
                                  plan_hash (w->plan), "name",
                                  plan_name (w->plan), "items",
                                  (json_int_t)plan_item_count (w->plan), "steps",
-                                 (json_int_t)graph_len (w->graph)));
+                                 (json_int_t)graph_len (w->graph), "approvals",
+                                 roles_of (w->plan), "backup", shown));
+}
+
+/* Who goes without a restored backup, and why: once for each plan. */
+static struct err *
+record_waiver (struct owner *w)
+{
+  const json_t *waiver = json_object_get (plan_backup (w->plan), "waiver");
+  if (waiver == NULL || strcmp (w->seen.waived_hash, plan_hash (w->plan)) == 0)
+    return NULL;
+  return loop_append (w->loop, RECORD_WAIVER, "controller",
+                      json_pack ("{s:{s:O, s:O, s:s}}", "backup", "by",
+                                 json_object_get (waiver, "by"), "reason",
+                                 json_object_get (waiver, "reason"), "plan",
+                                 plan_hash (w->plan)));
 }
 
 /* The key that signs this migration's bundle: its public half stands in the
@@ -306,11 +342,13 @@ take_over (struct owner *w)
                                w->place.controller, "pid",
                                (json_int_t)getpid (), "evidence_key", key)));
   TRY (record_plan (w));
+  TRY (record_waiver (w));
   TRY (record_key (w));
   struct door_parts parts = { .dir = w->place.dir,
                               .socket = w->place.socket,
                               .hub = w->hub,
                               .loop = w->loop,
+                              .plan = w->plan,
                               .migration = w->seen.migration };
   return door_open (&parts, &w->door);
 }

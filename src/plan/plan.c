@@ -26,7 +26,7 @@ struct plan {
   enum plan_approach approach;
   const char *fence;
   struct items items;
-  json_t *leave, *switches, *smoke, *window;
+  json_t *leave, *switches, *smoke, *window, *approvals, *backup;
 };
 
 static void
@@ -159,9 +159,9 @@ static struct err *
 read_root (struct plan *p, const struct plan_kinds *kinds, bool one_host)
 {
   static const char *const keys[]
-      = { "rehome", "name",       "source",  "target", "approach",
-          "items",  "leave",      "cutover", "smoke",  "fence",
-          "guard",  "back-every", NULL };
+      = { "rehome", "name",       "source",    "target", "approach",
+          "items",  "leave",      "cutover",   "smoke",  "fence",
+          "guard",  "back-every", "approvals", "backup", NULL };
   struct node root = node_root (&p->doc);
   TRY (node_keys (root, "a plan: a mapping that begins with \"rehome: 1\"",
                   keys));
@@ -175,6 +175,8 @@ read_root (struct plan *p, const struct plan_kinds *kinds, bool one_host)
   TRY (items_read (items, kinds, &p->items));
   TRY (section_leave (node_member (root, "leave"), &p->leave));
   TRY (read_cutover (root, p));
+  TRY (section_approvals (node_member (root, "approvals"), &p->approvals));
+  TRY (section_backup (node_member (root, "backup"), &p->backup));
   return section_smoke (node_member (root, "smoke"), &p->smoke);
 }
 
@@ -249,6 +251,8 @@ plan_free (struct plan *p)
   json_decref (p->switches);
   json_decref (p->smoke);
   json_decref (p->window);
+  json_decref (p->approvals);
+  json_decref (p->backup);
   yaml_clear (&p->doc);
   free (p->text);
   free (p);
@@ -334,6 +338,18 @@ const json_t *
 plan_window (const struct plan *p)
 {
   return p->window;
+}
+
+const json_t *
+plan_approvals (const struct plan *p)
+{
+  return p->approvals;
+}
+
+const json_t *
+plan_backup (const struct plan *p)
+{
+  return p->backup;
 }
 
 enum plan_approach

@@ -101,6 +101,14 @@ const json_t *plan_smoke (const struct plan *p);
 /* {"days": ["mon", ...], "from": "HH:MM", "to": "HH:MM", "zone": TEXT}; empty
  * where the plan has none.  Days are never empty otherwise. */
 const json_t *plan_window (const struct plan *p);
+/* Roles that approve, none, one or two: [{"role": TEXT, "people": [{"name":
+ * TEXT, "key": "TYPE BASE64", "account": TEXT, where it is known}]}].  Names
+ * and keys stand in it once. */
+const json_t *plan_approvals (const struct plan *p);
+/* What shows that a backup can be restored: {"check": [PROGRAM, ARGUMENT...],
+ * "on": "source"|"controller", "max_age_ms": N, "within_ms": N}, or {"waiver":
+ * {"by": TEXT, "reason": TEXT}}; empty where the plan says nothing. */
+const json_t *plan_backup (const struct plan *p);
 enum plan_approach plan_approach (const struct plan *p); /* default: warm */
 const char *plan_fence (const struct plan *p); /* "closed", "poweroff" */
 /* The index of an item of this plan, or -1. */

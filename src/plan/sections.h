@@ -15,5 +15,7 @@ struct err *section_limits (struct node root, struct node cutover,
                             struct plan_limits *out);
 struct err *section_switch (struct node n, json_t **out);
 struct err *section_window (struct node n, json_t **out);
+struct err *section_approvals (struct node n, json_t **out);
+struct err *section_backup (struct node n, json_t **out);
 
 #endif

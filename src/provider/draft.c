@@ -375,6 +375,13 @@ put_smoke (struct buf *b, const struct draft *d)
     TRY (buf_printf (b, ", status: %" JSON_INTEGER_FORMAT "}\n",
                      json_integer_value (json_object_get (row, "status"))));
   }
+  TRY (buf_put_str (b, "\n"));
+  TRY (comment (b, "",
+                "decide: a cutover is refused until a restore of a backup is "
+                "proven, or somebody goes without it by name:"));
+  TRY (buf_put_str (
+      b, "# backup: {check: [/usr/local/sbin/restore-test], on: source}\n"
+         "# backup: {waiver: {by: \"...\", reason: \"...\"}}\n\n"));
   return buf_put_str (b, "fence: closed # what moved stays stopped on the "
                          "source\n"
                          "guard: 7d # time to go back; it reminds, it never "

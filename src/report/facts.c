@@ -7,6 +7,7 @@
 #include "exec/forecast.h"
 #include "exec/measure.h"
 #include "report/moved.h"
+#include "report/permits.h"
 #include "report/timeline.h"
 
 #include <string.h>
@@ -212,6 +213,7 @@ make (const struct facts_from *from, struct fold *f, json_t **out)
   put_standing (o, f);
   put_measures (o, f, from->graph);
   put_mode (o, from, f);
+  permits_put (from->plan, engine_approvals (f->engine), o);
   timeline_put (f->timeline, f->engine, o);
   moved_put (from->plan, from->graph, f->engine, o);
   *out = o;

@@ -17,6 +17,7 @@
  *   phases                [{"phase", "at_ms", "why", "writer"}]
  *   requests              [{"request", "actor", "at_ms"}]
  *   witnesses             [{"side", "phase", "at_ms", "fingerprint"|"missing"}]
+ *   approvals, backup     report/permits.h
  *   outages               report/outages.h
  *   forecast              {"lower_ms", "upper_ms", "causes", "at_ms"}
  *   downtime_ms, downtime_opened

@@ -256,13 +256,24 @@ play_teardown (void **state)
 }
 
 void
+play_asked_by (struct play *p, enum request r, const char *actor)
+{
+  struct event ev = {
+    .kind = EVENT_REQUEST, .request = r, .actor = actor, .time_ms = p->now
+  };
+  feed (p, &ev);
+}
+
+void
 play_request (struct play *p, enum request r)
 {
-  struct event ev = { .kind = EVENT_REQUEST,
-                      .request = r,
-                      .actor = "operator:root",
-                      .time_ms = p->now };
-  feed (p, &ev);
+  play_asked_by (p, r, "operator:root");
+}
+
+void
+play_record (struct play *p, enum record_type type, json_t *data)
+{
+  append (p, type, "controller", NULL, 0, data);
 }
 
 const struct play_call *

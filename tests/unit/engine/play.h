@@ -58,6 +58,10 @@ int play_setup_back (void **state);
 int play_teardown (void **state);
 
 void play_request (struct play *p, enum request r);
+/* ... by somebody else than operator:root. */
+void play_asked_by (struct play *p, enum request r, const char *actor);
+/* A record that another layer writes; `data` is taken. */
+void play_record (struct play *p, enum record_type type, json_t *data);
 /* Ends the call of a step that is under way; fails the test if none is. */
 void play_ends (struct play *p, const char *step);
 void play_fails (struct play *p, const char *step, enum err_class cls);
