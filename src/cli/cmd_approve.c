@@ -76,7 +76,7 @@ read_all (const char *path, char **out)
   CLEANUP_FD int fd = open (path, O_RDONLY | O_CLOEXEC);
   ssize_t n = fd >= 0 ? read (fd, bytes, sizeof bytes - 1) : -1;
   if (n < 0)
-    return err_sys (errno, "RH-CLI-READ", "cannot read %s", path);
+    return err_sys (errno, "RH-APPROVE-READ", "cannot read %s", path);
   *out = mem_strndup (bytes, strnlen (bytes, (size_t)n));
   return NULL;
 }

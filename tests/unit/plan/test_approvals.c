@@ -135,7 +135,7 @@ a_waiver_without_a_name_is_refused (void **state)
 {
   (void)state;
   refused ("backup: {waiver: {reason: a test}}\n", "RH-PLAN-MISSING");
-  refused ("backup: {waiver: {by: \"\", reason: a test}}\n", "RH-PLAN-VALUE");
+  refused ("backup: {waiver: {by: \"\", reason: a test}}\n", "RH-PLAN-TYPE");
 }
 
 static void
