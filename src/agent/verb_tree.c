@@ -167,14 +167,32 @@ confine_writer (void *ctx, int dirfd)
   return confine_to (ctx, dirfd, true);
 }
 
+/* A broken index only means a walk. */
+static struct err *
+known_usage (const struct common *c, json_t **result)
+{
+  CLEANUP_FREE char *acked = NULL;
+  TRY (index_path (c->index_dir, c->index, "acked", &acked));
+  struct err *e = tree_usage_known (c->root, c->filter, acked, result);
+  if (e == NULL || strcmp (err_code (e), "RH-TREE-INDEX") != 0)
+    return e;
+  err_free (e);
+  return NULL;
+}
+
 static struct err *
 run_usage (struct verb_call *call, json_t **result)
 {
   CLEANUP (common_clear) struct common c = { 0 };
+  const json_t *uses = json_at (call->args, "uses");
   TRY (read_common (call, false, &c));
+  if (json_is_true (json_at (call->args, "known"))
+      && json_array_size (uses) == 0 && c.index_dir != NULL)
+    TRY (known_usage (&c, result));
+  if (*result != NULL)
+    return NULL;
   TRY (confine_reader (&c, false));
-  return tree_usage (c.root, c.filter, json_at (call->args, "uses"), &c.watch,
-                     result);
+  return tree_usage (c.root, c.filter, uses, &c.watch, result);
 }
 
 static struct err *

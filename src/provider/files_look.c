@@ -18,6 +18,9 @@ count (const struct step_call *call, struct port *port, bool target,
   CLEANUP_JSON json_t *args = files_args (call, target);
   if (uses != NULL)
     json_object_set (args, "uses", uses);
+  /* A copy that is made again finds out by its own walk what is new. */
+  bool again = !target && files_into (call->item->spec) != INTO_OWN;
+  json_object_set_new (args, "known", json_boolean (again));
   return port->ops->call (port, "tree.usage", args, call->tick, call->ctx,
                           usage);
 }

@@ -5,11 +5,15 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "host/mounts.h"
+#include "host/swaps.h"
+#include "tree/index.h"
 #include "tree/links.h"
 #include "tree/probe.h"
 #include "tree/walk.h"
 
+#include <dirent.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct counts {
   uint64_t files, dirs, links, others, bytes, allocated, data;
@@ -79,6 +83,32 @@ mounted (const json_t *paths)
   return out;
 }
 
+/* The mount points below the root; a walk enters none. */
+static struct err *
+note_mounts (const char *root, const struct filter *filter, json_t *paths)
+{
+  CLEANUP (mounts_free) struct mounts m = { 0 };
+  int bad = mounts_read (0, &m);
+  if (bad != 0)
+    return err_sys (bad, "RH-TREE-READ", "cannot read the mounts");
+  size_t n = strcmp (root, "/") == 0 ? 0 : strlen (root);
+  for (size_t i = 0; i < m.list.n; i++) {
+    const char *point = m.list.v[i].point;
+    if (strncmp (point, root, n) != 0 || point[n] != '/' || point[n + 1] == 0)
+      continue;
+    const char *path = point + n + 1;
+    if (!filter_hides (filter, path, strlen (path), true))
+      json_array_append_new (paths, json_bytes (point, strlen (point)));
+  }
+  return NULL;
+}
+
+static json_t *
+list_of (json_t *paths)
+{
+  return paths != NULL ? json_incref (paths) : json_array ();
+}
+
 static json_t *
 usage_result (const struct counts *c, const struct links *met,
               const struct walk_notes *n)
@@ -95,10 +125,10 @@ usage_result (const struct counts *c, const struct links *met,
   json_object_set (j, "mounts", n->mount_paths);
   json_object_set_new (j, "mounted", mounted (n->mount_paths));
   json_object_set_new (j, "swaps", json_integer ((json_int_t)n->swaps));
-  json_object_set (j, "swap_paths", n->swap_paths);
+  json_object_set_new (j, "swap_paths", list_of (n->swap_paths));
   json_object_set_new (j, "unreadable",
                        json_integer ((json_int_t)n->unreadable));
-  json_object_set (j, "unreadable_paths", n->unreadable_paths);
+  json_object_set_new (j, "unreadable_paths", list_of (n->unreadable_paths));
   return j;
 }
 
@@ -128,5 +158,62 @@ tree_usage (const char *root, const struct filter *filter, const json_t *words,
   *result = usage_result (&c, &met, walk_notes (walk));
   if (uses != NULL)
     json_object_set_new (*result, "uses", probe_uses_result (uses));
+  return NULL;
+}
+
+/* Whether the root is the directory that the index begins with, and holds
+ * anything: an empty one has to be seen. */
+static bool
+same_root (const char *root, const struct tree_entry *known)
+{
+  struct stat st;
+  bool any = false;
+  DIR *d = opendir (root);
+  if (d == NULL)
+    return false;
+  for (const struct dirent *e; !any && (e = readdir (d)) != NULL;)
+    any = strcmp (e->d_name, ".") != 0 && strcmp (e->d_name, "..") != 0;
+  bool same = fstat (dirfd (d), &st) == 0 && st.st_ino == known->ino
+              && st.st_dev == known->dev;
+  closedir (d);
+  return any && same;
+}
+
+static bool
+have_swaps (void)
+{
+  struct swaps s = { 0 };
+  swaps_read (&s);
+  bool any = s.list.n > 0;
+  swaps_free (&s);
+  return any;
+}
+
+struct err *
+tree_usage_known (const char *root, const struct filter *filter,
+                  const char *acked, json_t **result)
+{
+  CLEANUP (links_free) struct links met = { 0 };
+  CLEANUP_INDEX struct index *x = NULL;
+  CLEANUP_JSON json_t *paths = json_array ();
+  struct counts c = { 0 };
+  const struct tree_entry *e;
+  *result = NULL;
+  TRY (index_open (acked, &x));
+  if (x == NULL || have_swaps ())
+    return NULL;
+  TRY (index_next (x, &e));
+  if (e == NULL || e->path_len > 0 || e->type != TREE_DIR
+      || !same_root (root, e))
+    return NULL;
+  for (; e != NULL;) {
+    if (!filter_hides (filter, e->path, e->path_len, e->type == TREE_DIR))
+      count (&c, &met, e);
+    TRY (index_next (x, &e));
+  }
+  TRY (note_mounts (root, filter, paths));
+  const struct walk_notes notes = { .mount_paths = paths };
+  *result = usage_result (&c, &met, &notes);
+  json_object_set_new (*result, "known", json_true ());
   return NULL;
 }

@@ -13,6 +13,12 @@
 struct err *tree_usage (const char *root, const struct filter *filter,
                         const json_t *uses, struct tree_watch *watch,
                         json_t **result);
+/* The same from the index `acked` of the last copy in place of a walk, which
+ * costs a tenth: how much there was then, for a total to measure progress by.
+ * *result is NULL where that cannot stand for a walk: no index, another root
+ * than then, an empty one, swap files on this host. */
+struct err *tree_usage_known (const char *root, const struct filter *filter,
+                              const char *acked, json_t **result);
 /* Lines as `sha256sum` writes them, paths relative to the root ("./" none),
  * from the last index of this side.  A single file's name is `single`. */
 struct err *tree_manifest (const char *index_dir, const char *index,

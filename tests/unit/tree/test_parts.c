@@ -355,6 +355,57 @@ holes_and_further_names_are_not_counted_as_data (void **state)
   assert_int_equal (g->counted, data);
 }
 
+static json_t *
+known_usage (struct ground *g)
+{
+  CLEANUP_FREE char *acked = mem_printf ("%s/item.acked", g->src_index);
+  struct filter *none CLEANUP_FILTER = NULL;
+  json_t *out = NULL;
+  assert_ok (filter_read (NULL, &none));
+  assert_ok (tree_usage_known (g->src, none, acked, &out));
+  return out;
+}
+
+static void
+the_index_counts_what_a_walk_counts (void **state)
+{
+  struct ground *g = *state;
+  struct tree_watch watch = { 0 };
+  struct filter *none CLEANUP_FILTER = NULL;
+  json_t *walked CLEANUP_JSON = NULL;
+  make_dir (on_src (g, "d"));
+  put_file (on_src (g, "d/a"), "12345");
+  assert_int_equal (link (on_src (g, "d/a"), on_src (g, "b")), 0);
+  assert_int_equal (link (on_src (g, "b"), on_src (g, "../elsewhere")), 0);
+  assert_int_equal (symlink ("b", on_src (g, "l")), 0);
+  assert_int_equal (mkfifo (on_src (g, "p"), 0600), 0);
+  assert_null (known_usage (g));
+  assert_ok (ground_copy (g));
+  assert_ok (filter_read (NULL, &none));
+  assert_ok (tree_usage (g->src, none, NULL, &watch, &walked));
+  json_t *known CLEANUP_JSON = known_usage (g);
+  assert_true (json_is_true (json_object_get (known, "known")));
+  json_object_del (known, "known");
+  assert_true (json_equal (known, walked));
+}
+
+/* Nothing may be deleted because an index says that all is there. */
+static void
+of_an_emptied_or_another_root_the_index_says_nothing (void **state)
+{
+  struct ground *g = *state;
+  put_file (on_src (g, "a"), "12345");
+  assert_ok (ground_copy (g));
+  json_t *known CLEANUP_JSON = known_usage (g);
+  assert_non_null (known);
+  assert_int_equal (unlink (on_src (g, "a")), 0);
+  assert_null (known_usage (g));
+  RUN ("mv", g->src, on_src (g, "../moved"));
+  make_dir (g->src);
+  put_file (on_src (g, "a"), "12345");
+  assert_null (known_usage (g));
+}
+
 static struct err *
 to_file (void *ctx, const void *data, size_t len)
 {
@@ -409,6 +460,8 @@ main (void)
     CASE (an_index_is_whole_or_not_there),
     CASE (any_changed_byte_of_an_index_is_noticed),
     CASE (usage_counts_inodes_once_and_leaves_out_what_is_excluded),
+    CASE (the_index_counts_what_a_walk_counts),
+    CASE (of_an_emptied_or_another_root_the_index_says_nothing),
     CASE (holes_and_further_names_are_not_counted_as_data),
     CASE (sha256sum_takes_the_manifest),
   };
