@@ -169,11 +169,11 @@ confine_writer (void *ctx, int dirfd)
 
 /* A broken index only means a walk. */
 static struct err *
-known_usage (const struct common *c, json_t **result)
+known_usage (const struct common *c, const json_t *uses, json_t **result)
 {
   CLEANUP_FREE char *acked = NULL;
   TRY (index_path (c->index_dir, c->index, "acked", &acked));
-  struct err *e = tree_usage_known (c->root, c->filter, acked, result);
+  struct err *e = tree_usage_known (c->root, c->filter, uses, acked, result);
   if (e == NULL || strcmp (err_code (e), "RH-TREE-INDEX") != 0)
     return e;
   err_free (e);
@@ -186,9 +186,8 @@ run_usage (struct verb_call *call, json_t **result)
   CLEANUP (common_clear) struct common c = { 0 };
   const json_t *uses = json_at (call->args, "uses");
   TRY (read_common (call, false, &c));
-  if (json_is_true (json_at (call->args, "known"))
-      && json_array_size (uses) == 0 && c.index_dir != NULL)
-    TRY (known_usage (&c, result));
+  if (json_is_true (json_at (call->args, "known")) && c.index_dir != NULL)
+    TRY (known_usage (&c, uses, result));
   if (*result != NULL)
     return NULL;
   TRY (confine_reader (&c, false));

@@ -48,6 +48,8 @@ struct err *probe_uses_new (const json_t *words, struct probe_uses **out);
 /* An entry as a walk gives it, which lies as `name` in `dirfd`. */
 void probe_uses_take (struct probe_uses *u, int dirfd, const char *name,
                       const struct tree_entry *e);
+/* One as an index gives it, which has its attributes. */
+void probe_uses_take_known (struct probe_uses *u, const struct tree_entry *e);
 /* {word: {"count", "paths": [encoded, relative]}}; new reference. */
 json_t *probe_uses_result (const struct probe_uses *u);
 void probe_uses_free (struct probe_uses *u);

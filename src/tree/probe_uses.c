@@ -74,17 +74,11 @@ starts (const struct xattr_view *v, const char *prefix)
   return v->name_len >= n && memcmp (v->name, prefix, n) == 0;
 }
 
+/* Of an entry that has them. */
 static void
-take_attributes (struct probe_uses *u, int dirfd, const char *name,
-                 struct tree_entry *e)
+take_attributes (struct probe_uses *u, const struct tree_entry *e)
 {
   bool seen[PROBE_COUNT] = { false };
-  bool open_it = u->asked[PROBE_PROJECT]
-                 && (e->type == TREE_FILE || e->type == TREE_DIR);
-  CLEANUP_FD int fd = open_it ? tree_open (dirfd, name, O_RDONLY) : -1;
-  CLEANUP_ERR struct err *bad = detail_read (&u->detail, dirfd, name, fd, e);
-  if (bad != NULL)
-    return; /* gone, or named as unreadable when it is copied */
   struct cursor c = { e->xattrs, e->xattrs_len };
   struct xattr_view v;
   while (xattrs_next (&c, &v)) {
@@ -99,6 +93,19 @@ take_attributes (struct probe_uses *u, int dirfd, const char *name,
   }
   if (e->marks & (TREE_PROJECT | TREE_INHERIT))
     used (u, PROBE_PROJECT, e);
+}
+
+static void
+read_attributes (struct probe_uses *u, int dirfd, const char *name,
+                 struct tree_entry *e)
+{
+  bool open_it = u->asked[PROBE_PROJECT]
+                 && (e->type == TREE_FILE || e->type == TREE_DIR);
+  CLEANUP_FD int fd = open_it ? tree_open (dirfd, name, O_RDONLY) : -1;
+  CLEANUP_ERR struct err *bad = detail_read (&u->detail, dirfd, name, fd, e);
+  if (bad != NULL)
+    return; /* gone, or named as unreadable when it is copied */
+  take_attributes (u, e);
 }
 
 /* Grows to twice its size; the hashes find their places anew. */
@@ -206,8 +213,18 @@ probe_uses_take (struct probe_uses *u, int dirfd, const char *name,
     take_case (u, e);
   if (u->attributes) {
     struct tree_entry own = *e;
-    take_attributes (u, dirfd, name, &own);
+    read_attributes (u, dirfd, name, &own);
   }
+}
+
+void
+probe_uses_take_known (struct probe_uses *u, const struct tree_entry *e)
+{
+  take_plain (u, e->path + tree_path_leaf (e->path, e->path_len), e);
+  if (u->asked[PROBE_CASE] && e->path_len > 0)
+    take_case (u, e);
+  if (u->attributes)
+    take_attributes (u, e);
 }
 
 json_t *

@@ -191,8 +191,9 @@ have_swaps (void)
 
 struct err *
 tree_usage_known (const char *root, const struct filter *filter,
-                  const char *acked, json_t **result)
+                  const json_t *words, const char *acked, json_t **result)
 {
+  CLEANUP (cleanup_probe_uses_) struct probe_uses *uses = NULL;
   CLEANUP (links_free) struct links met = { 0 };
   CLEANUP_INDEX struct index *x = NULL;
   CLEANUP_JSON json_t *paths = json_array ();
@@ -206,14 +207,18 @@ tree_usage_known (const char *root, const struct filter *filter,
   if (e == NULL || e->path_len > 0 || e->type != TREE_DIR
       || !same_root (root, e))
     return NULL;
-  for (; e != NULL;) {
-    if (!filter_hides (filter, e->path, e->path_len, e->type == TREE_DIR))
+  TRY (probe_uses_new (words, &uses));
+  while (e != NULL) {
+    if (!filter_hides (filter, e->path, e->path_len, e->type == TREE_DIR)) {
       count (&c, &met, e);
+      probe_uses_take_known (uses, e);
+    }
     TRY (index_next (x, &e));
   }
   TRY (note_mounts (root, filter, paths));
   const struct walk_notes notes = { .mount_paths = paths };
   *result = usage_result (&c, &met, &notes);
+  json_object_set_new (*result, "uses", probe_uses_result (uses));
   json_object_set_new (*result, "known", json_true ());
   return NULL;
 }

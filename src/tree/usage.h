@@ -18,7 +18,8 @@ struct err *tree_usage (const char *root, const struct filter *filter,
  * *result is NULL where that cannot stand for a walk: no index, another root
  * than then, an empty one, swap files on this host. */
 struct err *tree_usage_known (const char *root, const struct filter *filter,
-                              const char *acked, json_t **result);
+                              const json_t *uses, const char *acked,
+                              json_t **result);
 /* Lines as `sha256sum` writes them, paths relative to the root ("./" none),
  * from the last index of this side.  A single file's name is `single`. */
 struct err *tree_manifest (const char *index_dir, const char *index,

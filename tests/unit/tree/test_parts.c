@@ -356,13 +356,21 @@ holes_and_further_names_are_not_counted_as_data (void **state)
 }
 
 static json_t *
+words (void)
+{
+  return json_pack ("[s, s, s, s, s]", "user", "special", "hardlink", "mode",
+                    "odd-name");
+}
+
+static json_t *
 known_usage (struct ground *g)
 {
   CLEANUP_FREE char *acked = mem_printf ("%s/item.acked", g->src_index);
   struct filter *none CLEANUP_FILTER = NULL;
+  json_t *uses CLEANUP_JSON = words ();
   json_t *out = NULL;
   assert_ok (filter_read (NULL, &none));
-  assert_ok (tree_usage_known (g->src, none, acked, &out));
+  assert_ok (tree_usage_known (g->src, none, uses, acked, &out));
   return out;
 }
 
@@ -380,9 +388,12 @@ the_index_counts_what_a_walk_counts (void **state)
   assert_int_equal (symlink ("b", on_src (g, "l")), 0);
   assert_int_equal (mkfifo (on_src (g, "p"), 0600), 0);
   assert_null (known_usage (g));
-  assert_ok (ground_copy (g));
   assert_ok (filter_read (NULL, &none));
-  assert_ok (tree_usage (g->src, none, NULL, &watch, &walked));
+  json_t *uses CLEANUP_JSON = words ();
+  RUN ("setfattr", "-n", "user.note", "-v", "1", on_src (g, "d/a"));
+  assert_ok (ground_copy (g));
+  assert_ok (tree_usage (g->src, none, uses, &watch, &walked));
+  assert_int_equal (json_object_size (json_object_get (walked, "uses")), 4);
   json_t *known CLEANUP_JSON = known_usage (g);
   assert_true (json_is_true (json_object_get (known, "known")));
   json_object_del (known, "known");
