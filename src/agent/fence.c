@@ -191,13 +191,15 @@ check_epoch (const char *id, const struct fence *has, const struct fence *wants)
       "go on with that controller, or take over from its journal");
 }
 
-static struct err *
-check_history (const char *id, const struct fence *has,
-               const struct fence *wants)
+static bool
+is_head (const struct fence *has, int64_t seq, const char *hash)
 {
-  bool equal = wants->seq == has->seq && strcmp (wants->hash, has->hash) == 0;
-  if (wants->seq > has->seq || equal)
-    return NULL;
+  return seq == has->seq && strcmp (hash, has->hash) == 0;
+}
+
+static struct err *
+other_history (const char *id, const struct fence *has)
+{
   return err_todo (
       err_new (ERR_REFUSED, "RH-FENCE-HISTORY",
                "the journal of migration %s does not extend what this host"
@@ -205,6 +207,21 @@ check_history (const char *id, const struct fence *has,
                id, (long long)has->seq),
       "use the journal that holds record %lld with hash %s",
       (long long)has->seq, has->hash);
+}
+
+/* A longer journal may still be another one: a copy of an older state that
+ * was written on. */
+static struct err *
+check_history (const char *id, const struct fence *has,
+               const struct fence *wants, const struct fence_head *known)
+{
+  bool longer
+      = wants->seq > has->seq
+        && (has->seq == 0
+            || (known != NULL && is_head (has, known->seq, known->hash)));
+  if (longer || is_head (has, wants->seq, wants->hash))
+    return NULL;
+  return other_history (id, has);
 }
 
 /* The same item, or a path within the other's path. */
@@ -286,7 +303,8 @@ remember (const char *id, const struct fence *f)
 }
 
 struct err *
-fence_claim (const char *id, const struct fence *wanted)
+fence_claim (const char *id, const struct fence *wanted,
+             const struct fence_head *known)
 {
   TRY (fence_check_id (id));
   CLEANUP_FD int held = -1;
@@ -296,12 +314,35 @@ fence_claim (const char *id, const struct fence *wanted)
   TRY (load (id, &has, &found));
   if (found) {
     TRY (check_epoch (id, &has, wanted));
-    TRY (check_history (id, &has, wanted));
+    TRY (check_history (id, &has, wanted, known));
   }
   TRY (check_owners (id, wanted));
   TRY (save (id, wanted));
   remember (id, wanted);
   return NULL;
+}
+
+struct err *
+fence_head (const char *id, const struct fence_head *head)
+{
+  CLEANUP_FREE char *controller = NULL;
+  int64_t epoch;
+  TRY (fence_check_id (id));
+  TRY (fence_claimed (id, &epoch, &controller));
+  CLEANUP_FD int held = -1;
+  TRY (hold (&held));
+  TRY (fence_still_ours ());
+  CLEANUP_FENCE struct fence has = { .epoch = 0 };
+  bool found;
+  TRY (load (id, &has, &found));
+  if (!found || head->seq < has.seq || is_head (&has, head->seq, head->hash))
+    return NULL;
+  if (head->seq == has.seq)
+    return other_history (id, &has);
+  has.seq = head->seq;
+  free (has.hash);
+  has.hash = mem_strdup (head->hash);
+  return save (id, &has);
 }
 
 /* Whether the fence as it lies there still is the claim of this process. */

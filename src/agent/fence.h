@@ -6,8 +6,9 @@
  * It lies in /var/lib/rehome/ID/fence, fsynced with its directories, and
  * outlives the connection, the agent and a reboot.  A claim is refused when
  * its epoch is lower than the accepted one, or equal and another
- * controller's; when its journal does not extend the remembered (seq, hash);
- * or when an item of it belongs to another migration.
+ * controller's; when its journal does not extend the remembered (seq, hash),
+ * which it shows by the hash of its own record of that number; or when an
+ * item of it belongs to another migration.
  *
  * Threads: every function may be called from any thread; claims of several
  * agents are kept apart by a lock file.
@@ -30,6 +31,12 @@ struct fence {
   bool released; /* only a tombstone is left */
 };
 
+/* A record of a journal: its number and the hash of its line. */
+struct fence_head {
+  int64_t seq;
+  const char *hash;
+};
+
 void fence_free (struct fence *f);
 #define CLEANUP_FENCE CLEANUP (fence_free)
 
@@ -40,8 +47,15 @@ struct err *fence_check_id (const char *id);
 struct err *fence_read (const char *id, struct fence *out, bool *found);
 
 /* "RH-FENCE-EPOCH", "RH-FENCE-HISTORY", "RH-FENCE-OWNED".  From then on this
- * process acts for that claim. */
-struct err *fence_claim (const char *id, const struct fence *wanted);
+ * process acts for that claim.  `known` is the record that the claimer's
+ * journal has at the number which this host remembers; NULL: it shows none. */
+struct err *fence_claim (const char *id, const struct fence *wanted,
+                         const struct fence_head *known);
+
+/* Remembers a later head of the journal for which this process holds the
+ * claim; an earlier one changes nothing.  "RH-FENCE-HISTORY" where the same
+ * number has another hash. */
+struct err *fence_head (const char *id, const struct fence_head *head);
 
 /* Ends the claim that this process made ("RH-FENCE-EPOCH" without one); with
  * `tombstone` the epoch stays on record, so that no old controller comes

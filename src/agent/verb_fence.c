@@ -63,6 +63,18 @@ get_items (const json_t *args, json_t **out)
   return NULL;
 }
 
+/* The record of the claimer's journal at the number that lies here. */
+static struct err *
+get_known (const json_t *args, struct fence_head *known, char **hash)
+{
+  if (json_at (args, "known_seq") == NULL)
+    return NULL;
+  TRY (get_number (args, "known_seq", &known->seq));
+  TRY (get_name (args, "known_hash", 0, hash));
+  known->hash = *hash;
+  return NULL;
+}
+
 static struct err *
 run_claim (struct verb_call *call, json_t **result)
 {
@@ -76,7 +88,24 @@ run_claim (struct verb_call *call, json_t **result)
   TRY (get_name (args, "controller", 1, &f.controller));
   TRY (get_name (args, "hash", 0, &f.hash));
   TRY (get_items (args, &f.items));
-  return fence_claim (id, &f);
+  CLEANUP_FREE char *hash = NULL;
+  struct fence_head known = { .hash = NULL };
+  TRY (get_known (args, &known, &hash));
+  return fence_claim (id, &f, hash != NULL ? &known : NULL);
+}
+
+static struct err *
+run_head (struct verb_call *call, json_t **result)
+{
+  (void)result;
+  const char *id;
+  CLEANUP_FREE char *hash = NULL;
+  struct fence_head head = { .seq = 0 };
+  TRY (json_get_str (call->args, "migration", &id));
+  TRY (get_number (call->args, "seq", &head.seq));
+  TRY (get_name (call->args, "hash", 1, &hash));
+  head.hash = hash;
+  return fence_head (id, &head);
 }
 
 static struct err *
@@ -194,11 +223,8 @@ run_get (struct verb_call *call, json_t **result)
 }
 
 const struct verb verbs_fence[] = {
-  { "fence.claim", 0, run_claim },
-  { "fence.read", 0, run_read },
-  { "fence.list", 0, run_list },
-  { "fence.release", 0, run_release },
-  { "result.put", 0, run_put },
-  { "result.get", 0, run_get },
-  { NULL, 0, NULL },
+  { "fence.claim", 0, run_claim },     { "fence.head", 0, run_head },
+  { "fence.read", 0, run_read },       { "fence.list", 0, run_list },
+  { "fence.release", 0, run_release }, { "result.put", 0, run_put },
+  { "result.get", 0, run_get },        { NULL, 0, NULL },
 };

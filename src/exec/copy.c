@@ -69,9 +69,9 @@ struct copying {
 };
 
 static void
-on_head (void *ctx, uint64_t seq, const char *hash)
+on_head (void *ctx, uint64_t seq, const char *hash, enum head_kind kind)
 {
-  hosts_head (ctx, seq, hash);
+  hosts_head (ctx, seq, hash, kind);
 }
 
 /* That of the first record: what lies on the hosts is found again under it,
@@ -103,7 +103,8 @@ open_all (struct copying *w)
   struct hosts_where where = { .plan = c->plan,
                                .migration = w->migration,
                                .controller = c->place->controller,
-                               .agent_path = c->agent_path };
+                               .agent_path = c->agent_path,
+                               .journal = c->place->dir };
   w->hosts = hosts_new (&where);
   struct loop_parts parts = { .store = w->store,
                               .plan = c->plan,

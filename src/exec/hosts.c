@@ -1,81 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The two hosts as ports that outlive their connections. */
-#include "exec/hosts.h"
+#include "exec/hosts_inside.h"
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "exec/clock.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
-/* A link in use by calls; the last one to let go closes it. */
-struct held {
-  struct link *link;
-  unsigned users;
-  bool retired;
-};
-
-struct side {
-  struct port port; /* first: what providers call */
-  struct hosts *hosts;
-  struct link_where where;
-  pthread_mutex_t lock;    /* all below */
-  pthread_mutex_t opening; /* one opener at a time */
-  struct held *held;       /* NULL: no link */
-  int64_t failed_ms;       /* when the last opening failed */
-  struct err *failed;
-};
-
-struct hosts {
-  struct hosts_where where;
-  json_t *items;
-  struct side source;
-  struct side target;
-  struct side here; /* .hosts is NULL where it is one of the two */
-  pthread_mutex_t lock;
-  pthread_mutex_t claiming;
-  uint64_t seq;
-  uint64_t epoch;
-  char hash[65];
-  atomic_bool stopped;
-};
-
 static const struct port_ops steady_ops;
 
-static struct err *
-copy_err (const struct err *e)
-{
-  return err_remote (err_class_of (e), err_code (e), err_message (e),
-                     err_safe (e), err_advice (e));
-}
-
 /* ---- Opening ---- */
-
-/* One claim at a time: where both sides are one host, a claim that knows less
- * of the journal may not come behind one that knows more. */
-static struct err *
-claim (struct side *s, struct link *link)
-{
-  struct hosts *h = s->hosts;
-  json_t *result = NULL;
-  if (h->where.migration == NULL || s == &h->here)
-    return NULL;
-  pthread_mutex_lock (&h->claiming);
-  pthread_mutex_lock (&h->lock);
-  json_t *args
-      = json_pack ("{s:s, s:I, s:s, s:O, s:I, s:s}", "migration",
-                   h->where.migration, "epoch", (json_int_t)h->epoch,
-                   "controller", h->where.controller, "items", h->items, "seq",
-                   (json_int_t)h->seq, "hash", h->hash);
-  pthread_mutex_unlock (&h->lock);
-  struct err *e = port_call (link_port (link), "fence.claim", args, &result);
-  pthread_mutex_unlock (&h->claiming);
-  json_decref (result);
-  return err_wrap (e, "while claiming %s", s->port.name);
-}
 
 static struct err *
 open_once (struct side *s, struct held **out)
@@ -83,7 +19,7 @@ open_once (struct side *s, struct held **out)
   struct link *link = NULL;
   TRY (err_wrap (link_open (&s->where, &link), "%s (%s)", s->port.name,
                  s->where.host));
-  struct err *e = claim (s, link);
+  struct err *e = hosts_claim (s, link);
   if (e != NULL) {
     link_close (link);
     return e;
@@ -147,7 +83,7 @@ recent_failure (struct side *s)
   struct err *e = NULL;
   pthread_mutex_lock (&s->lock);
   if (s->failed != NULL && clock_boot_ms () - s->failed_ms < 500)
-    e = copy_err (s->failed);
+    e = hosts_copy_err (s->failed);
   pthread_mutex_unlock (&s->lock);
   return e;
 }
@@ -158,7 +94,7 @@ open_and_keep (struct side *s, struct held **out)
   struct err *e = open_link (s, out);
   pthread_mutex_lock (&s->lock);
   err_free (s->failed);
-  s->failed = e != NULL ? copy_err (e) : NULL;
+  s->failed = e != NULL ? hosts_copy_err (e) : NULL;
   s->failed_ms = clock_boot_ms ();
   if (e == NULL)
     s->held = *out;
@@ -167,11 +103,12 @@ open_and_keep (struct side *s, struct held **out)
 }
 
 static struct err *
-acquire (struct side *s, struct held **out)
+acquire_open (struct side *s, struct held **out)
 {
   struct err *e = NULL;
   if (atomic_load (&s->hosts->stopped))
     return err_new (ERR_TRANSIENT, "RH-EXEC-STOPPED", "stopping");
+  TRY (hosts_foreign (s->hosts));
   pthread_mutex_lock (&s->opening);
   pthread_mutex_lock (&s->lock);
   *out = take_living (s);
@@ -195,6 +132,61 @@ release (struct side *s, struct held *held)
     link_close (held->link);
     free (held);
   }
+}
+
+/* Before the first call of a resumed journal each host that can be reached
+ * says what it remembers: none is changed for a journal that went backwards. */
+static void
+meet (struct hosts *h)
+{
+  struct side *const sides[] = { &h->source, &h->target };
+  pthread_mutex_lock (&h->meeting);
+  for (size_t i = 0; !h->met && i < 2; i++) {
+    struct held *held = NULL;
+    CLEANUP_ERR struct err *e = acquire_open (sides[i], &held);
+    if (e == NULL)
+      release (sides[i], held);
+  }
+  h->met = true;
+  pthread_mutex_unlock (&h->meeting);
+}
+
+/* Where one of the two is opened now, the other one remembers that, too,
+ * unless it is gone. */
+static void
+tell_other (struct side *s)
+{
+  struct hosts *h = s->hosts;
+  struct side *other = s == &h->source ? &h->target : &h->source;
+  pthread_mutex_lock (&h->lock);
+  bool due = h->pivotal && h->milestone > other->told;
+  pthread_mutex_unlock (&h->lock);
+  if (!due || !hosts_claims (s))
+    return;
+  pthread_mutex_lock (&other->lock);
+  struct held *held = take_living (other);
+  pthread_mutex_unlock (&other->lock);
+  if (held == NULL)
+    return;
+  CLEANUP_ERR struct err *e = hosts_tell (other, held);
+  if (e != NULL)
+    log_err (LOG_WARN, e);
+  release (other, held);
+}
+
+/* A link on which the host knows how far the journal has come. */
+static struct err *
+acquire (struct side *s, struct held **out)
+{
+  if (hosts_claims (s)) {
+    meet (s->hosts);
+    tell_other (s);
+  }
+  TRY (acquire_open (s, out));
+  struct err *e = hosts_tell (s, *out);
+  if (e != NULL)
+    release (s, *out);
+  return e;
 }
 
 /* ---- The ports ---- */
@@ -275,6 +267,7 @@ side_init (struct side *s, struct hosts *h, const char *name,
   s->where.identity = h->where.identity;
   pthread_mutex_init (&s->lock, NULL);
   pthread_mutex_init (&s->opening, NULL);
+  pthread_mutex_init (&s->telling, NULL);
 }
 
 static void
@@ -287,6 +280,7 @@ side_clear (struct side *s)
   err_free (s->failed);
   pthread_mutex_destroy (&s->lock);
   pthread_mutex_destroy (&s->opening);
+  pthread_mutex_destroy (&s->telling);
 }
 
 struct hosts *
@@ -298,6 +292,8 @@ hosts_new (const struct hosts_where *where)
   h->epoch = where->epoch;
   pthread_mutex_init (&h->lock, NULL);
   pthread_mutex_init (&h->claiming, NULL);
+  pthread_mutex_init (&h->meeting, NULL);
+  h->met = true;
   h->items = json_array ();
   for (size_t i = 0; i < plan_item_count (where->plan); i++)
     json_array_append_new (h->items,
@@ -330,10 +326,15 @@ hosts_controller (struct hosts *h)
 }
 
 void
-hosts_head (struct hosts *h, uint64_t seq, const char *hash)
+hosts_head (struct hosts *h, uint64_t seq, const char *hash,
+            enum head_kind kind)
 {
   pthread_mutex_lock (&h->lock);
   h->seq = seq;
+  if (kind != HEAD_PLAIN) {
+    h->milestone = seq;
+    h->pivotal = kind == HEAD_PIVOT;
+  }
   snprintf (h->hash, sizeof h->hash, "%s", hash);
   pthread_mutex_unlock (&h->lock);
 }
@@ -344,6 +345,7 @@ hosts_epoch (struct hosts *h, uint64_t epoch)
   pthread_mutex_lock (&h->lock);
   h->epoch = epoch;
   pthread_mutex_unlock (&h->lock);
+  h->met = epoch <= 1;
 }
 
 static struct err *
@@ -422,6 +424,8 @@ hosts_free (struct hosts *h)
   if (h->here.hosts != NULL)
     side_clear (&h->here);
   json_decref (h->items);
+  err_free (h->foreign);
+  pthread_mutex_destroy (&h->meeting);
   pthread_mutex_destroy (&h->lock);
   pthread_mutex_destroy (&h->claiming);
   free (h);

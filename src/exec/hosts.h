@@ -17,11 +17,20 @@
 
 struct hosts;
 
+/* What a record is to the hosts. */
+enum head_kind {
+  HEAD_PLAIN,
+  HEAD_PHASE, /* each host remembers it with the next call that it gets */
+  HEAD_PIVOT, /* both do, before the call that opens one of them */
+};
+
 struct hosts_where {
   const struct plan *plan;
   const char *migration;  /* NULL: read only, no claim */
   const char *controller; /* with a migration */
   uint64_t epoch;         /* with a migration */
+  const char *journal;    /* its directory, to show that it extends what a host
+                             remembers; NULL: it shows nothing */
   const char *agent_path;
   bool batch;
   const char *identity; /* the migration's own key, or NULL (exec/ownkey.h) */
@@ -34,7 +43,12 @@ struct port *hosts_target (struct hosts *h);
  * is claimed by nobody); else NULL. */
 struct port *hosts_controller (struct hosts *h);
 /* The journal's head, which a claim carries. */
-void hosts_head (struct hosts *h, uint64_t seq, const char *hash);
+void hosts_head (struct hosts *h, uint64_t seq, const char *hash,
+                 enum head_kind kind);
+/* With an epoch above 1 the journal is resumed: both hosts are asked, where
+ * they can be reached, before the first call to either.  Where one remembers
+ * a record that the journal does not have, every call is refused from then on
+ * ("RH-FENCE-HISTORY"). */
 void hosts_epoch (struct hosts *h, uint64_t epoch);
 /* Opens both now; the first error ("while ...: which host"). */
 struct err *hosts_open (struct hosts *h);

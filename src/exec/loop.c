@@ -118,7 +118,7 @@ loop_replay (struct loop *l)
   if (l->parts.hub != NULL)
     hub_head (l->parts.hub, l->seq);
   if (l->parts.on_head != NULL)
-    l->parts.on_head (l->parts.ctx, l->seq, l->head);
+    l->parts.on_head (l->parts.ctx, l->seq, l->head, HEAD_PLAIN);
   return NULL;
 }
 

@@ -8,6 +8,7 @@
 #define REHOME_EXEC_LOOP_H
 
 #include "engine/engine.h"
+#include "exec/hosts.h"
 #include "exec/hub.h"
 #include "journal/store.h"
 #include "provider/provider.h"
@@ -24,7 +25,8 @@ struct loop_parts {
   struct hub *hub;
   bool witnessed; /* both hosts sign the head where a phase begins */
   /* After each durable record (the engine's thread); may be NULL. */
-  void (*on_head) (void *ctx, uint64_t seq, const char *hash);
+  void (*on_head) (void *ctx, uint64_t seq, const char *hash,
+                   enum head_kind kind);
   void *ctx;
   unsigned threads; /* 0: 8 */
   long linger_ms;   /* ends by itself after this long with nothing to do in a

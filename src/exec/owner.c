@@ -191,9 +191,9 @@ struct owner {
 };
 
 static void
-on_head (void *ctx, uint64_t seq, const char *hash)
+on_head (void *ctx, uint64_t seq, const char *hash, enum head_kind kind)
 {
-  hosts_head (ctx, seq, hash);
+  hosts_head (ctx, seq, hash, kind);
 }
 
 static struct err *
@@ -215,6 +215,7 @@ open_all (struct owner *w, const struct owner_options *o)
                                .migration = w->seen.migration,
                                .controller = w->place.controller,
                                .agent_path = w->agent,
+                               .journal = w->place.dir,
                                .batch = o->batch,
                                .identity = w->identity };
   w->hosts = hosts_new (&where);

@@ -12,6 +12,17 @@
 
 /* ---- Records ---- */
 
+static enum head_kind
+kind_of (const struct loop *l, const struct record *r)
+{
+  const struct step *s = r->type == RECORD_INTENT && r->step != NULL
+                             ? graph_find (l->parts.graph, r->step)
+                             : NULL;
+  if (s != NULL && s->cls == STEP_PIVOT)
+    return HEAD_PIVOT;
+  return r->type == RECORD_PHASE ? HEAD_PHASE : HEAD_PLAIN;
+}
+
 static struct err *
 store_record (struct loop *l, struct record *r)
 {
@@ -25,7 +36,7 @@ store_record (struct loop *l, struct record *r)
   l->seq = r->seq;
   record_hash (line, strlen (line), l->head);
   if (l->parts.on_head != NULL)
-    l->parts.on_head (l->parts.ctx, l->seq, l->head);
+    l->parts.on_head (l->parts.ctx, l->seq, l->head, kind_of (l, r));
   if (l->parts.hub != NULL)
     hub_head (l->parts.hub, l->seq);
   return NULL;

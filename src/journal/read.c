@@ -35,6 +35,17 @@ db_line_at (struct store *s, uint64_t seq, char **out)
   return NULL;
 }
 
+struct err *
+store_hash_at (struct store *s, uint64_t seq, char hash[65], bool *found)
+{
+  CLEANUP_FREE char *line = NULL;
+  TRY (db_line_at (s, seq, &line));
+  *found = line != NULL;
+  if (*found)
+    record_hash (line, strlen (line), hash);
+  return NULL;
+}
+
 struct reading {
   struct chain chain;
   uint64_t after;

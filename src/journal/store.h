@@ -52,6 +52,9 @@ struct err *store_each_plan (struct store *s,
                                                   const void *text, size_t len),
                              void *ctx);
 struct err *store_head (struct store *s, uint64_t *seq, char hash[65]);
+/* The hash of the line of one record; *found is false where there is none. */
+struct err *store_hash_at (struct store *s, uint64_t seq, char hash[65],
+                           bool *found);
 /* One row that is overwritten, never journaled and not synced; call it at most
  * once a second.  store_progress gives NULL in *out before the first. */
 struct err *store_set_progress (struct store *s, const json_t *progress);

@@ -42,3 +42,8 @@ def kill(host, kind):
             except ProcessLookupError:
                 pass
     return hit
+
+
+def count(host, kind):
+    """How many processes of that kind run on the server."""
+    return sum(_is(kind, _command(pid)) for pid in set(_processes(host)))

@@ -25,6 +25,35 @@ claim (const char *id, int epoch, const char *controller, const char *item,
   return e;
 }
 
+/* The same by a journal that shows its record `known_seq`. */
+static struct err *
+claim_knowing (int epoch, int seq, const char *hash, int known_seq,
+               const char *known_hash)
+{
+  json_t *none;
+  struct err *e
+      = fence ("fence.claim",
+               json_pack ("{s:s, s:i, s:s, s:[s], s:i, s:s, s:i, s:s}",
+                          "migration", "shop", "epoch", epoch, "controller",
+                          "b", "items", "x", "seq", seq, "hash", hash,
+                          "known_seq", known_seq, "known_hash", known_hash),
+               &none);
+  json_decref (none);
+  return e;
+}
+
+static struct err *
+head (int seq, const char *hash)
+{
+  json_t *none;
+  struct err *e = fence ("fence.head",
+                         json_pack ("{s:s, s:i, s:s}", "migration", "shop",
+                                    "seq", seq, "hash", hash),
+                         &none);
+  json_decref (none);
+  return e;
+}
+
 static struct err *
 release (const char *id, bool tombstone)
 {
@@ -90,7 +119,36 @@ the_journal_must_extend_what_was_seen (void **state)
   assert_code (claim ("shop", 2, "b", "x", 4, "h4"), "RH-FENCE-HISTORY");
   assert_code (claim ("shop", 2, "b", "x", 5, "other"), "RH-FENCE-HISTORY");
   assert_ok (claim ("shop", 2, "b", "x", 5, "h5"));
-  assert_ok (claim ("shop", 2, "b", "x", 6, "h6"));
+  assert_ok (claim_knowing (2, 6, "h6", 5, "h5"));
+}
+
+static void
+a_longer_journal_that_is_another_one_is_refused (void **state)
+{
+  (void)state;
+  assert_ok (claim ("shop", 1, "b", "x", 5, "h5"));
+  assert_code (claim ("shop", 2, "b", "x", 9, "h9"), "RH-FENCE-HISTORY");
+  assert_code (claim_knowing (2, 9, "h9", 5, "other"), "RH-FENCE-HISTORY");
+  assert_code (claim_knowing (2, 9, "h9", 4, "h5"), "RH-FENCE-HISTORY");
+  assert_ok (claim_knowing (2, 9, "h9", 5, "h5"));
+}
+
+static void
+a_head_that_was_told_is_remembered (void **state)
+{
+  (void)state;
+  assert_code (head (3, "h3"), "RH-FENCE-EPOCH"); /* without a claim */
+  assert_ok (claim ("shop", 1, "b", "x", 5, "h5"));
+  assert_ok (head (8, "h8"));
+  assert_ok (head (8, "h8"));
+  assert_ok (head (7, "h7")); /* late, not wrong */
+  assert_code (head (8, "other"), "RH-FENCE-HISTORY");
+  CLEANUP_JSON json_t *got = read_back ("shop");
+  assert_int_equal (int_of (got, "seq"), 8);
+  assert_string_equal (str_of (got, "hash"), "h8");
+  assert_int_equal (int_of (got, "epoch"), 1);
+  assert_code (claim_knowing (2, 7, "h7", 5, "h5"), "RH-FENCE-HISTORY");
+  assert_ok (claim_knowing (2, 9, "h9", 8, "h8"));
 }
 
 static void
@@ -166,7 +224,7 @@ claim_elsewhere (int epoch, const char *controller)
 {
   pid_t pid = fork ();
   if (pid == 0) {
-    CLEANUP_ERR struct err *e = claim ("shop", epoch, controller, "x", 2, "h2");
+    CLEANUP_ERR struct err *e = claim ("shop", epoch, controller, "x", 1, "h");
     _exit (e == NULL ? 0 : 1);
   }
   int status;
@@ -302,6 +360,8 @@ main (void)
     in_state (no_fence_reads_as_unclaimed),
     in_state (the_epoch_only_rises),
     in_state (the_journal_must_extend_what_was_seen),
+    in_state (a_longer_journal_that_is_another_one_is_refused),
+    in_state (a_head_that_was_told_is_remembered),
     in_state (a_refused_claim_changes_nothing),
     in_state (an_item_of_another_migration_is_refused_by_name),
     in_state (what_was_released_can_be_claimed_by_another),
