@@ -25,6 +25,8 @@ static const struct step_row rows[] = {
     STAGE_RECHECK, STEP_PURE, SIDE_SOURCE, 120000 },
   { "window", "the cutover's window is open", STAGE_RECHECK, STEP_PURE,
     SIDE_TARGET, 60000 },
+  { "backup", "a backup can be restored", STAGE_RECHECK, STEP_PURE, SIDE_SOURCE,
+    60000 },
   { "arm", "the way back lies on the source", STAGE_HOLD, STEP_REVERSIBLE,
     SIDE_SOURCE, 120000 },
   { "mapped", "files that are mapped for writing", STAGE_HOLD, STEP_PURE,
@@ -164,16 +166,23 @@ describe (const struct plan *plan, const struct plan_item *item,
 {
   (void)item;
   bool window = json_object_size (plan_window (plan)) > 0;
+  const json_t *check = json_at (plan_backup (plan), "check");
+  long within
+      = (long)json_integer_value (json_at (plan_backup (plan), "within_ms"));
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct needs needs CLEANUP_NEEDS = { 0 };
-    const char *op = rows[i].op;
+    struct step_row row = rows[i];
+    const char *op = row.op;
     if ((strncmp (op, "window", 6) == 0 && !window)
         || (strcmp (op, "checks") == 0 && !asks_over_https (plan))
+        || (strcmp (op, "backup") == 0 && check == NULL)
         || (strcmp (op, "poweroff") == 0
             && strcmp (plan_fence (plan), "poweroff") != 0))
       continue;
     needs_of (op, plan, &needs);
-    TRY (steps_add (g, &rows[i], "move", "move", "", -1, NULL, &needs));
+    if (strcmp (op, "backup") == 0)
+      row.timeout_ms += within;
+    TRY (steps_add (g, &row, "move", "move", "", -1, NULL, &needs));
   }
   return NULL;
 }
@@ -187,6 +196,7 @@ static const struct step_op ops[] = {
   { "unclaimed-again", move_unclaimed, NULL, NULL },
   { "window-look", move_window_look, NULL, NULL },
   { "window", move_window, NULL, NULL },
+  { "backup", move_backup, NULL, NULL },
   { "arm", move_arm, move_arm_probe, move_arm_undo },
   { "mapped", move_mapped, NULL, NULL },
   { "flag", move_flag, move_flag_probe, move_flag_undo },

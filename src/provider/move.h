@@ -43,6 +43,13 @@ struct err *move_window (const struct step_call *call, json_t **result);
 /* Minutes until a window of plan_window opens, 0 while it is open.  `now`:
  * minutes since Monday 00:00 in its zone.  Pure. */
 int move_window_wait (const json_t *window, int now);
+/* The plan's check restores a backup and says of when it is: "RH-MOVE-BACKUP"
+ * where it cannot, or where that is too old. */
+struct err *move_backup (const struct step_call *call, json_t **result);
+/* The time in the first line of what the check said, where it is not older
+ * than that.  Pure. */
+struct err *move_backup_age (const char *out, int64_t now_ms,
+                             int64_t max_age_ms, int64_t *taken_ms);
 struct err *move_unclaimed (const struct step_call *call, json_t **result);
 /* Into rows of `process.open`, which name few paths of a process, go rows of
  * `process.writers` under the moved files: each process gets "within", one
