@@ -41,7 +41,8 @@ say_bundle (const struct invocation *in, const struct bundle_checked *b)
   size_t i;
   json_t *one;
   say_chain (b->records, b->first, b->head);
-  printf ("%u signatures of hosts hold\n", b->witnesses);
+  printf ("%u signatures of hosts and %u approvals hold\n", b->witnesses,
+          b->approvals);
   json_array_foreach (b->signers, i, one)
       printf ("signed by %s\n", json_string_value (one));
   if (b->stamped)
@@ -62,9 +63,9 @@ verify_bundle (const struct invocation *in)
     status = complain (in, e);
   else if (has (in, OPT_JSON)) {
     CLEANUP_JSON json_t *o
-        = json_pack ("{s:I, s:s, s:s, s:s, s:i, s:O}", "records",
+        = json_pack ("{s:I, s:s, s:s, s:s, s:i, s:i, s:O}", "records",
                      (json_int_t)b.records, "first", b.first, "head", b.head,
-                     "sha256", b.sha256, "witnesses", (int)b.witnesses,
+                     "sha256", b.sha256, "witnesses", (int)b.witnesses, "approvals", (int)b.approvals,
                      "signers", b.signers);
     say_json (o);
   } else

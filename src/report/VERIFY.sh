@@ -80,6 +80,16 @@ for text in witness-*.txt; do
   witnesses=$((witnesses + 1))
 done
 
+# What people signed is about a plan that is here.
+approvals=0
+for text in approval-*.txt; do
+  [ -f "$text" ] || continue
+  by approver rehome-approval "${text%.txt}.sig" <"$text" || fail "the signature of $text does not hold"
+  plan=$(sed -n 's/^plan //p' "$text")
+  sha256sum plan-*.yaml | cut -c1-64 | grep -qxF "$plan" || fail "$text is about a plan that is not here"
+  approvals=$((approvals + 1))
+done
+
 # 6. The keys that had to sign did.
 for key in "$@"; do
   grep -qxF "$key" ../signed || fail "no signature by $key"
@@ -96,4 +106,4 @@ if [ -f head.tsr ]; then
     fail "the time stamp does not hold"
   stamp="time stamp holds"
 fi
-echo "WHOLE: $seq records from the plan $first to the head $prev; $witnesses signatures of hosts; $stamp"
+echo "WHOLE: $seq records from the plan $first to the head $prev; $witnesses signatures of hosts; $approvals approvals; $stamp"

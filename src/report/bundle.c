@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "host/sshsig.h"
+#include "journal/approval.h"
 #include "journal/witness.h"
 #include "report/script.h"
 #include "report/text.h"
@@ -107,12 +108,32 @@ add_witness (struct making *m, const struct record *r)
   return add_signer (m, side, WITNESS_SPACE, member (r, "key"));
 }
 
+/* What a person signed, in the form of ssh-keygen -Y verify. */
+static struct err *
+add_approval (struct making *m, const struct record *r)
+{
+  const json_t *a = json_object_get (r->data, "approval");
+  CLEANUP_FREE char *text = NULL;
+  if (a == NULL)
+    return NULL;
+  TRY (approval_text (a, &text));
+  CLEANUP_FREE char *name = mem_printf ("approval-%08" PRIu64 ".txt", r->seq);
+  CLEANUP_FREE char *sig = mem_printf ("approval-%08" PRIu64 ".sig", r->seq);
+  const char *made = json_string_value (json_object_get (a, "signature"));
+  const char *key = json_string_value (json_object_get (a, "key"));
+  TRY (buf_put_str (bundle_add (m->bundle, name), text));
+  TRY (buf_put_str (bundle_add (m->bundle, sig), made != NULL ? made : ""));
+  return add_signer (m, "approver", APPROVAL_SPACE, key != NULL ? key : "");
+}
+
 static struct err *
 take_record (void *ctx, const struct record *r, const char *line)
 {
   struct making *m = ctx;
   m->last_ms = r->time_ms;
   TRY (buf_printf (&m->journal, "%s\n", line));
+  if (r->type == RECORD_APPROVE)
+    return add_approval (m, r);
   return r->type == RECORD_WITNESS ? add_witness (m, r) : NULL;
 }
 

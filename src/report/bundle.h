@@ -67,6 +67,7 @@ struct bundle_checked {
   uint64_t records;
   char first[65], head[65], sha256[65];
   unsigned witnesses;
+  unsigned approvals;
   json_t *signers; /* fingerprints of those whose signatures hold */
   bool stamped;    /* it holds a time stamp, which is not checked here */
 };

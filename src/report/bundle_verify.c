@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "host/sshsig.h"
+#include "journal/approval.h"
 #include "journal/witness.h"
 
 #include <errno.h>
@@ -247,6 +248,58 @@ check_witnesses (struct checking *c)
   return NULL;
 }
 
+/* ---- What people signed ---- */
+
+/* The plan is one of those in the bundle. */
+static bool
+has_plan (const struct checking *c, const char *hash)
+{
+  for (size_t i = 0; i < c->bundle->n; i++) {
+    const struct bundle_file *f = &c->bundle->v[i];
+    char digest[65];
+    if (strncmp (f->name, "plan-", 5) != 0)
+      continue;
+    record_hash ((const char *)f->bytes.data, f->bytes.len, digest);
+    if (strcmp (digest, hash) == 0)
+      return true;
+  }
+  return false;
+}
+
+static struct err *
+check_approval (struct checking *c, const struct bundle_file *text)
+{
+  size_t n = strlen (text->name);
+  CLEANUP_FREE char *sig_name = mem_printf ("%.*s.sig", (int)n - 4, text->name);
+  CLEANUP_FREE char *bytes
+      = mem_strndup ((const char *)text->bytes.data, text->bytes.len);
+  CLEANUP_JSON json_t *o = NULL;
+  const struct bundle_file *sig;
+  TRY (need (c->bundle, sig_name, &sig));
+  if (sig->bytes.len == 0)
+    return changed ("%s is empty", sig_name);
+  TRY (check_signature (c, "approver", APPROVAL_SPACE, text, sig));
+  TRY (approval_parse (bytes, &o));
+  const char *plan = json_string_value (json_object_get (o, "plan"));
+  if (plan == NULL || !has_plan (c, plan))
+    return changed ("%s is about a plan that is not here", text->name);
+  c->out->approvals++;
+  return NULL;
+}
+
+static struct err *
+check_approvals (struct checking *c)
+{
+  for (size_t i = 0; i < c->bundle->n; i++) {
+    const struct bundle_file *f = &c->bundle->v[i];
+    size_t n = strlen (f->name);
+    if (strncmp (f->name, "approval-", 9) == 0 && n > 13
+        && strcmp (f->name + n - 4, ".txt") == 0)
+      TRY (check_approval (c, f));
+  }
+  return NULL;
+}
+
 /* ---- Against what was noted ---- */
 
 static bool
@@ -289,6 +342,7 @@ check_all (struct checking *c, const char *signers)
   TRY (check_chain (c));
   TRY (check_head (c));
   TRY (check_witnesses (c));
+  TRY (check_approvals (c));
   c->out->stamped = bundle_find (c->bundle, "head.tsr") != NULL;
   return signers != NULL ? check_signers (c, signers) : NULL;
 }

@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "exec/forecast.h"
 #include "exec/measure.h"
+#include "report/mapping.h"
 #include "report/moved.h"
 #include "report/permits.h"
 #include "report/timeline.h"
@@ -17,6 +18,7 @@ struct fold {
   struct engine *engine;
   struct measure *measure;
   struct timeline *timeline;
+  struct mapping *mapping;
 };
 
 static struct err *
@@ -32,6 +34,7 @@ fold_record (void *ctx, const struct record *r, const char *line)
   effects_clear (&none);
   measure_record (f->measure, r);
   timeline_record (f->timeline, r, line);
+  mapping_record (f->mapping, r);
   return NULL;
 }
 
@@ -215,6 +218,7 @@ make (const struct facts_from *from, struct fold *f, json_t **out)
   put_mode (o, from, f);
   permits_put (from->plan, engine_approvals (f->engine), o);
   timeline_put (f->timeline, f->engine, o);
+  json_object_set_new (o, "mapping", mapping_make (f->mapping));
   moved_put (from->plan, from->graph, f->engine, o);
   *out = o;
   return NULL;
@@ -227,8 +231,10 @@ facts_make (const struct facts_from *from, json_t **out)
     .engine = engine_new (from->graph, plan_limits (from->plan)),
     .measure = measure_new (from->graph),
     .timeline = timeline_new (from->graph),
+    .mapping = mapping_new (from->graph),
   };
   struct err *e = make (from, &f, out);
+  mapping_free (f.mapping);
   timeline_free (f.timeline);
   measure_free (f.measure);
   engine_free (f.engine);

@@ -314,6 +314,43 @@ put_outages (const json_t *facts, struct buf *out)
 }
 
 static struct err *
+put_approvals (const json_t *facts, struct buf *out)
+{
+  const json_t *given
+      = json_object_get (json_object_get (facts, "approvals"), "given");
+  size_t i;
+  json_t *a;
+  TRY (begin (out, "approvals", "Who approved"));
+  TRY (buf_put_str (out, "<ul>\n"));
+  json_array_foreach (given, i, a)
+      TRY (put_in (out, "<li>", words_approval (a), "</li>\n"));
+  TRY (put_in (out, "<li>", words_backup (facts), "</li>\n</ul>\n"));
+  return end (out);
+}
+
+static struct err *
+put_mapping (const json_t *facts, struct buf *out)
+{
+  size_t i;
+  json_t *line;
+  TRY (begin (out, "mapping", "By the rules&#39; lines"));
+  TRY (buf_put_str (out, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
+                         "aria-labelledby=\"mapping\"><table><tr><th "
+                         "scope=\"col\">Rule</th><th scope=\"col\">Line</th>"
+                         "<th scope=\"col\">Asks for</th><th scope=\"col\">"
+                         "Records that show it</th></tr>\n"));
+  json_array_foreach (json_object_get (facts, "mapping"), i, line)
+  {
+    TRY (put_in (out, "<tr><td>", words_of (line, "rule"), "</td><td>"));
+    TRY (put_in (out, "", words_of (line, "line"), "</td><td>"));
+    TRY (put_in (out, "", words_of (line, "asks"), "</td><td>"));
+    TRY (put_in (out, "", words_records (line), "</td></tr>\n"));
+  }
+  TRY (buf_put_str (out, "</table></div>\n"));
+  return end (out);
+}
+
+static struct err *
 put_witnesses (const json_t *facts, struct buf *out)
 {
   const json_t *list = json_object_get (facts, "witnesses");
@@ -397,8 +434,10 @@ report_html (const json_t *facts, struct buf *out)
   TRY (put_steps (facts, out));
   TRY (put_outages (facts, out));
   TRY (put_requests (facts, out));
+  TRY (put_approvals (facts, out));
   TRY (put_left (facts, out));
   TRY (put_witnesses (facts, out));
+  TRY (put_mapping (facts, out));
   TRY (put_chain (facts, out));
   return buf_put_str (out, "</main>\n</body>\n</html>\n");
 }

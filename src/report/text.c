@@ -131,6 +131,40 @@ put_requests (const json_t *facts, struct buf *out)
 }
 
 static struct err *
+put_approvals (const json_t *facts, struct buf *out)
+{
+  CLEANUP_FREE char *backup = words_backup (facts);
+  size_t i;
+  json_t *a;
+  TRY (heading (out, "Who approved", "approvals"));
+  json_array_foreach (
+      json_object_get (json_object_get (facts, "approvals"), "given"), i, a)
+  {
+    CLEANUP_FREE char *text = words_approval (a);
+    TRY (buf_printf (out, "  %s\n", text));
+  }
+  return buf_printf (out, "%s  %s\n", i == 0 ? "  nobody\n" : "", backup);
+}
+
+static struct err *
+put_mapping (const json_t *facts, struct buf *out)
+{
+  size_t i;
+  json_t *line;
+  TRY (heading (out, "By the rules' lines: the records that show it",
+                "mapping"));
+  json_array_foreach (json_object_get (facts, "mapping"), i, line)
+  {
+    CLEANUP_FREE char *rule = words_of (line, "rule");
+    CLEANUP_FREE char *name = words_of (line, "line");
+    CLEANUP_FREE char *asks = words_of (line, "asks");
+    CLEANUP_FREE char *records = words_records (line);
+    TRY (buf_printf (out, "  %-14s %-18s %s: %s\n", rule, name, asks, records));
+  }
+  return NULL;
+}
+
+static struct err *
 put_outage (const json_t *o, struct buf *out)
 {
   size_t i;
@@ -241,8 +275,10 @@ report_text (const json_t *facts, struct buf *out)
   TRY (put_steps (facts, out));
   TRY (put_outages (facts, out));
   TRY (put_requests (facts, out));
+  TRY (put_approvals (facts, out));
   TRY (put_findings (facts, out));
   TRY (put_left (facts, out));
   TRY (put_witnesses (facts, out));
+  TRY (put_mapping (facts, out));
   return put_chain (facts, out);
 }

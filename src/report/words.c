@@ -213,6 +213,58 @@ words_finding (const json_t *finding)
                      message, todo[0] != '\0' ? "; " : "", todo, step);
 }
 
+char *
+words_approval (const json_t *approval)
+{
+  CLEANUP_FREE char *name = words_of (approval, "name");
+  CLEANUP_FREE char *role = words_of (approval, "role");
+  CLEANUP_FREE char *what = words_of (approval, "for");
+  CLEANUP_FREE char *when = words_of (approval, "time");
+  CLEANUP_FREE char *meaning = words_of (approval, "meaning");
+  CLEANUP_FREE char *key = words_of (approval, "fingerprint");
+  return mem_printf ("%s as %s, for %s, %s: \"%s\", key %s", name, role, what,
+                     when, meaning, key);
+}
+
+char *
+words_backup (const json_t *facts)
+{
+  const json_t *backup = json_object_get (facts, "backup");
+  CLEANUP_FREE char *state = words_of (backup, "state");
+  CLEANUP_FREE char *by = words_of (backup, "by");
+  CLEANUP_FREE char *reason = words_of (backup, "reason");
+  if (strcmp (state, "waiver") == 0)
+    return mem_printf ("No restore of a backup was asked for: waived by %s: %s",
+                       by, reason);
+  return mem_strdup (strcmp (state, "check") == 0
+                         ? "A restore of a backup is proven by the plan's "
+                           "check in each cutover"
+                         : "No restore of a backup is proven, and nobody has "
+                           "waived it");
+}
+
+char *
+words_records (const json_t *line)
+{
+  CLEANUP_BUF struct buf b = BUF_INIT;
+  const json_t *list = json_object_get (line, "records");
+  json_int_t more = json_integer_value (json_object_get (line, "more"));
+  size_t i;
+  json_t *one;
+  if (json_array_size (list) == 0)
+    return mem_strdup ("none");
+  json_array_foreach (list, i, one)
+  {
+    CLEANUP_FREE char *n
+        = mem_printf ("%" JSON_INTEGER_FORMAT, json_integer_value (one));
+    add (&b, n);
+  }
+  CLEANUP_FREE char *all = buf_steal_str (&b);
+  return more > 0
+             ? mem_printf ("%s, and %" JSON_INTEGER_FORMAT " more", all, more)
+             : STEAL (all);
+}
+
 const char *
 words_demands (const char *section)
 {
@@ -222,6 +274,7 @@ words_demands (const char *section)
     { "requests", "S0.34" },     { "chain", "S0.34" },
     { "findings", "S0.27" },     { "left", "S0.39" },
     { "outages", "S0.28" },      { "witnesses", "S0.34, S0.35" },
+    { "approvals", "S0.34" },    { "mapping", "S0.35, S3.3" },
   };
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
     if (strcmp (table[i][0], section) == 0)

@@ -19,6 +19,14 @@ char *words_item (const json_t *item);
 char *words_finding (const json_t *finding);
 /* "source, guarded: signed by SHA256:...", or why not. */
 char *words_witness (const json_t *witness);
+/* "Anna Berg as owner, for cutover, 2026-03-01T12:00:05Z: "TEXT", key
+ * SHA256:...". */
+char *words_approval (const json_t *approval);
+/* "proven by the plan's check", "waived by Anna: because", or that neither is
+ * there. */
+char *words_backup (const json_t *facts);
+/* "12, 40, 41 and 3 more", "none". */
+char *words_records (const json_t *line);
 /* "2026-11-21 02:00:01 UTC". */
 char *words_time (int64_t ms);
 /* A member of an object, escaped; "" where absent. */

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "host/spawn.h"
 #include "host/sshsig.h"
+#include "journal/approval.h"
 #include "journal/witness.h"
 #include "report/bundle.h"
 #include "report/script.h"
@@ -17,7 +18,7 @@
 
 struct scene {
   const char *dir;
-  char *key, *host_key, *script, *path;
+  char *key, *host_key, *anna, *script, *path;
   struct store *store;
   struct bundle_made made;
   char *signers; /* comma-separated */
@@ -54,6 +55,25 @@ append_witness (struct store *s, const char *host_key)
 }
 
 static void
+append_approval (struct store *s, const char *key, const char *plan)
+{
+  CLEANUP_FREE char *signature = NULL;
+  CLEANUP_FREE char *public_key = NULL;
+  CLEANUP_FREE char *text = NULL;
+  json_t *o = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "migration",
+                         "shop", "plan", plan, "for", "cutover", "role",
+                         "owner", "name", "Anna Berg", "time",
+                         "2026-03-01T12:00:05Z", "meaning", "it may move");
+  assert_ok (approval_text (o, &text));
+  assert_ok (sshsig_public (key, &public_key));
+  assert_ok (
+      sshsig_sign (key, APPROVAL_SPACE, text, strlen (text), &signature));
+  json_object_set_new (o, "key", json_string (public_key));
+  json_object_set_new (o, "signature", json_string (signature));
+  append (s, RECORD_APPROVE, json_pack ("{s:o}", "approval", o));
+}
+
+static void
 write_bundle (struct scene *s, const char *key, const char *path)
 {
   CLEANUP_JSON json_t *facts
@@ -74,18 +94,23 @@ write_bundle (struct scene *s, const char *key, const char *path)
 static void
 scene_open (struct scene *s, const char *dir)
 {
+  char plan[65];
   *s = (struct scene){ .dir = dir };
   s->key = mem_printf ("%s/key", dir);
   s->host_key = mem_printf ("%s/host-key", dir);
+  s->anna = mem_printf ("%s/anna", dir);
   s->script = mem_printf ("%s/VERIFY.sh", dir);
   s->path = mem_printf ("%s/bundle.tar", dir);
   assert_ok (sshsig_make_key (s->key, "shop"));
   assert_ok (sshsig_make_key (s->host_key, "host"));
+  assert_ok (sshsig_make_key (s->anna, "anna"));
   put_file (s->script, verify_script);
   assert_ok (store_open_writer (dir, "shop", PLAN, strlen (PLAN), &s->store));
   for (int i = 0; i < 6; i++)
     append (s->store, RECORD_CHECKPOINT, json_pack ("{s:i}", "n", i));
   append_witness (s->store, s->host_key);
+  record_hash (PLAN, strlen (PLAN), plan);
+  append_approval (s->store, s->anna, plan);
   append (s->store, RECORD_CHECKPOINT, json_pack ("{s:s}", "after", "it"));
   write_bundle (s, s->key, s->path);
 }
@@ -97,6 +122,7 @@ scene_close (struct scene *s)
   json_decref (s->made.signers);
   free (s->key);
   free (s->host_key);
+  free (s->anna);
   free (s->script);
   free (s->path);
   free (s->signers);
@@ -157,11 +183,25 @@ a_bundle_is_whole_for_rehome_and_for_the_script (void **state)
   SCENE (s, *state);
   struct bundle_checked b;
   assert_ok (bundle_verify (s.path, s.made.sha256, s.signers, &b));
-  assert_int_equal (b.records, 8);
+  assert_int_equal (b.records, 9);
   assert_int_equal (b.witnesses, 1);
-  assert_int_equal (json_array_size (b.signers), 2);
+  assert_int_equal (b.approvals, 1);
+  assert_int_equal (json_array_size (b.signers), 3);
   json_decref (b.signers);
   assert_int_equal (script_says (&s, s.path, s.made.sha256), 0);
+}
+
+static void
+an_approval_of_a_plan_that_is_not_there_is_seen (void **state)
+{
+  SCENE (s, *state);
+  char other[65];
+  record_hash ("another", 7, other);
+  append_approval (s.store, s.anna, other);
+  write_bundle (&s, s.key, s.path);
+  assert_code (rehome_says (s.path, s.made.sha256, s.signers),
+               "RH-BUNDLE-CHANGED");
+  assert_int_equal (script_says (&s, s.path, s.made.sha256), 1);
 }
 
 static void
@@ -293,6 +333,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     in_scratch (a_bundle_is_whole_for_rehome_and_for_the_script),
+    in_scratch (an_approval_of_a_plan_that_is_not_there_is_seen),
     in_scratch (it_holds_what_was_the_case),
     in_scratch (any_changed_byte_is_seen),
     in_scratch (any_changed_byte_of_a_file_is_seen_with_a_digest_of_the_forger),

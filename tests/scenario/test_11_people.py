@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people decide: two roles approve with their own ssh keys, a restored backup is shown, and the evidence says who.
+
+S0.34, S1.17, S2.54 partly: approvals by two roles, bound to the plan; S3.3 partly: a backup that was restored.
+"""
+import json
+
+import pytest
+
+from story import PLAN, codes, wait_for
+
+CHECK = "/usr/local/sbin/restore-test"
+
+
+def key_of(move, person):
+    """A key without passphrase for one approver, made by the real ssh-keygen; gives its public line."""
+    move.at.sh(f"test -f /root/{person} || ssh-keygen -q -t ed25519 -N '' -C {person} -f /root/{person}")
+    return move.at.sh(f"cat /root/{person}.pub").strip()
+
+
+def with_people(text, move):
+    roles = "".join(f"  - {{role: {role}, people: [{{name: {name}, account: {name.lower()}, key: \"{key_of(move, name.lower())}\"}}]}}\n"
+                    for role, name in (("owner", "Anna"), ("security", "Karl")))
+    head, _, rest = text.partition("backup:\n")
+    return f"{head}approvals:\n{roles}backup: {{check: [{CHECK}, shop], max-age: 2h}}\n{rest.partition(chr(10))[2]}"
+
+
+def approve(move, role, key, what="cutover", expect=0):
+    return move.rehome("approve", PLAN, "--for", what, "--role", role, "--meaning", "I have read the plan",
+                       "--key", f"/root/{key}", expect=expect)
+
+
+def restore_test(move, said, status=0):
+    move.lab.old.sh(f"cat > {CHECK}; chmod 755 {CHECK}", input=f"#!/bin/sh\n{said}\nexit {status}\n")
+
+
+@pytest.fixture(scope="module")
+def people(move):
+    move.write_plan(lambda text: with_people(text, move))
+    restore_test(move, "date -u +%Y-%m-%dT%H:%M:%SZ; echo 3 files of $1")
+    move.sync()
+    return move
+
+
+def test_a_cutover_names_what_is_missing(people):
+    said = people.cutover(expect=None)
+    assert codes(said) == {"RH-ENGINE-APPROVAL"}, said
+    assert f"rehome approve {PLAN} --for cutover --role security" in said
+    assert f"rehome approve {PLAN} --for cutover --role owner" in people.rehome("status", PLAN)
+
+
+def test_one_role_alone_is_not_enough(people):
+    assert "Approved: cutover" in approve(people, "owner", "anna")
+    said = people.cutover(expect=None)
+    assert codes(said) == {"RH-ENGINE-APPROVAL"} and "security" in said and "--role owner" not in said
+
+
+def test_another_key_cannot_approve(people):
+    assert "RH-APPROVE-SIGNATURE" in approve(people, "security", "anna", expect=None)
+    assert sum("approval" in r["data"] for r in people.records()) == 1
+
+
+def test_a_changed_plan_is_approved_again(people):
+    people.write_plan(lambda text: with_people(text, people) + "# read again\n")
+    people.sync()
+    said = people.cutover(expect=None)
+    assert "--role owner" in said and "--role security" in said
+
+
+def test_who_signs_elsewhere_brings_the_signature(people):
+    approve(people, "owner", "anna")
+    people.rehome("approve", PLAN, "--role", "security", "--meaning", "signed elsewhere", "--output", "/root/yes.txt")
+    people.at.sh("ssh-keygen -q -Y sign -n rehome-approval -f /root/karl /root/yes.txt")
+    people.rehome("approve", PLAN, "--signature", "/root/yes.txt.sig")
+
+
+def test_a_backup_that_is_too_old_holds_the_cutover_back(people):
+    restore_test(people, "echo 2026-01-01T03:00:00Z")
+    said = people.cutover(expect=None)
+    assert "RH-MOVE-BACKUP" in codes(said), said
+    restore_test(people, "date -u +%Y-%m-%dT%H:%M:%SZ; echo no such archive >&2", status=1)
+    said = people.cutover(expect=None)
+    assert "RH-MOVE-BACKUP" in codes(said) and "no such archive" in said
+    assert people.status().startswith("SERVING shop-old")
+
+
+def test_with_both_approvals_and_a_backup_it_moves(people):
+    restore_test(people, "date -u +%Y-%m-%dT%H:%M:%SZ; echo 3 files of $1")
+    people.cutover()
+    assert people.status().startswith("SERVING shop-new")
+
+
+def test_the_bundle_shows_who_approved(people):
+    made = json.loads(people.rehome("report", PLAN, "--bundle", "/root/evidence.tar", "--json"))
+    prints = [people.at.sh(f"ssh-keygen -lf /root/{who}.pub").split()[1] for who in ("anna", "karl")]
+    assert set(prints) <= set(made["signers"])
+    people.at.sh("tar -xOf /root/evidence.tar VERIFY.sh > /root/VERIFY.sh")
+    said = people.at.run(["sh", "/root/VERIFY.sh", "/root/evidence.tar", made["sha256"], *made["signers"]]).stdout
+    assert "3 approvals" in said, said
+    text = people.rehome("report", PLAN)
+    assert "Karl as security, for cutover" in text and "M 2.319 backup" in text
+
+
+def test_the_mapping_names_records_that_exist(people):
+    records = {r["seq"]: r for r in people.records()}
+    lines = {(line["rule"], line["line"]): line["records"] for line in people.facts()["mapping"]}
+    assert all(seq in records for seqs in lines.values() for seq in seqs)
+    backup = records[lines["BSI", "M 2.319 backup"][-1]]
+    assert backup["type"] == "outcome" and backup["data"]["result"]["output_sha256"]
+    assert {records[seq]["type"] for seq in lines["ISO 27001:2022", "A.5.3"]} == {"approve"}
+
+
+def test_the_acceptance_needs_one_of_them(people):
+    accept = ["accept", PLAN, "--no-input", "--confirm=shop-old"]
+    said = people.rehome(*accept, expect=None)
+    assert codes(said) == {"RH-ENGINE-APPROVAL"} and "--for accept" in said
+    approve(people, "security", "karl", what="accept")
+    people.rehome(*accept)
+    wait_for(lambda: people.facts()["phase"] == "accepted")
