@@ -65,8 +65,8 @@ verify_bundle (const struct invocation *in)
     CLEANUP_JSON json_t *o
         = json_pack ("{s:I, s:s, s:s, s:s, s:i, s:i, s:O}", "records",
                      (json_int_t)b.records, "first", b.first, "head", b.head,
-                     "sha256", b.sha256, "witnesses", (int)b.witnesses, "approvals", (int)b.approvals,
-                     "signers", b.signers);
+                     "sha256", b.sha256, "witnesses", (int)b.witnesses,
+                     "approvals", (int)b.approvals, "signers", b.signers);
     say_json (o);
   } else
     say_bundle (in, &b);
