@@ -271,6 +271,13 @@ side_init (struct side *s, struct hosts *h, const char *name,
 }
 
 static void
+side_hang_up (const struct side *s)
+{
+  if (s->held != NULL)
+    link_hang_up (s->held->link);
+}
+
+static void
 side_clear (struct side *s)
 {
   if (s->held != NULL) {
@@ -419,6 +426,8 @@ hosts_free (struct hosts *h)
 {
   if (h == NULL)
     return;
+  side_hang_up (&h->source);
+  side_hang_up (&h->target);
   side_clear (&h->source);
   side_clear (&h->target);
   if (h->here.hosts != NULL)

@@ -40,6 +40,7 @@ struct loop {
   int64_t ticked_ms;    /* to the hub */
   int64_t busy_ms;      /* when there was last something to do */
   bool over;
+  bool rested;         /* the engine had nothing more to do */
   bool unpublished;    /* something happened since the hub was told */
   struct err *refused; /* why the engine refused the request at hand */
   bool pool_left;      /* a call outlived loop_run */

@@ -260,12 +260,16 @@ progress_now (struct loop *l)
   return o;
 }
 
-/* Ten times a second for watchers, once a second into the store. */
+/* Ten times a second for watchers, and at once where the work is done that
+ * they may wait for; once a second into the store. */
 static void
 publish (struct loop *l)
 {
   int64_t now = clock_boot_ms ();
-  l->unpublished = now - l->ticked_ms < 100;
+  bool rests = engine_idle (l->engine) || engine_in_step (l->engine);
+  bool news = rests && !l->rested;
+  l->rested = rests;
+  l->unpublished = !news && now - l->ticked_ms < 100;
   if (l->unpublished)
     return;
   l->ticked_ms = now;

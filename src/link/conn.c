@@ -226,16 +226,22 @@ conn_alive (struct conn *c)
 }
 
 void
+conn_hang_up (struct conn *c)
+{
+  if (c != NULL && c->outlet != NULL)
+    outlet_close (c->outlet); /* the agent sees the end and leaves */
+}
+
+void
 conn_close (struct conn *c)
 {
   if (c == NULL)
     return;
-  beat_stop (c->beat);
-  if (c->outlet != NULL)
-    outlet_close (c->outlet); /* the agent sees the end and leaves */
+  conn_hang_up (c);
   carrier_end (c->carrier, !c->reading || !conn_alive (c));
   if (c->reading)
     pthread_join (c->thread, NULL);
+  beat_stop (c->beat); /* the reader answered through it until now */
   carrier_free (c->carrier);
   outlet_free (c->outlet);
   frame_reader_clear (&c->reader);

@@ -19,7 +19,10 @@ struct conn;
 struct err *conn_open (const struct link_where *where,
                        const struct ssh_names *names,
                        const struct binary *agent, struct conn **out);
-void conn_close (struct conn *c); /* NULL is fine; no call may be left */
+/* Begins the close and does not wait for the agent's end; conn_close follows.
+ */
+void conn_hang_up (struct conn *c); /* NULL is fine; no call may be left */
+void conn_close (struct conn *c);   /* NULL is fine; no call may be left */
 const json_t *conn_hello (const struct conn *c);
 bool conn_alive (struct conn *c);
 /* The agent is a child of this process and can read its pipes. */

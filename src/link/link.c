@@ -57,6 +57,13 @@ static struct err *link_pipe (struct port *from, const char *verb_out,
                               void *ctx, json_t **result_out,
                               json_t **result_in);
 
+void
+link_hang_up (struct link *l)
+{
+  conn_hang_up (l->data);
+  conn_hang_up (l->control);
+}
+
 static const struct port_ops ops
     = { .call = link_call, .pipe = link_pipe, .read = link_read };
 
@@ -142,6 +149,7 @@ connect_both (struct link *l, const struct link_where *w,
 static void
 disconnect (struct link *l)
 {
+  link_hang_up (l);
   conn_close (l->data);
   conn_close (l->control);
   l->data = l->control = NULL;

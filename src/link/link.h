@@ -35,6 +35,9 @@ struct link_where {
  * sudoers line), RH-LINK-NOEXEC (every directory tried, by name),
  * RH-LINK-VERSION, RH-LINK-LOST. */
 struct err *link_open (const struct link_where *where, struct link **out);
+/* Begins the close, so that several can be closed at once; link_close follows.
+ */
+void link_hang_up (struct link *l);
 void link_close (struct link *l);
 struct port *link_port (struct link *l);
 /* What the hello said: version, features, machine_id, boot_id, hostname,
