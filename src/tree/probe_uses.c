@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "tree/detail.h"
+#include "tree/project.h"
 #include "tree/stat.h"
 #include "tree/walk.h"
 
@@ -32,6 +33,8 @@ struct probe_uses {
   json_t *paths[PROBE_COUNT];
   bool attributes; /* one of those that need the attributes read */
   struct detail detail;
+  char *dir;       /* of the last file that was looked at for a project */
+  bool dir_counts; /* what is in it counts for a project */
   struct folded folded;
 };
 
@@ -52,7 +55,7 @@ probe_uses_new (const json_t *list, struct probe_uses **out)
     u->paths[w] = json_array ();
   u->attributes = u->asked[PROBE_USER] || u->asked[PROBE_TRUSTED]
                   || u->asked[PROBE_SECURITY] || u->asked[PROBE_ACL]
-                  || u->asked[PROBE_CAPABILITY] || u->asked[PROBE_PROJECT];
+                  || u->asked[PROBE_CAPABILITY];
   *out = u;
   return NULL;
 }
@@ -91,21 +94,57 @@ take_attributes (struct probe_uses *u, const struct tree_entry *e)
       used (u, w, e);
     seen[w] = true;
   }
+}
+
+static void
+take_project (struct probe_uses *u, const struct tree_entry *e)
+{
   if (e->marks & (TREE_PROJECT | TREE_INHERIT))
     used (u, PROBE_PROJECT, e);
 }
 
 static void
 read_attributes (struct probe_uses *u, int dirfd, const char *name,
-                 struct tree_entry *e)
+                 const struct tree_entry *e)
 {
-  bool open_it = u->asked[PROBE_PROJECT]
-                 && (e->type == TREE_FILE || e->type == TREE_DIR);
-  CLEANUP_FD int fd = open_it ? tree_open (dirfd, name, O_RDONLY) : -1;
-  CLEANUP_ERR struct err *bad = detail_read (&u->detail, dirfd, name, fd, e);
-  if (bad != NULL)
-    return; /* gone, or named as unreadable when it is copied */
-  take_attributes (u, e);
+  struct tree_entry own = *e;
+  CLEANUP_ERR struct err *bad = detail_read (&u->detail, dirfd, name, -1, &own);
+  if (bad == NULL) /* else gone, or named as unreadable when it is copied */
+    take_attributes (u, &own);
+}
+
+/* Whether the directory of a file counts for a project. */
+static bool
+dir_counts (struct probe_uses *u, int dirfd, const struct tree_entry *e)
+{
+  size_t leaf = tree_path_leaf (e->path, e->path_len);
+  if (u->dir != NULL && strlen (u->dir) == leaf
+      && memcmp (u->dir, e->path, leaf) == 0)
+    return u->dir_counts;
+  struct tree_entry dir = { .type = TREE_DIR };
+  project_read (dirfd, &dir);
+  free (u->dir);
+  u->dir = mem_strndup (e->path, leaf);
+  u->dir_counts = (dir.marks & (TREE_PROJECT | TREE_INHERIT)) != 0;
+  return u->dir_counts;
+}
+
+/* To ask a file it has to be opened, which costs as much as all else: only
+ * where its directory counts for a project.  One that does alone is named when
+ * it is copied. */
+static void
+read_project (struct probe_uses *u, int dirfd, const char *name,
+              const struct tree_entry *e)
+{
+  struct tree_entry own = *e;
+  if (e->type != TREE_DIR
+      && (e->type != TREE_FILE || !dir_counts (u, dirfd, e)))
+    return;
+  CLEANUP_FD int fd = tree_open (dirfd, name, O_RDONLY);
+  if (fd < 0)
+    return;
+  project_read (fd, &own);
+  take_project (u, &own);
 }
 
 /* Grows to twice its size; the hashes find their places anew. */
@@ -211,10 +250,10 @@ probe_uses_take (struct probe_uses *u, int dirfd, const char *name,
   take_plain (u, name, e);
   if (u->asked[PROBE_CASE] && e->path_len > 0)
     take_case (u, e);
-  if (u->attributes) {
-    struct tree_entry own = *e;
-    read_attributes (u, dirfd, name, &own);
-  }
+  if (u->attributes)
+    read_attributes (u, dirfd, name, e);
+  if (u->asked[PROBE_PROJECT])
+    read_project (u, dirfd, name, e);
 }
 
 void
@@ -225,6 +264,8 @@ probe_uses_take_known (struct probe_uses *u, const struct tree_entry *e)
     take_case (u, e);
   if (u->attributes)
     take_attributes (u, e);
+  if (u->asked[PROBE_PROJECT])
+    take_project (u, e);
 }
 
 json_t *
@@ -248,6 +289,7 @@ probe_uses_free (struct probe_uses *u)
   for (int w = 0; w < PROBE_COUNT; w++)
     json_decref (u->paths[w]);
   detail_free (&u->detail);
+  free (u->dir);
   free (u->folded.v);
   free (u);
 }
