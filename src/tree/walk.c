@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The walk: a stack of directories, each with its sorted names. */
+/* The walk: a stack of directories, each with its sorted names, and threads
+ * that go ahead of it. */
 #include "tree/walk.h"
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/vec.h"
 #include "host/swaps.h"
+#include "tree/outlook.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -17,12 +19,13 @@
 #define DEPTH_MAX 3000
 #define NOTES_MAX 20
 
+/* Where a walk gets so far, threads go ahead of it. */
+#define AHEAD_FROM 512
+
 struct frame {
-  int fd;
   size_t path_len; /* of the directory's own path */
-  char *names;     /* NUL-terminated, one after the other */
-  const char **sorted;
-  size_t n, next;
+  size_t next;
+  struct outlook out;
 };
 
 struct walk {
@@ -33,8 +36,10 @@ struct walk {
   bool started, descend;
   struct tree_time start;
   uint64_t dev; /* of the root directory */
-  VEC (struct frame) stack;
-  struct buf path;
+  VEC (struct frame *) stack;
+  struct ahead *ahead; /* NULL: not yet */
+  uint64_t met;
+  struct buf path, scouted;
   struct tree_entry entry;
   int dirfd;
   const char *name;
@@ -78,7 +83,7 @@ walk_open (const char *root, const struct filter *filter, struct walk **out)
   w->notes.mount_paths = json_array ();
   w->notes.swap_paths = json_array ();
   swaps_read (&w->swapped);
-  w->path.max = TREE_PATH_MAX + TREE_NAME_MAX + 2;
+  w->path.max = w->scouted.max = TREE_PATH_MAX + TREE_NAME_MAX + 2;
   TRY (buf_put (&w->path, "", 0));
   struct timespec now;
   clock_gettime (CLOCK_REALTIME, &now);
@@ -117,49 +122,32 @@ walk_unreadable (struct walk *w, const char *path, size_t len, struct err *why,
   return err_wrap (why, "%s/%s", w->root, shown);
 }
 
-static int
-by_bytes (const void *a, const void *b)
+/* Whether the walk will go into a directory of `f`, for all that is known. */
+static bool
+wanted (void *ctx, const struct outlook *o, const char *name)
 {
-  return strcmp (*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Reads all names of a directory: 0 or an errno. */
-static int
-read_names (int fd, struct buf *names, size_t *count)
-{
-  _Alignas (struct dirent64) char block[65536];
-  *count = 0;
-  for (;;) {
-    ssize_t got = getdents64 (fd, block, sizeof block);
-    if (got <= 0)
-      return got < 0 ? errno : 0;
-    for (ssize_t at = 0; at < got;) {
-      const struct dirent64 *d = (const struct dirent64 *)(block + at);
-      at += d->d_reclen;
-      const char *n = d->d_name;
-      if (n[0] == '.' && (n[1] == 0 || (n[1] == '.' && n[2] == 0)))
-        continue;
-      CLEANUP_ERR struct err *e = buf_put (names, n, strlen (n) + 1);
-      if (e != NULL)
-        return EOVERFLOW;
-      (*count)++;
-    }
-  }
+  struct walk *w = ctx;
+  const struct frame *f
+      = (const struct frame *)((const char *)o - offsetof (struct frame, out));
+  if (w->filter == NULL)
+    return true;
+  buf_reset (&w->scouted);
+  CLEANUP_ERR struct err *e = buf_put (&w->scouted, w->path.data, f->path_len);
+  if (e == NULL && f->path_len > 0)
+    e = buf_put (&w->scouted, "/", 1);
+  if (e == NULL)
+    e = buf_put (&w->scouted, name, strlen (name) + 1);
+  return e == NULL
+         && !filter_excludes (w->filter, (const char *)w->scouted.data,
+                              w->scouted.len - 1, true);
 }
 
 static void
-sort_names (struct frame *f)
+scout (struct walk *w, struct frame *f)
 {
-  f->sorted = mem_resize (NULL, f->n + 1, sizeof *f->sorted);
-  const char *p = f->names;
-  bool sorted = true;
-  for (size_t i = 0; i < f->n; i++) {
-    f->sorted[i] = p;
-    sorted = sorted && (i == 0 || strcmp (f->sorted[i - 1], p) < 0);
-    p += strlen (p) + 1;
-  }
-  if (!sorted)
-    qsort (f->sorted, f->n, sizeof *f->sorted, by_bytes);
+  f->out.ahead = w->ahead;
+  if (w->ahead != NULL)
+    outlook_ask (&f->out, w->dev, f->next, wanted, w);
 }
 
 /* Goes into the directory that was given last. */
@@ -170,39 +158,36 @@ enter (struct walk *w)
     return walk_unreadable (w, w->entry.path, w->entry.path_len,
                             err_new (ERR_REFUSED, "RH-TREE-DEEP", "too deep"),
                             false);
-  CLEANUP_FD int fd = tree_open (w->dirfd, w->name, O_RDONLY | O_DIRECTORY);
-  if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+  CLEANUP (outlook_clear) struct outlook o = { .list = { .fd = -1 } };
+  struct outlook *above
+      = w->stack.n > 0 ? &w->stack.v[w->stack.n - 1]->out : NULL;
+  if (w->ahead == NULL && w->met >= AHEAD_FROM)
+    w->ahead = ahead_new ();
+  int bad = outlook_open (&o, above, w->ahead, w->dirfd, w->name, &w->entry,
+                          w->stack.n);
+  if (bad == ESTALE)
     return NULL; /* gone or replaced since it was looked at */
-  struct stat now;
-  if (fd >= 0
-      && (fstat (fd, &now) < 0 || now.st_ino != w->entry.ino
-          || now.st_dev != w->entry.dev))
-    return NULL; /* another directory has its name by now */
-  struct buf names = { .max = (size_t)4 << 30 };
-  size_t n = 0;
-  int bad = fd < 0 ? errno : read_names (fd, &names, &n);
-  if (bad != 0) {
-    buf_free (&names);
+  if (bad != 0)
     return walk_unreadable (
         w, w->entry.path, w->entry.path_len,
         err_sys (bad, "RH-TREE-READ", "cannot read the directory"), false);
-  }
-  struct frame *f = VEC_PUSH (&w->stack);
-  f->fd = tree_take_fd (&fd);
+  struct frame *f = mem_alloc (sizeof *f);
+  *VEC_PUSH (&w->stack) = f;
   f->path_len = w->path.len;
-  f->n = n;
-  f->names = (char *)names.data;
-  sort_names (f);
+  f->out = o;
+  o = (struct outlook){ .list = { .fd = -1 } };
+  scout (w, f);
+  if (w->stack.n > 1)
+    scout (w, w->stack.v[w->stack.n - 2]);
   return NULL;
 }
 
 static void
 leave (struct walk *w)
 {
-  struct frame *f = &w->stack.v[--w->stack.n];
-  close (f->fd);
-  free (f->names);
-  free (f->sorted);
+  struct frame *f = w->stack.v[--w->stack.n];
+  outlook_clear (&f->out);
+  free (f);
 }
 
 /* The path of `name` in the directory of `f`; false where it is too long. */
@@ -234,7 +219,7 @@ is_own (const struct walk *w, const char *name)
 
 /* Looks at one name; *taken says whether it is an entry of the walk. */
 static struct err *
-look (struct walk *w, const struct frame *f, const char *name, bool *taken)
+look (struct walk *w, struct frame *f, const char *name, bool *taken)
 {
   *taken = false;
   if (!set_path (w, f, name))
@@ -242,7 +227,8 @@ look (struct walk *w, const struct frame *f, const char *name, bool *taken)
         w, (const char *)w->path.data, w->path.len,
         err_new (ERR_REFUSED, "RH-TREE-DEEP", "too long a path"), false);
   bool mount = false;
-  int bad = tree_stat (f->fd, name, &w->entry, &mount);
+  w->met++;
+  int bad = outlook_look (&f->out, f->next - 1, &w->entry, &mount);
   const char *path = (const char *)w->path.data;
   if (bad == ENOENT)
     return NULL;
@@ -296,14 +282,14 @@ walk_next (struct walk *w, struct tree_entry **out)
     TRY (enter (w));
   }
   while (w->stack.n > 0) {
-    struct frame *f = &w->stack.v[w->stack.n - 1];
-    if (f->next == f->n) {
+    struct frame *f = w->stack.v[w->stack.n - 1];
+    if (f->next == f->out.list.n) {
       leave (w);
       continue;
     }
     bool taken;
-    w->name = f->sorted[f->next++];
-    w->dirfd = f->fd;
+    w->name = f->out.list.sorted[f->next++];
+    w->dirfd = f->out.list.fd;
     TRY (look (w, f, w->name, &taken));
     if (taken) {
       *out = &w->entry;
@@ -353,10 +339,12 @@ walk_free (struct walk *w)
   while (w->stack.n > 0)
     leave (w);
   VEC_FREE (&w->stack);
+  ahead_free (w->ahead);
   if (w->parent >= 0)
     close (w->parent);
   free (w->root);
   buf_free (&w->path);
+  buf_free (&w->scouted);
   json_decref (w->notes.unreadable_paths);
   json_decref (w->notes.mount_paths);
   json_decref (w->notes.swap_paths);

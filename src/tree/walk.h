@@ -4,9 +4,11 @@
  * following a link, within one filesystem.
  *
  * A walk_next costs one statx and no open; attributes, link targets and
- * content are the caller's to read (tree/detail.h).  The root may be a single
- * file.  What could not be looked at and which mounts were not entered is
- * collected, with the first paths by name.
+ * content are the caller's to read (tree/detail.h).  Of a larger tree other
+ * threads read directories and look at names ahead (tree/outlook.h); what they
+ * saw counts for a second, and not where it had just changed.  The root may be
+ * a single file.  What could not be looked at and which mounts were not entered
+ * is collected, with the first paths by name.
  *
  * Threads: one at a time.
  */

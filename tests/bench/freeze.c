@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the trees cost behind a freeze, in seconds of CPU of one process
- * without a connection: a walk alone; the final round and the target's
- * digest; and the way without digests (an index written anew, both sides
- * listed and compared).  One file changes before each.
+ * What the trees cost behind a freeze, in seconds of CPU of one process and of
+ * the clock, without a connection: a walk alone; the final round and the
+ * target's digest; and the way without digests (an index written anew, both
+ * sides listed and compared).  One file changes before each.
  *
  *   ninja -C build tests/unit/tree/bench-freeze
  *   sudo build/tests/unit/tree/bench-freeze [DIRECTORIES of 100 files each]
+ *   sudo build/tests/unit/tree/bench-freeze /ROOT      walks alone, first cold
  */
 #include "ground.h"
 
@@ -31,10 +32,28 @@ seconds (void)
          + (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
 }
 
+static double
+wall (void)
+{
+  struct timespec t;
+  clock_gettime (CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static double began; /* wall time of what is shown next */
+
+static double
+begin (void)
+{
+  began = wall ();
+  return seconds ();
+}
+
 static void
 show (const char *what, double since)
 {
-  printf ("%-40s %.3f s\n", what, seconds () - since);
+  printf ("%-40s %.3f s CPU, %.3f s\n", what, seconds () - since,
+          wall () - began);
   fflush (stdout);
 }
 
@@ -72,7 +91,7 @@ only_walk (struct ground *g)
 {
   CLEANUP_WALK struct walk *w = NULL;
   struct tree_entry *e = NULL;
-  double since = seconds ();
+  double since = begin ();
   assert_ok (walk_open (g->src, NULL, &w));
   do
     assert_ok (walk_next (w, &e));
@@ -86,7 +105,7 @@ without_digests (struct ground *g)
   json_t *out CLEANUP_JSON = NULL;
   change (g, "1");
   g->send.final = false;
-  double since = seconds ();
+  double since = begin ();
   assert_ok (ground_round (g));
   assert_ok (ground_compare (g, false, false, NULL, &out));
   assert_true (json_is_true (json_object_get (out, "equal")));
@@ -103,10 +122,10 @@ with_digests (struct ground *g)
   change (g, "22");
   g->send.final = true;
   g->send.maps = &g->maps;
-  double since = seconds ();
+  double since = begin ();
   assert_ok (ground_round (g));
   show ("final round with a digest", since);
-  since = seconds ();
+  since = begin ();
   assert_ok (tree_digest (&what, &watch, &out));
   show ("digest of the target", since);
   const char *sent = json_string_value (json_object_get (g->sent, "canon"));
@@ -115,15 +134,39 @@ with_digests (struct ground *g)
   assert_string_equal (sent, got);
 }
 
+/* With a directory: only walks it, the first time with nothing in memory. */
+static int
+walk_there (const char *root)
+{
+  for (int i = 0; i <= TIMES; i++) {
+    CLEANUP_WALK struct walk *w = NULL;
+    struct tree_entry *e = NULL;
+    FILE *drop = i == 0 ? fopen ("/proc/sys/vm/drop_caches", "w") : NULL;
+    if (drop != NULL) {
+      fputs ("3", drop);
+      fclose (drop);
+    }
+    double since = begin ();
+    assert_ok (walk_open (root, NULL, &w));
+    do
+      assert_ok (walk_next (w, &e));
+    while (e != NULL);
+    show (i == 0 ? "walk, cold" : "walk, warm", since);
+  }
+  return 0;
+}
+
 int
 main (int argc, char **argv)
 {
   void *state = NULL;
+  if (argc > 1 && argv[1][0] == '/')
+    return walk_there (argv[1]);
   ground_needs_root ();
   ground_set_up (&state);
   struct ground *g = state;
   fill (g, argc > 1 ? atoi (argv[1]) : 300);
-  double since = seconds ();
+  double since = begin ();
   assert_ok (ground_copy (g));
   show ("first copy", since);
   json_t *out CLEANUP_JSON = NULL;
