@@ -74,7 +74,8 @@ report (const struct invocation *in)
   CLEANUP_BUF struct buf b = BUF_INIT;
   TRY (load_plan (in, in->args[0], &l));
   TRY (load_must_have_journal (&l));
-  TRY (load_facts (&l, &facts));
+  TRY (has (in, OPT_BUNDLE) ? load_facts_nameless (&l, &facts)
+                            : load_facts (&l, &facts));
   if (has (in, OPT_BUNDLE))
     return bundle (in, &l, facts);
   if (has (in, OPT_HTML)) {

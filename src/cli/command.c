@@ -80,6 +80,7 @@ const struct option_row option_table[OPT_COUNT] = {
   { OPT_SIGNATURE, "signature", "FILE.sig",
     "a signature made elsewhere, beside the text that was written with "
     "--output" },
+  { OPT_PERSON, "person", "NAME", "the account or name that is erased" },
   { OPT_MAN, "man", NULL, "the man page in scdoc's form" },
   { OPT_MARKDOWN, "markdown", NULL, "every code, as docs/ERRORS.md has it" },
   { OPT_COMPLETION, "completion", NULL, "the completion for bash" },
@@ -189,6 +190,13 @@ const struct command command_table[] = {
     BIT (OPT_EXCLUDE) | BIT (OPT_INCLUDE) | BIT (OPT_MAP_USER)
         | BIT (OPT_MAP_GROUP),
     false, cmd_compare },
+  { "erase", "PLAN", 1, 1, "erase who asked from the journal",
+    "The journal names those who asked for something by salted hashes; names "
+    "and salts lie beside it and are erased here, also from the database's "
+    "log.  The chain still verifies, and so do bundles, which never held "
+    "them.  Approvers stand in the plan by name, and stay.  The owner must "
+    "not run.",
+    BIT (OPT_PERSON), false, cmd_erase },
   { "thaw", "[MIGRATION]", 0, 1,
     "break-glass, on the source itself, when all else is gone",
     "Undoes the freeze that lies on this machine, by what its own record "

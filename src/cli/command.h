@@ -50,6 +50,7 @@ enum option_id {
   OPT_MEANING,
   OPT_KEY,
   OPT_SIGNATURE,
+  OPT_PERSON,
   OPT_MAN,
   OPT_MARKDOWN,
   OPT_COMPLETION,
@@ -142,6 +143,7 @@ int cmd_verify (const struct invocation *in);
 int cmd_copy (const struct invocation *in);
 int cmd_compare (const struct invocation *in);
 int cmd_thaw (const struct invocation *in);
+int cmd_erase (const struct invocation *in);
 int cmd_explain (const struct invocation *in);
 int cmd_owner (const struct invocation *in);
 int cmd_demo (const struct invocation *in);

@@ -111,7 +111,8 @@ load_since (const struct invocation *in, const struct loaded *l, uint64_t *out)
 
 /* A plan whose journal follows older bytes is read by those. */
 static struct err *
-facts_of_store (const struct loaded *l, struct store *s, json_t **out)
+facts_of_store (const struct loaded *l, struct store *s, bool no_names,
+                json_t **out)
 {
   CLEANUP_PLAN struct plan *plan = NULL;
   CLEANUP_GRAPH struct graph *graph = NULL;
@@ -120,8 +121,11 @@ facts_of_store (const struct loaded *l, struct store *s, json_t **out)
   TRY (store_plan (s, &text, &len));
   TRY (plan_parse (text, len, l->place.name, provider_kinds (), &plan));
   TRY (provider_compile (plan, &graph));
-  struct facts_from from
-      = { .store = s, .plan = plan, .graph = graph, .plan_path = l->path };
+  struct facts_from from = { .store = s,
+                             .plan = plan,
+                             .graph = graph,
+                             .plan_path = l->path,
+                             .no_names = no_names };
   return facts_make (&from, out);
 }
 
@@ -141,7 +145,15 @@ load_facts (const struct loaded *l, json_t **out)
     return NULL;
   }
   TRY (store_open_reader (l->place.dir, &s));
-  return facts_of_store (l, s, out);
+  return facts_of_store (l, s, false, out);
+}
+
+struct err *
+load_facts_nameless (const struct loaded *l, json_t **out)
+{
+  CLEANUP_STORE struct store *s = NULL;
+  TRY (store_open_reader (l->place.dir, &s));
+  return facts_of_store (l, s, true, out);
 }
 
 struct err *

@@ -33,6 +33,8 @@ struct err *load_since (const struct invocation *in, const struct loaded *l,
                         uint64_t *out);
 /* The facts of its journal, or those of a plan that has none yet. */
 struct err *load_facts (const struct loaded *l, json_t **out);
+/* The same without names of people, for others' eyes. */
+struct err *load_facts_nameless (const struct loaded *l, json_t **out);
 
 /* "RH-ENGINE-APPROVAL" or "RH-ENGINE-BACKUP", with the commands to give, where
  * the plan as it is now lacks what that request needs.  The engine asks again;

@@ -11,6 +11,7 @@
 #include "exec/pool.h"
 #include "exec/timers.h"
 #include "exec/witness.h"
+#include "journal/person.h"
 
 #include <stdatomic.h>
 
@@ -28,6 +29,7 @@ struct loop {
   struct pool *pool;
   struct timers *timers;
   struct measure *measure;
+  struct people people;    /* who asked, in this process */
   struct witness *witness; /* NULL: none is wanted */
   struct unsigned_head to_sign;
   struct effects todo; /* decided, not yet performed; a FIFO from `at` on */

@@ -446,6 +446,7 @@ loop_free (struct loop *l)
   pool_free (l->pool);
   witness_free (l->witness);
   timers_free (l->timers);
+  people_clear (&l->people);
   measure_free (l->measure);
   engine_free (l->engine);
   err_free (l->refused);

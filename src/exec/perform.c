@@ -31,6 +31,7 @@ store_record (struct loop *l, struct record *r)
   r->time_ms = clock_wall_ms ();
   r->boot_id = mem_strdup (clock_boot_id ());
   r->mono_ns = clock_boot_ns ();
+  TRY (person_hide (l->parts.store, &l->people, r));
   TRY (err_wrap (store_append (l->parts.store, r, &line),
                  "while writing the journal"));
   l->seq = r->seq;

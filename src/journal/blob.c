@@ -53,6 +53,24 @@ store_get_blob (struct store *s, const char *sha256, char **data, size_t *len)
   return take_blob (st, sha256, data, len);
 }
 
+/* A reader in the midst of something keeps the log as it is: the first column
+ * says so. */
+static struct err *
+empty_log (sqlite3 *db)
+{
+  sqlite3_stmt *st CLEANUP_STMT = NULL;
+  bool row;
+  TRY (sql_begin (db, "PRAGMA wal_checkpoint(TRUNCATE)", &st));
+  TRY (sql_step (db, st, &row));
+  if (row && sqlite3_column_int (st, 0) != 0)
+    return err_advise (
+        err_new (ERR_TRANSIENT, "RH-JOURNAL-READERS",
+                 "somebody reads the journal: what was erased still lies in "
+                 "its log"),
+        "the journal is whole", "erase again when nobody reads it");
+  return NULL;
+}
+
 /* secure_delete overwrites the page; what the write-ahead log still holds goes
  * with the checkpoint that empties it. */
 struct err *
@@ -67,5 +85,5 @@ store_erase_blob (struct store *s, const char *sha256)
     return err_new (ERR_CORRECT, "RH-JOURNAL-NOBLOB",
                     "the journal holds no blob %.12s", sha256);
   sqlite3_finalize (STEAL (st));
-  return sql_run (s->db, "PRAGMA wal_checkpoint(TRUNCATE)");
+  return empty_log (s->db);
 }

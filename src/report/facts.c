@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "exec/forecast.h"
 #include "exec/measure.h"
+#include "journal/person.h"
 #include "report/mapping.h"
 #include "report/moved.h"
 #include "report/permits.h"
@@ -19,6 +20,7 @@ struct fold {
   struct measure *measure;
   struct timeline *timeline;
   struct mapping *mapping;
+  struct store *names; /* NULL: people stay pseudonyms */
 };
 
 static struct err *
@@ -33,7 +35,8 @@ fold_record (void *ctx, const struct record *r, const char *line)
                  "while reading record %llu", (unsigned long long)r->seq));
   effects_clear (&none);
   measure_record (f->measure, r);
-  timeline_record (f->timeline, r, line);
+  CLEANUP_FREE char *who = f->names != NULL ? person_name (f->names, r) : NULL;
+  timeline_record (f->timeline, r, who, line);
   mapping_record (f->mapping, r);
   return NULL;
 }
@@ -232,6 +235,7 @@ facts_make (const struct facts_from *from, json_t **out)
     .measure = measure_new (from->graph),
     .timeline = timeline_new (from->graph),
     .mapping = mapping_new (from->graph),
+    .names = from->no_names ? NULL : from->store,
   };
   struct err *e = make (from, &f, out);
   mapping_free (f.mapping);

@@ -38,7 +38,8 @@ struct facts_from {
   struct store *store;
   const struct plan *plan;   /* the one the store holds */
   const struct graph *graph; /* of that plan */
-  const char *plan_path;     /* for "next: rehome ... PATH"; may be NULL */
+  bool no_names;         /* who asked stays a pseudonym, as in the journal */
+  const char *plan_path; /* for "next: rehome ... PATH"; may be NULL */
 };
 
 struct err *facts_make (const struct facts_from *from, json_t **out);

@@ -111,12 +111,13 @@ take_phase (struct timeline *t, const struct record *r)
 }
 
 static void
-take_request (struct timeline *t, const struct record *r)
+take_request (struct timeline *t, const struct record *r, const char *who)
 {
   json_array_append_new (t->requests,
                          json_pack ("{s:o, s:s, s:I}", "request",
                                     copy_str (r->data, "request"), "actor",
-                                    r->actor, "at_ms", (json_int_t)r->time_ms));
+                                    who != NULL ? who : r->actor, "at_ms",
+                                    (json_int_t)r->time_ms));
 }
 
 /* Who signed the head, or why a host did not. */
@@ -155,7 +156,8 @@ take_approval (struct timeline *t, const struct record *r)
 }
 
 void
-timeline_record (struct timeline *t, const struct record *r, const char *line)
+timeline_record (struct timeline *t, const struct record *r, const char *who,
+                 const char *line)
 {
   struct lived *s = lived_of (t, r->step);
   if (r->seq == 1 || t->migration == NULL) {
@@ -175,7 +177,7 @@ timeline_record (struct timeline *t, const struct record *r, const char *line)
   else if (r->type == RECORD_PHASE)
     take_phase (t, r);
   else if (r->type == RECORD_REQUEST)
-    take_request (t, r);
+    take_request (t, r, who);
   else if (r->type == RECORD_FORECAST)
     take_forecast (t, r);
   else if (r->type == RECORD_WITNESS)

@@ -12,8 +12,9 @@ struct timeline;
 
 struct timeline *timeline_new (const struct graph *g);
 void timeline_free (struct timeline *t);
+/* `who` asked, where it is known by more than the record's actor; or NULL. */
 void timeline_record (struct timeline *t, const struct record *r,
-                      const char *line);
+                      const char *who, const char *line);
 /* Puts migration, epoch, steps, phases, requests, forecast, findings, chain,
  * began_ms and last_ms. */
 void timeline_put (const struct timeline *t, const struct engine *e,

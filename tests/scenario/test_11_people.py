@@ -117,3 +117,17 @@ def test_the_acceptance_needs_one_of_them(people):
     approve(people, "security", "karl", what="accept")
     people.rehome(*accept)
     wait_for(lambda: people.facts()["phase"] == "accepted")
+
+
+def test_who_asked_is_erased_and_everything_still_verifies(people):
+    """GDPR: the name of who gave the commands, not of who approved, which is the evidence itself."""
+    state = "/var/lib/rehome/controller/shop"
+    wait_for(lambda: "owner: none" in people.rehome("status", PLAN))
+    assert {r["actor"] for r in people.facts()["requests"]} == {"operator:root"}
+    assert all(r["actor"].startswith("operator:#") for r in people.records() if r["type"] == "request")
+    salts = people.at.sh(f"sqlite3 {state}/journal.db 'select data from blob' 2>/dev/null || true")
+    people.rehome("erase", PLAN, "--person", "root")
+    assert all(r["actor"].startswith("operator:#") for r in people.facts()["requests"])
+    people.rehome("verify", state)
+    for salt in (json.loads(line)["salt"] for line in salts.splitlines()):
+        assert people.at.run(["grep", "-rqaF", salt, state], check=False).returncode == 1
