@@ -31,19 +31,18 @@ def _is(kind, argv):
     return name.startswith("rehome-agent") and "--keeper" not in argv[1:2]
 
 
+def pids(host, kind):
+    """The processes of that kind on the server."""
+    return sorted(pid for pid in set(_processes(host)) if _is(kind, _command(pid)))
+
+
 def kill(host, kind):
     """SIGKILL to every process of that kind on the server; how many there were."""
     hit = 0
-    for pid in set(_processes(host)):
-        if _is(kind, _command(pid)):
-            try:
-                os.kill(int(pid), signal.SIGKILL)
-                hit += 1
-            except ProcessLookupError:
-                pass
+    for pid in pids(host, kind):
+        try:
+            os.kill(int(pid), signal.SIGKILL)
+            hit += 1
+        except ProcessLookupError:
+            pass
     return hit
-
-
-def count(host, kind):
-    """How many processes of that kind run on the server."""
-    return sum(_is(kind, _command(pid)) for pid in set(_processes(host)))
