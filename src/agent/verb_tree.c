@@ -14,6 +14,7 @@
 #include "tree/index.h"
 #include "tree/laid.h"
 #include "tree/list.h"
+#include "tree/pack.h"
 #include "tree/probe.h"
 #include "tree/receive.h"
 #include "tree/resume_point.h"
@@ -226,6 +227,37 @@ follow_watcher (const json_t *args, struct common *c, struct tree_send *a,
 }
 
 static struct err *
+read_compress (const json_t *args, enum pack_mode *out)
+{
+  const char *word;
+  TRY (json_opt_str (args, "compress", "never", &word));
+  *out = strcmp (word, "auto") == 0     ? PACK_AUTO
+         : strcmp (word, "always") == 0 ? PACK_ALWAYS
+                                        : PACK_NEVER;
+  return *out == PACK_NEVER && strcmp (word, "never") != 0
+             ? err_new (ERR_CORRECT, "RH-WIRE-FIELD",
+                        "\"compress\" is auto, never or always")
+             : NULL;
+}
+
+static struct err *
+send_packed (const json_t *args, const struct tree_send *a, struct sink *out,
+             struct tree_watch *watch, json_t **result)
+{
+  enum pack_mode mode;
+  TRY (read_compress (args, &mode));
+  if (mode == PACK_NEVER)
+    return tree_send (a, out, watch, result);
+  CLEANUP_PACK struct pack *pack = pack_new (mode, out, watch);
+  struct sink blocks = pack_sink (pack);
+  TRY (tree_send (a, &blocks, watch, result));
+  TRY (pack_finish (pack));
+  json_object_set_new (*result, "packed_from", json_u64 (watch->packed_from));
+  json_object_set_new (*result, "packed_to", json_u64 (watch->packed_to));
+  return NULL;
+}
+
+static struct err *
 run_send (struct verb_call *call, json_t **result)
 {
   CLEANUP (common_clear) struct common c = { 0 };
@@ -263,7 +295,7 @@ run_send (struct verb_call *call, json_t **result)
                       &limited.throttle));
   struct sink out = throttled_sink (&limited);
   TRY (confine_reader (&c, true));
-  TRY (tree_send (&a, &out, &c.watch, result));
+  TRY (send_packed (call->args, &a, &out, &c.watch, result));
   hinting_end (&h, *result);
   return NULL;
 }
@@ -307,7 +339,11 @@ run_receive (struct verb_call *call, json_t **result)
   a.aside = aside;
   a.settled = confine_writer;
   a.settled_ctx = &c;
-  return tree_receive (&a, call->in, &c.watch, result);
+  bool packed;
+  TRY (json_opt_bool (call->args, "packed", false, &packed));
+  CLEANUP_UNPACK struct unpack *u = packed ? unpack_new (call->in) : NULL;
+  struct source blocks = packed ? unpack_source (u) : *call->in;
+  return tree_receive (&a, &blocks, &c.watch, result);
 }
 
 static struct err *

@@ -171,6 +171,22 @@ counted_words (const json_t *step)
                    : mem_printf ("%s files, %s so far", f, b);
 }
 
+/* What makes it faster or slower than the link is, or nothing. */
+static char *
+causes_words (const json_t *step)
+{
+  const json_t *p = json_object_get (step, "progress");
+  int64_t from = member (p, "packed_from"), to = member (p, "packed_to");
+  int64_t slowed = member (p, "slowed_ms");
+  CLEANUP_FREE char *packed
+      = to > 0 && from > to + to / 20
+            ? mem_printf (", compressed %.1fx", (double)from / (double)to)
+            : mem_strdup ("");
+  return slowed > 0 ? mem_printf ("%s, slowed: the source's disk needs %lld ms",
+                                  packed, (long long)slowed)
+                    : mem_strdup (packed);
+}
+
 char *
 bar_line (const struct bar *b, const json_t *step,
           const struct bar_style *style)
@@ -192,9 +208,10 @@ bar_line (const struct bar *b, const json_t *step,
     CLEANUP_FREE char *t = standing_duration (elapsed - b->moved_ms);
     still = mem_printf (", no progress for %s", t);
   }
+  CLEANUP_FREE char *causes = causes_words (step);
   CLEANUP_FREE char *line
-      = mem_printf ("  %s%s  %s%s%s%s", undo ? "undo: " : "", safe, words,
+      = mem_printf ("  %s%s  %s%s%s%s%s", undo ? "undo: " : "", safe, words,
                     words[0] != '\0' ? "  " : "", took,
-                    still != NULL ? still : "");
+                    still != NULL ? still : "", causes);
   return bar_clip (line, style->width, style->utf8);
 }

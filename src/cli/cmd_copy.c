@@ -59,6 +59,9 @@ item_of (const struct invocation *in, const struct both *i, json_t **out)
     json_object_set_new (item, "one-file-system", json_true ());
   if (has (in, OPT_BWLIMIT))
     json_object_set_new (item, "limit", json_string (in->value[OPT_BWLIMIT]));
+  if (has (in, OPT_COMPRESS))
+    json_object_set_new (item, "compress",
+                         json_string (in->value[OPT_COMPRESS]));
   const char *limit = in->value[OPT_DELETE_LIMIT];
   char *end = NULL;
   long long n = limit != NULL ? strtoll (limit, &end, 10) : 0;
@@ -176,6 +179,17 @@ print_findings (const json_t *findings)
   }
 }
 
+/* ", compressed 2.9 times", or nothing. */
+static char *
+packed_words (const json_t *result)
+{
+  int64_t from = moved_number (json_object_get (result, "packed_from"));
+  int64_t to = moved_number (json_object_get (result, "packed_to"));
+  return to > 0 && from > to + to / 20
+             ? mem_printf (", compressed %.1f times", (double)from / (double)to)
+             : mem_strdup ("");
+}
+
 static void
 print (const struct invocation *in, const json_t *result)
 {
@@ -187,7 +201,8 @@ print (const struct invocation *in, const json_t *result)
       = standing_count (moved_number (json_object_get (result, "deleted")));
   const json_t *proof = json_object_get (result, "proof");
   print_findings (json_object_get (result, "findings"));
-  printf ("copied: %s files, %s; removed: %s\n", files, bytes, gone);
+  CLEANUP_FREE char *packed = packed_words (result);
+  printf ("copied: %s files, %s%s; removed: %s\n", files, bytes, packed, gone);
   if (!json_is_object (proof)) {
     printf ("not proven\nnext: rehome compare %s %s\n", in->args[0],
             in->args[1]);

@@ -70,6 +70,9 @@ const struct option_row option_table[OPT_COUNT] = {
     "do not read both sides back from the disks and compare them" },
   { OPT_BWLIMIT, "bwlimit", "RATE",
     "no more than so many bytes a second: 500K, 20M, 1G" },
+  { OPT_COMPRESS, "compress", "WHEN",
+    "auto (the default: where trying it shows that it is faster), always or "
+    "never" },
   { OPT_ROLE, "role", "ROLE", "the role in which it is approved" },
   { OPT_FOR, "for", "WHAT", "cutover (the default), accept or rollback" },
   { OPT_MEANING, "meaning", "TEXT",
@@ -180,7 +183,7 @@ const struct command command_table[] = {
     BIT (OPT_EXCLUDE) | BIT (OPT_INCLUDE) | BIT (OPT_MERGE) | BIT (OPT_DELETE)
         | BIT (OPT_DELETE_LIMIT) | BIT (OPT_MAP_USER) | BIT (OPT_MAP_GROUP)
         | BIT (OPT_DRY_RUN) | BIT (OPT_ATIMES) | BIT (OPT_ONE_FILE_SYSTEM)
-        | BIT (OPT_NO_PROOF) | BIT (OPT_BWLIMIT),
+        | BIT (OPT_NO_PROOF) | BIT (OPT_BWLIMIT) | BIT (OPT_COMPRESS),
     false, cmd_copy },
   { "compare", "ITEM ITEM", 2, 2, "are they the same? exit status 0 or 5",
     "Reads both sides from their disks, changes nothing, and says what "

@@ -194,7 +194,7 @@ drive (struct copying *w)
 /* The sums of what was sent; a round sends again what changed meanwhile. */
 struct sums {
   const struct graph *graph;
-  uint64_t files, bytes, deleted;
+  uint64_t files, bytes, deleted, packed_from, packed_to;
   json_t *findings;
   json_t *proof; /* the last one's result, or NULL */
 };
@@ -247,6 +247,8 @@ add_sent (void *ctx, const struct record *r, const char *line)
   s->files += amount (result, "files");
   s->bytes += amount (result, "bytes");
   s->deleted += amount (result, "deleted");
+  s->packed_from += amount (result, "packed_from");
+  s->packed_to += amount (result, "packed_to");
   return NULL;
 }
 
@@ -256,10 +258,12 @@ sum_up (struct copying *w, json_t **result)
   struct sums s = { .graph = w->graph, .findings = json_array () };
   struct err *e = store_each (w->store, w->began, add_sent, &s);
   if (e == NULL)
-    *result = json_pack ("{s:I, s:o, s:I, s:O, s:O?}", "files",
+    *result = json_pack ("{s:I, s:o, s:I, s:o, s:o, s:O, s:O?}", "files",
                          (json_int_t)s.files, "bytes", json_u64 (s.bytes),
-                         "deleted", (json_int_t)s.deleted, "findings",
-                         s.findings, "proof", s.proof);
+                         "deleted", (json_int_t)s.deleted, "packed_from",
+                         json_u64 (s.packed_from), "packed_to",
+                         json_u64 (s.packed_to), "findings", s.findings,
+                         "proof", s.proof);
   json_decref (s.findings);
   json_decref (s.proof);
   return e;

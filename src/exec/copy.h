@@ -21,6 +21,7 @@ struct copy {
 
 /* Runs until the item is in step once; an item that cannot be copied gives
  * the step's own error. *result: {"files", "bytes", "deleted"} that were sent,
+ * {"packed_from", "packed_to"}: of the streams before and after compressing,
  * "findings" (objects with "message"), and "proof" where there is one. */
 struct err *copy_run (const struct copy *c, json_t **result);
 /* What it would do, itemised (provider/files.h); changes nothing anywhere. */

@@ -231,13 +231,34 @@ check_map (const json_t *spec, const char *key)
   return NULL;
 }
 
+const char *
+files_compress (const json_t *spec)
+{
+  const char *word = json_string_value (json_at (spec, "compress"));
+  return word != NULL ? word : "auto";
+}
+
+static struct err *
+check_compress (const json_t *spec)
+{
+  const json_t *v = json_at (spec, "compress");
+  const char *word = json_string_value (v);
+  if (v == NULL
+      || (word != NULL
+          && (strcmp (word, "auto") == 0 || strcmp (word, "never") == 0
+              || strcmp (word, "always") == 0)))
+    return NULL;
+  return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
+                  "'compress': expected auto, never or always");
+}
+
 static struct err *
 check (const json_t *spec)
 {
   static const char *const keys[]
-      = { "files",        "exclude", "overwrite",       "to",
-          "delete-limit", "into",    "one-file-system", "uids",
-          "gids",         "atimes",  "limit",           NULL };
+      = { "files", "exclude",         "overwrite", "to",   "delete-limit",
+          "into",  "one-file-system", "uids",      "gids", "atimes",
+          "limit", "compress",        NULL };
   CLEANUP_FILTER struct filter *filter = NULL;
   int64_t limit;
   TRY (spec_keys (spec, keys));
@@ -253,6 +274,7 @@ check (const json_t *spec)
   TRY (spec_flag (spec, "one-file-system"));
   TRY (spec_flag (spec, "atimes"));
   TRY (files_limit_check (spec));
+  TRY (check_compress (spec));
   return spec_flag (spec, "overwrite");
 }
 

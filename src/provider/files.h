@@ -86,6 +86,8 @@ struct err *files_unequal (json_int_t all, const char *examples);
 struct err *files_settled (const struct step_call *call, json_t **result);
 struct err *files_still (const struct step_call *call, json_t **result);
 
+/* "auto", "never" or "always". */
+const char *files_compress (const json_t *spec);
 /* files_limit.c: the item's `limit`, checked, and as tree.send takes it (the
  * target tells what time it is in the plan's zone). */
 struct err *files_limit_check (const json_t *spec);

@@ -153,9 +153,13 @@ stream (const struct copy *c, enum how how, json_t **result)
 {
   const struct step_call *call = c->call;
   CLEANUP_JSON json_t *out = send_args (c, how);
+  const char *compress = files_compress (call->item->spec);
+  json_object_set_new (out, "compress", json_string (compress));
   if (!c->final) /* while nothing serves every second counts */
     TRY (files_limit (c->call, out));
   CLEANUP_JSON json_t *in = receive_args (c);
+  json_object_set_new (in, "packed",
+                       json_boolean (strcmp (compress, "never") != 0));
   CLEANUP_JSON json_t *sent = NULL;
   CLEANUP_JSON json_t *got = NULL;
   TRY (call->source->ops->pipe (call->source, "tree.send", out, call->target,

@@ -31,6 +31,10 @@ watch_step (struct tree_watch *w, const char *path, size_t len)
   json_object_set_new (j, "of_files", json_integer ((json_int_t)w->of_files));
   json_object_set_new (j, "of_bytes", json_u64 (w->of_bytes));
   json_object_set_new (j, "path", json_bytes (path, len));
+  if (w->packed_from > w->packed_to) {
+    json_object_set_new (j, "packed_from", json_u64 (w->packed_from));
+    json_object_set_new (j, "packed_to", json_u64 (w->packed_to));
+  }
   w->tick (w->ctx, j);
   return NULL;
 }

@@ -15,10 +15,13 @@ struct tree_watch {
   void *ctx;
   uint64_t files, bytes;       /* done */
   uint64_t of_files, of_bytes; /* 0: not known */
+  /* Of a stream that may be compressed: before and after. */
+  uint64_t packed_from, packed_to;
   int64_t last_ms;
 };
 
 /* Five times a second: a tick {"files","bytes","of_files","of_bytes","path"},
+ * with "packed_from" and "packed_to" where that made it smaller,
  * and "RH-TREE-CANCELLED" once cancelled.  Cheap enough for every entry. */
 struct err *watch_step (struct tree_watch *w, const char *path, size_t len);
 int64_t watch_now_ms (void);

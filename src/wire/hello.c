@@ -12,7 +12,7 @@ hello_new (const json_t *facts)
   json_object_set_new (o, "min", json_integer (HELLO_MIN));
   json_object_set_new (o, "max", json_integer (HELLO_MAX));
   json_object_set_new (o, "program", json_string (REHOME_VERSION));
-  json_object_set_new (o, "features", json_array ());
+  json_object_set_new (o, "features", json_pack ("[s]", "zstd"));
   return o;
 }
 
