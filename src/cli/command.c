@@ -83,6 +83,8 @@ const struct option_row option_table[OPT_COUNT] = {
   { OPT_SIGNATURE, "signature", "FILE.sig",
     "a signature made elsewhere, beside the text that was written with "
     "--output" },
+  { OPT_EVIDENCE, "evidence", NULL,
+    "remove the journal and its keys instead, after the plan's retention" },
   { OPT_PERSON, "person", "NAME", "the account or name that is erased" },
   { OPT_MAN, "man", NULL, "the man page in scdoc's form" },
   { OPT_MARKDOWN, "markdown", NULL, "every code, as docs/ERRORS.md has it" },
@@ -193,6 +195,13 @@ const struct command command_table[] = {
     BIT (OPT_EXCLUDE) | BIT (OPT_INCLUDE) | BIT (OPT_MAP_USER)
         | BIT (OPT_MAP_GROUP),
     false, cmd_compare },
+  { "purge", "PLAN", 1, 1, "remove what was kept aside, after its time",
+    "What was replaced on the target is kept aside until the time that the "
+    "plan's kept: says is over, counted from the end of the migration.  It is "
+    "counted and hashed, removed, and looked for again; the journal and the "
+    "report say so.  With --evidence the journal itself goes, not before the "
+    "date in the plan's retention:.",
+    BIT (OPT_EVIDENCE) | BIT (OPT_DRY_RUN), false, cmd_purge },
   { "erase", "PLAN", 1, 1, "erase who asked from the journal",
     "The journal names those who asked for something by salted hashes; names "
     "and salts lie beside it and are erased here, also from the database's "

@@ -51,6 +51,7 @@ enum option_id {
   OPT_MEANING,
   OPT_KEY,
   OPT_SIGNATURE,
+  OPT_EVIDENCE,
   OPT_PERSON,
   OPT_MAN,
   OPT_MARKDOWN,
@@ -139,6 +140,7 @@ int cmd_resume (const struct invocation *in);
 int cmd_status (const struct invocation *in);
 int cmd_watch (const struct invocation *in);
 int cmd_events (const struct invocation *in);
+int cmd_purge (const struct invocation *in);
 int cmd_report (const struct invocation *in);
 int cmd_verify (const struct invocation *in);
 int cmd_copy (const struct invocation *in);

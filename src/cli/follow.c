@@ -285,8 +285,8 @@ follow (struct following *f)
 
 /* ---- Asking ---- */
 
-static char *
-actor (void)
+char *
+follow_actor (void)
 {
   const char *sudo = getenv ("SUDO_USER");
   const struct passwd *pw = getpwuid (getuid ());
@@ -365,7 +365,7 @@ static struct err *
 ask_for (struct following *f, struct loaded *l, enum request r)
 {
   CLEANUP_ASK struct ask *a = NULL;
-  CLEANUP_FREE char *who = actor ();
+  CLEANUP_FREE char *who = follow_actor ();
   TRY (prepare (l));
   TRY (head_of (l, &f->seq));
   TRY (ask_open (l->place.socket, &a));
@@ -386,7 +386,7 @@ struct err *
 follow_approve (struct loaded *l, const char *text, const char *signature)
 {
   CLEANUP_ASK struct ask *a = NULL;
-  CLEANUP_FREE char *who = actor ();
+  CLEANUP_FREE char *who = follow_actor ();
   TRY (prepare (l));
   TRY (ask_open (l->place.socket, &a));
   return ask_approve (a, text, signature, who);

@@ -17,6 +17,8 @@ int follow_request (const struct invocation *in, struct loaded *l,
 /* Prepares as above and hands a signed approval in; shows nothing. */
 struct err *follow_approve (struct loaded *l, const char *text,
                             const char *signature);
+/* "operator:NAME", of who gave the command; the caller frees. */
+char *follow_actor (void);
 /* Only follows, from record `since` on; the owner has to run. */
 int follow_watch (const struct invocation *in, const struct loaded *l,
                   uint64_t since);

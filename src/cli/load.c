@@ -109,6 +109,17 @@ load_since (const struct invocation *in, const struct loaded *l, uint64_t *out)
   return NULL;
 }
 
+struct err *
+load_plan_of_journal (const struct loaded *l, struct plan **out)
+{
+  CLEANUP_STORE struct store *s = NULL;
+  CLEANUP_FREE char *text = NULL;
+  size_t len = 0;
+  TRY (store_open_reader (l->place.dir, &s));
+  TRY (store_plan (s, &text, &len));
+  return plan_parse (text, len, l->place.name, provider_kinds (), out);
+}
+
 /* A plan whose journal follows older bytes is read by those. */
 static struct err *
 facts_of_store (const struct loaded *l, struct store *s, bool no_names,

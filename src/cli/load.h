@@ -26,6 +26,8 @@ void load_clear (struct loaded *l);
 #define CLEANUP_LOADED CLEANUP (load_clear)
 /* Has the migration a journal here? */
 bool load_has_journal (const struct loaded *l);
+/* The plan that the journal follows, whatever became of the file. */
+struct err *load_plan_of_journal (const struct loaded *l, struct plan **out);
 /* "RH-CLI-NOJOURNAL" where nothing was begun. */
 struct err *load_must_have_journal (const struct loaded *l);
 /* --since, checked; where absent, the journal's head. */

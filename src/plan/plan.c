@@ -26,7 +26,7 @@ struct plan {
   enum plan_approach approach;
   const char *fence;
   struct items items;
-  json_t *leave, *switches, *smoke, *window, *approvals, *backup;
+  json_t *leave, *switches, *smoke, *window, *approvals, *backup, *keeping;
 };
 
 static void
@@ -161,7 +161,8 @@ read_root (struct plan *p, const struct plan_kinds *kinds, bool one_host)
   static const char *const keys[]
       = { "rehome", "name",       "source",    "target", "approach",
           "items",  "leave",      "cutover",   "smoke",  "fence",
-          "guard",  "back-every", "approvals", "backup", NULL };
+          "guard",  "back-every", "approvals", "backup", "retention",
+          "kept",   NULL };
   struct node root = node_root (&p->doc);
   TRY (node_keys (root, "a plan: a mapping that begins with \"rehome: 1\"",
                   keys));
@@ -177,6 +178,7 @@ read_root (struct plan *p, const struct plan_kinds *kinds, bool one_host)
   TRY (read_cutover (root, p));
   TRY (section_approvals (node_member (root, "approvals"), &p->approvals));
   TRY (section_backup (node_member (root, "backup"), &p->backup));
+  TRY (section_keeping (root, &p->keeping));
   return section_smoke (node_member (root, "smoke"), &p->smoke);
 }
 
@@ -253,6 +255,7 @@ plan_free (struct plan *p)
   json_decref (p->window);
   json_decref (p->approvals);
   json_decref (p->backup);
+  json_decref (p->keeping);
   yaml_clear (&p->doc);
   free (p->text);
   free (p);
@@ -350,6 +353,12 @@ const json_t *
 plan_backup (const struct plan *p)
 {
   return p->backup;
+}
+
+const json_t *
+plan_keeping (const struct plan *p)
+{
+  return p->keeping;
 }
 
 enum plan_approach

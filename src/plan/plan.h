@@ -109,6 +109,10 @@ const json_t *plan_approvals (const struct plan *p);
  * "on": "source"|"controller", "max_age_ms": N, "within_ms": N}, or {"waiver":
  * {"by": TEXT, "reason": TEXT}}; empty where the plan says nothing. */
 const json_t *plan_backup (const struct plan *p);
+/* How long things are kept: {"retention": "YYYY-MM-DD", where it is said,
+ * "owner": TEXT, where it is said, "for_ms": N}: the evidence, and what was
+ * kept aside. */
+const json_t *plan_keeping (const struct plan *p);
 enum plan_approach plan_approach (const struct plan *p); /* default: warm */
 const char *plan_fence (const struct plan *p); /* "closed", "poweroff" */
 /* The index of an item of this plan, or -1. */

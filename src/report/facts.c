@@ -7,6 +7,7 @@
 #include "exec/forecast.h"
 #include "exec/measure.h"
 #include "journal/person.h"
+#include "report/keeping.h"
 #include "report/mapping.h"
 #include "report/moved.h"
 #include "report/permits.h"
@@ -223,6 +224,8 @@ make (const struct facts_from *from, struct fold *f, json_t **out)
   timeline_put (f->timeline, f->engine, o);
   json_object_set_new (o, "mapping", mapping_make (f->mapping));
   moved_put (from->plan, from->graph, f->engine, o);
+  keeping_put (from->plan, json_object_get (o, "purged"), o);
+  json_object_del (o, "purged");
   *out = o;
   return NULL;
 }

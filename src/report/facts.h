@@ -18,6 +18,7 @@
  *   requests              [{"request", "actor", "at_ms"}]
  *   witnesses             [{"side", "phase", "at_ms", "fingerprint"|"missing"}]
  *   approvals, backup     report/permits.h
+ *   kept, retention       report/keeping.h
  *   mapping               report/mapping.h
  *   outages               report/outages.h
  *   forecast              {"lower_ms", "upper_ms", "causes", "at_ms"}

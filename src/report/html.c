@@ -399,6 +399,10 @@ put_left (const json_t *facts, struct buf *out)
     TRY (put_in (out, "<li>", words_of (l, "host"), ": <code>"));
     TRY (put_in (out, "", words_of (l, "what"), "</code></li>\n"));
   }
+  json_array_foreach (
+      json_object_get (json_object_get (facts, "kept"), "purged"), i, l)
+      TRY (put_in (out, "<li>", words_purged (l), "</li>\n"));
+  TRY (put_in (out, "<li>", words_kept (facts), "</li>\n"));
   TRY (buf_put_str (out, "</ul>\n"));
   return end (out);
 }

@@ -246,7 +246,14 @@ put_left (const json_t *facts, struct buf *out)
     CLEANUP_FREE char *what = words_of (l, "what");
     TRY (buf_printf (out, "  %s: %s\n", host, what));
   }
-  return NULL;
+  json_array_foreach (
+      json_object_get (json_object_get (facts, "kept"), "purged"), i, l)
+  {
+    CLEANUP_FREE char *text = words_purged (l);
+    TRY (buf_printf (out, "  %s\n", text));
+  }
+  CLEANUP_FREE char *kept = words_kept (facts);
+  return buf_printf (out, "  %s\n", kept);
 }
 
 static struct err *

@@ -20,6 +20,7 @@ struct timeline {
   struct lived *steps;
   json_t *phases, *requests, *witnesses;
   json_t *forecast, *forecast_back;
+  json_t *purged;
   json_t *own_key; /* as it was approved or removed last */
   char *migration;
   uint64_t epoch, seq;
@@ -36,6 +37,7 @@ timeline_new (const struct graph *g)
   t->phases = json_array ();
   t->requests = json_array ();
   t->witnesses = json_array ();
+  t->purged = json_array ();
   return t;
 }
 
@@ -53,6 +55,7 @@ timeline_free (struct timeline *t)
   json_decref (t->forecast);
   json_decref (t->forecast_back);
   json_decref (t->own_key);
+  json_decref (t->purged);
   free (t->migration);
   free (t);
 }
@@ -155,6 +158,16 @@ take_approval (struct timeline *t, const struct record *r)
   t->own_key = json_deep_copy (key);
 }
 
+/* What is gone for certain; a purge that only began is none. */
+static void
+take_purge (struct timeline *t, const struct record *r)
+{
+  json_t *purge = json_object_get (r->data, "purge");
+  if (json_is_array (json_object_get (purge, "removed"))
+      && json_array_size (json_object_get (purge, "left")) == 0)
+    json_array_extend (t->purged, json_object_get (purge, "removed"));
+}
+
 void
 timeline_record (struct timeline *t, const struct record *r, const char *who,
                  const char *line)
@@ -184,6 +197,8 @@ timeline_record (struct timeline *t, const struct record *r, const char *who,
     take_witness (t, r);
   else if (r->type == RECORD_APPROVE)
     take_approval (t, r);
+  else if (r->type == RECORD_SEAL)
+    take_purge (t, r);
 }
 
 static const char *
@@ -260,6 +275,7 @@ timeline_put (const struct timeline *t, const struct engine *e, json_t *facts)
   json_object_set (facts, "phases", t->phases);
   json_object_set (facts, "requests", t->requests);
   json_object_set (facts, "witnesses", t->witnesses);
+  json_object_set (facts, "purged", t->purged);
   json_object_set_new (facts, "outages", outages_make (t->phases));
   if (t->forecast != NULL)
     json_object_set (facts, "forecast", t->forecast);

@@ -244,6 +244,34 @@ words_backup (const json_t *facts)
 }
 
 char *
+words_kept (const json_t *facts)
+{
+  const json_t *kept = json_object_get (facts, "kept");
+  const json_t *until = json_object_get (kept, "until_ms");
+  CLEANUP_FREE char *owner = words_of (kept, "owner");
+  CLEANUP_FREE char *date = words_of (facts, "retention");
+  CLEANUP_FREE char *when = until != NULL
+                                ? words_time (json_integer_value (until))
+                                : mem_strdup ("some time after the end");
+  return mem_printf ("What was kept aside belongs to %s and may be purged from "
+                     "%s on; the evidence is kept until %s",
+                     owner[0] != '\0' ? owner : "nobody who is named", when,
+                     date[0] != '\0' ? date : "somebody says a date");
+}
+
+char *
+words_purged (const json_t *one)
+{
+  CLEANUP_FREE char *host = words_of (one, "host");
+  CLEANUP_FREE char *path = words_of (one, "path");
+  CLEANUP_FREE char *digest = words_of (one, "digest");
+  int64_t n = moved_number (json_object_get (one, "entries"));
+  CLEANUP_FREE char *count = standing_count (n < 0 ? 0 : n);
+  return mem_printf ("purged from the %s: %s, %s entries, SHA-256 %s", host,
+                     path, count, digest);
+}
+
+char *
 words_records (const json_t *line)
 {
   CLEANUP_BUF struct buf b = BUF_INIT;

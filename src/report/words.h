@@ -25,6 +25,11 @@ char *words_approval (const json_t *approval);
 /* "proven by the plan's check", "waived by Anna: because", or that neither is
  * there. */
 char *words_backup (const json_t *facts);
+/* "What was kept aside belongs to NAME and may be purged from ... on", with
+ * what was, and until when the evidence is kept. */
+char *words_kept (const json_t *facts);
+/* "removed from the target: PATH, 12 entries, SHA-256 ..." */
+char *words_purged (const json_t *one);
 /* "12, 40, 41 and 3 more", "none". */
 char *words_records (const json_t *line);
 /* "2026-11-21 02:00:01 UTC". */

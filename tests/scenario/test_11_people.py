@@ -22,7 +22,8 @@ def with_people(text, move):
     roles = "".join(f"  - {{role: {role}, people: [{{name: {name}, account: {name.lower()}, key: \"{key_of(move, name.lower())}\"}}]}}\n"
                     for role, name in (("owner", "Anna"), ("security", "Karl")))
     head, _, rest = text.partition("backup:\n")
-    return f"{head}approvals:\n{roles}backup: {{check: [{CHECK}, shop], max-age: 2h}}\n{rest.partition(chr(10))[2]}"
+    return (f"{head}approvals:\n{roles}backup: {{check: [{CHECK}, shop], max-age: 2h}}\n"
+            f"retention: 2099-12-31\nkept: {{owner: Otto, for: 0s}}\n{rest.partition(chr(10))[2]}")
 
 
 def approve(move, role, key, what="cutover", expect=0):
@@ -110,6 +111,11 @@ def test_the_mapping_names_records_that_exist(people):
     assert {records[seq]["type"] for seq in lines["ISO 27001:2022", "A.5.3"]} == {"approve"}
 
 
+def test_nothing_is_purged_while_it_can_go_back(people):
+    assert "RH-PURGE-PHASE" in people.rehome("purge", PLAN, expect=None)
+    assert "RH-PURGE-PHASE" in people.rehome("purge", PLAN, "--evidence", expect=None)
+
+
 def test_the_acceptance_needs_one_of_them(people):
     accept = ["accept", PLAN, "--no-input", "--confirm=shop-old"]
     said = people.rehome(*accept, expect=None)
@@ -131,3 +137,25 @@ def test_who_asked_is_erased_and_everything_still_verifies(people):
     people.rehome("verify", state)
     for salt in (json.loads(line)["salt"] for line in salts.splitlines()):
         assert people.at.run(["grep", "-rqaF", salt, state], check=False).returncode == 1
+
+
+def test_what_was_kept_aside_is_purged_and_the_report_says_so(people):
+    """S0.39 partly: the owner, the expiry, and the proof that it is gone, by find."""
+    aside = people.at.sh("ls -d /var/lib/rehome/shop-*/aside").strip()
+    before = people.at.sh(f"find {aside} -mindepth 1 -maxdepth 1").split()
+    assert before, "the lab's plan replaces nginx's settings, which are kept aside"
+    assert "kept target" in people.rehome("purge", PLAN, "--dry-run")
+    assert people.at.sh(f"find {aside} -mindepth 1 -maxdepth 1").split() == before
+    people.rehome("purge", PLAN)
+    assert people.at.sh(f"find {aside} -mindepth 1").split() == []
+    purged = people.facts()["kept"]["purged"]
+    assert sorted(one["path"] for one in purged) == sorted(before)
+    assert all(len(one["digest"]) == 64 for one in purged) and people.facts()["kept"]["owner"] == "Otto"
+    assert not any("/aside/" in one["what"] for one in people.facts()["left"])
+    people.rehome("verify", "/var/lib/rehome/controller/shop")
+
+
+def test_the_evidence_stays_until_its_date(people):
+    assert "RH-PURGE-RETENTION" in people.rehome("purge", PLAN, "--evidence", expect=None)
+    assert "kept until 2099-12-31" in people.rehome("report", PLAN)
+    people.at.sh("test -s /var/lib/rehome/controller/shop/journal.db")
