@@ -14,8 +14,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests/scenario"), str(pathlib.Path(__file
 import moves  # noqa: E402
 import table  # noqa: E402
 from breaker import LONG, SHORT, Breaker, cut, reboot  # noqa: E402
-from lab import Lab  # noqa: E402
-from story import Move, wait_for  # noqa: E402
+from lab import Lab, accepted_after  # noqa: E402
+from story import Move, start_cutover, wait_for, wait_phase  # noqa: E402
 
 ALL = bool(os.environ.get("REHOME_LONG"))
 TODAY = datetime.date.today().toordinal()
@@ -124,3 +124,28 @@ def test_an_outage_in_every_phase_loses_nothing(request, fault, story, part):
         table.add("outages.md", fault, story, phase, seq, ended)
     assert breaker.hit
     moves.judge_end(lab, move)
+
+
+@pytest.mark.skipif(not ALL, reason="./check full")
+def test_a_target_that_reboots_behind_its_gate_stays_closed_while_it_cannot_reach_the_source(two):
+    move = prepared(two)
+    move.sync()
+    dropin = "/etc/systemd/system/shop-orders.service.d"
+    move.at.sh(f"mkdir -p {dropin}; printf '[Service]\\nExecStartPre=/bin/sleep 5\\n' > {dropin}/slow.conf; "
+               "systemctl daemon-reload")
+    with two.client(rate=50) as load:
+        load.wait_acks(20)
+        start_cutover(move)
+        wait_phase(move, "starting")
+        two.network.block("new", "old")
+        two.new.power_cut()
+        two.new.start()
+        time.sleep(15)
+        assert accepted_after(two.new, 0) == []
+        assert "10.77.0.10/24" not in two.network.addresses("new")
+        two.network.unblock("new", "old")
+        final = {"guarded": "new"}.get(wait_phase(move, "guarded", "aborted", "syncing", seconds=120), "old")
+        load.wait_acks(len(load.acks) + 50, seconds=60)
+        load.stop()
+    seen = two.observe(load, final)
+    assert seen.lost == [] and seen.doubled == [] and not seen.interleaved
