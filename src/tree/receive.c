@@ -22,6 +22,7 @@ static void
 receiver_clear (struct receiver *r)
 {
   makers_free (r->makers);
+  flusher_free (r->flusher);
   entry_box_free (&r->given);
   record_reader_free (&r->in);
   patcher_clear (&r->patcher);
@@ -454,6 +455,7 @@ struct err *
 receiver_sync (const struct receiver *r)
 {
   struct tree_entry above, root;
+  TRY (flusher_settle (r->flusher));
   CLEANUP_FD int fd = tree_open (r->claim.parent, r->claim.leaf, O_RDONLY);
   bool one = fd >= 0 && tree_stat_fd (fd, &root) == 0
              && tree_stat_fd (r->claim.parent, &above) == 0
@@ -479,6 +481,8 @@ run (struct receiver *r)
     TRY (each_record (r, type, &c));
     r->applying = false;
     TRY (receiver_checkpoint (r, false));
+    flusher_note (r->flusher, r->claim.parent, r->claim.leaf,
+                  receiver_written (r));
   }
   if (r->applier.fd >= 0 || r->small || r->to_delete > 0)
     return record_bad ("end");
@@ -529,6 +533,7 @@ tree_receive (const struct tree_receive *a, struct source *in,
   r.claim.parent = -1;
   r.applier.fd = r.applier.tmp = -1;
   patcher_start (&r.patcher, NULL);
+  r.flusher = flusher_new ();
   r.digest = digest_new ();
   r.last.max = TREE_PATH_MAX + 1;
   int64_t begin = watch_now_ms ();

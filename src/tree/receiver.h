@@ -10,6 +10,7 @@
 #include "tree/apply_patch.h"
 #include "tree/claim.h"
 #include "tree/content.h"
+#include "tree/flusher.h"
 #include "tree/index.h"
 #include "tree/makers.h"
 #include "tree/receive.h"
@@ -24,6 +25,7 @@ struct receiver {
   struct claim claim;
   struct place *place;
   struct applier applier;
+  struct flusher *flusher;
   struct makers *makers;  /* of small files in a first copy; else NULL */
   bool small;             /* the file under way is theirs */
   struct entry_box given; /* its entry */
