@@ -215,6 +215,9 @@ tree_usage_known (const char *root, const struct filter *filter,
     }
     TRY (index_next (x, &e));
   }
+  /* Names may have come and gone while the copy was made: see for yourself. */
+  if (outside (&met) > 0)
+    return NULL;
   TRY (note_mounts (root, filter, paths));
   const struct walk_notes notes = { .mount_paths = paths };
   *result = usage_result (&c, &met, &notes);

@@ -16,7 +16,8 @@ struct err *tree_usage (const char *root, const struct filter *filter,
 /* The same from the index `acked` of the last copy in place of a walk, which
  * costs a tenth: how much there was then, for a total to measure progress by.
  * *result is NULL where that cannot stand for a walk: no index, another root
- * than then, an empty one, swap files on this host. */
+ * than then, an empty one, inodes that seem to have names outside, swap files
+ * on this host. */
 struct err *tree_usage_known (const char *root, const struct filter *filter,
                               const json_t *uses, const char *acked,
                               json_t **result);
