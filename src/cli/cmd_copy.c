@@ -212,8 +212,8 @@ print (const struct invocation *in, const json_t *result)
       = standing_count (moved_number (json_object_get (proof, "entries")));
   CLEANUP_FREE char *digest = words_of (proof, "digest");
   json_int_t dirty = json_integer_value (json_object_get (proof, "dirty"));
-  printf ("equal: %s entries, read back from the target's disk, digest %s\n", entries,
-          digest);
+  printf ("equal: %s entries, read back from the target's disk, digest %s\n",
+          entries, digest);
   if (dirty > 0)
     printf ("changed since and not compared: %lld entries; copy again\n",
             (long long)dirty);
