@@ -5,9 +5,11 @@
 #include "base/mem.h"
 #include "cli/follow.h"
 #include "cli/load.h"
+#include "cli/manifests.h"
 #include "cli/say.h"
 #include "report/facts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct err *
@@ -28,6 +30,17 @@ confirm (const struct invocation *in, const struct loaded *l)
   return say_confirm (in, text, source, also);
 }
 
+/* The hosts forget what they read with the acceptance: a bundle that is made
+ * later has it from here. */
+static void
+keep_manifests (const struct loaded *l)
+{
+  CLEANUP_ERR struct err *e = manifests_fetch (l);
+  if (e != NULL)
+    fprintf (stderr, "The manifests were not asked for: %s: %s\n", err_code (e),
+             err_message (e));
+}
+
 int
 cmd_accept (const struct invocation *in)
 {
@@ -35,5 +48,8 @@ cmd_accept (const struct invocation *in)
   struct err *e = load_plan (in, in->args[0], &l);
   if (e == NULL)
     e = confirm (in, &l);
-  return e != NULL ? say_err (in, e) : follow_request (in, &l, REQUEST_ACCEPT);
+  if (e != NULL)
+    return say_err (in, e);
+  keep_manifests (&l);
+  return follow_request (in, &l, REQUEST_ACCEPT);
 }

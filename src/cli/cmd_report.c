@@ -5,13 +5,16 @@
 
 #include "base/mem.h"
 #include "cli/load.h"
+#include "cli/manifests.h"
 #include "cli/say.h"
+#include "engine/engine.h"
 #include "report/bundle.h"
 #include "report/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 
 /* A report is made anew from the journal: one that is there is replaced. */
 static struct err *
@@ -43,17 +46,41 @@ say_bundle (const char *path, const struct bundle_made *made)
 }
 
 static struct err *
-bundle (const struct invocation *in, const struct loaded *l,
-        const json_t *facts)
+add_manifests (void *ctx, struct bundle *b)
+{
+  return manifests_add (ctx, b);
+}
+
+/* While the hosts still know what they read; later those that were fetched
+ * before count. */
+static void
+fetch_manifests (const struct loaded *l, const json_t *facts)
+{
+  const char *phase = json_string_value (json_object_get (facts, "phase"));
+  if (phase == NULL || strcmp (phase, phase_name (PHASE_ACCEPTED)) == 0
+      || strcmp (phase, phase_name (PHASE_ROLLED_BACK)) == 0)
+    return;
+  CLEANUP_ERR struct err *e = manifests_fetch (l);
+  if (e != NULL)
+    fprintf (stderr, "The manifests were not asked for: %s: %s\n", err_code (e),
+             err_message (e));
+}
+
+static struct err *
+bundle (const struct invocation *in, struct loaded *l, const json_t *facts)
 {
   CLEANUP_STORE struct store *s = NULL;
   CLEANUP_FREE char *key = place_evidence_key (&l->place);
   const char *path = in->value[OPT_BUNDLE];
   struct bundle_made made = { 0 };
+  fetch_manifests (l, facts);
   TRY (store_open_reader (l->place.dir, &s));
-  struct bundle_from from = {
-    .store = s, .facts = facts, .key = key, .token = in->value[OPT_TOKEN]
-  };
+  struct bundle_from from = { .store = s,
+                              .facts = facts,
+                              .key = key,
+                              .token = in->value[OPT_TOKEN],
+                              .more = add_manifests,
+                              .ctx = l };
   TRY (bundle_write (&from, path, &made));
   if (has (in, OPT_JSON)) {
     CLEANUP_JSON json_t *o

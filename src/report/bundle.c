@@ -193,6 +193,8 @@ collect (struct making *m, const struct bundle_from *from)
   TRY (buf_put (bundle_add (m->bundle, "journal.jsonl"), m->journal.data,
                 m->journal.len));
   TRY (add_pages (m, from->facts));
+  if (from->more != NULL)
+    TRY (from->more (from->ctx, m->bundle));
   if (from->token != NULL)
     TRY (read_file (from->token, bundle_add (m->bundle, "head.tsr")));
   return buf_printf (bundle_add (m->bundle, "version.txt"), "rehome %s\n",

@@ -39,7 +39,10 @@ void bundle_clear (struct bundle *b);
 struct bundle_from {
   struct store *store;
   const json_t *facts;
-  const char *key;   /* path of the key that signs; "RH-BUNDLE-NOKEY" */
+  const char *key; /* path of the key that signs; "RH-BUNDLE-NOKEY" */
+  /* More files, such as manifests, which are put in as they are; or NULL. */
+  struct err *(*more) (void *ctx, struct bundle *b);
+  void *ctx;
   const char *token; /* path of an RFC 3161 answer for head.txt, or NULL */
 };
 

@@ -102,6 +102,20 @@ def test_the_bundle_shows_who_approved(people):
     assert "Karl as security, for cutover" in text and "M 2.319 backup" in text
 
 
+def test_the_bundle_has_what_both_sides_held(people):
+    """By sha256sum on either host, in the item's own directory."""
+    names = people.at.sh("tar -tf /root/evidence.tar | grep ^manifest-").split()
+    shop = sorted(name for name in names if "-etc-shop-" in name)
+    assert [name.split("-")[1] for name in shop] == ["source", "target"], names
+    for host, name in ((people.lab.old, shop[0]), (people.lab.new, shop[1])):
+        text = people.at.sh(f"tar -xOf /root/evidence.tar {name}")
+        files = host.sh("cd /etc/shop && find . -type f | wc -l").strip()
+        assert len(text.splitlines()) == int(files) > 0
+        host.sh("cd /etc/shop && sha256sum -c --strict --quiet -", input=text)
+    counts = people.at.sh("tar -xOf /root/evidence.tar counts.txt").splitlines()
+    assert sorted(line.split()[1] for line in counts) == sorted(names)
+
+
 def test_the_mapping_names_records_that_exist(people):
     records = {r["seq"]: r for r in people.records()}
     lines = {(line["rule"], line["line"]): line["records"] for line in people.facts()["mapping"]}
@@ -159,3 +173,9 @@ def test_the_evidence_stays_until_its_date(people):
     assert "RH-PURGE-RETENTION" in people.rehome("purge", PLAN, "--evidence", expect=None)
     assert "kept until 2099-12-31" in people.rehome("report", PLAN)
     people.at.sh("test -s /var/lib/rehome/controller/shop/journal.db")
+
+
+def test_a_bundle_made_afterwards_still_has_the_manifests(people):
+    people.rehome("report", PLAN, "--bundle", "/root/later.tar")
+    names = "tar -tf /root/%s.tar | grep ^manifest-"
+    assert people.at.sh(names % "later") == people.at.sh(names % "evidence")
