@@ -38,7 +38,8 @@ nap (long ms)
   nanosleep (&ts, NULL);
 }
 
-/* Three tries where the cause may pass, inside a bit more than a second. */
+/* Three tries where the cause may pass, inside a bit more than a second; one
+ * while another host waits for this one to say what it remembers. */
 static struct err *
 open_link (struct side *s, struct held **out)
 {
@@ -48,7 +49,7 @@ open_link (struct side *s, struct held **out)
     err_free (e);
     e = open_once (s, out);
     if (e == NULL || err_class_of (e) != ERR_TRANSIENT
-        || atomic_load (&s->hosts->stopped))
+        || atomic_load (&s->hosts->stopped) || !atomic_load (&s->hosts->met))
       return e;
     if (waits[i] > 0)
       nap (waits[i]);
@@ -141,13 +142,13 @@ meet (struct hosts *h)
 {
   struct side *const sides[] = { &h->source, &h->target };
   pthread_mutex_lock (&h->meeting);
-  for (size_t i = 0; !h->met && i < 2; i++) {
+  for (size_t i = 0; !atomic_load (&h->met) && i < 2; i++) {
     struct held *held = NULL;
     CLEANUP_ERR struct err *e = acquire_open (sides[i], &held);
     if (e == NULL)
       release (sides[i], held);
   }
-  h->met = true;
+  atomic_store (&h->met, true);
   pthread_mutex_unlock (&h->meeting);
 }
 
@@ -300,7 +301,7 @@ hosts_new (const struct hosts_where *where)
   pthread_mutex_init (&h->lock, NULL);
   pthread_mutex_init (&h->claiming, NULL);
   pthread_mutex_init (&h->meeting, NULL);
-  h->met = true;
+  atomic_init (&h->met, true);
   h->items = json_array ();
   for (size_t i = 0; i < plan_item_count (where->plan); i++)
     json_array_append_new (h->items,
@@ -352,7 +353,7 @@ hosts_epoch (struct hosts *h, uint64_t epoch)
   pthread_mutex_lock (&h->lock);
   h->epoch = epoch;
   pthread_mutex_unlock (&h->lock);
-  h->met = epoch <= 1;
+  atomic_store (&h->met, epoch <= 1);
 }
 
 static struct err *

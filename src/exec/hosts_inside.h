@@ -46,7 +46,7 @@ struct hosts {
   struct err *foreign; /* a host remembers another journal */
   atomic_bool stopped;
   pthread_mutex_t meeting;
-  bool met; /* both were asked before the first call */
+  atomic_bool met; /* both were asked before the first call */
 };
 
 /* Whether this side is claimed at all. */
