@@ -302,7 +302,7 @@ words_demands (const char *section)
     { "requests", "S0.34" },     { "chain", "S0.34" },
     { "findings", "S0.27" },     { "left", "S0.39" },
     { "outages", "S0.28" },      { "witnesses", "S0.34, S0.35" },
-    { "approvals", "S0.34" },    { "mapping", "S0.35, S3.3" },
+    { "approvals", "S0.34" },    { "mapping", "S0.34, S2.54" },
   };
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
     if (strcmp (table[i][0], section) == 0)

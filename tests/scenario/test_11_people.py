@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people decide: two roles approve with their own ssh keys, a restored backup is shown, and the evidence says who.
 
-S0.34, S1.17, S2.54 partly: approvals by two roles, bound to the plan; S3.3 partly: a backup that was restored.
+S0.34, S1.17: approvals by two roles, bound to the plan; S0.6 partly: a backup that was restored; S2.54: the evidence.
 """
 import json
 
