@@ -5,6 +5,7 @@
 #include "agent/apart.h"
 #include "agent/fence.h"
 #include "agent/hinting.h"
+#include "agent/sending.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "host/confine.h"
@@ -18,9 +19,7 @@
 #include "tree/probe.h"
 #include "tree/receive.h"
 #include "tree/resume_point.h"
-#include "tree/send.h"
 #include "tree/still.h"
-#include "tree/throttle.h"
 #include "tree/touched.h"
 #include "tree/usage.h"
 
@@ -227,41 +226,11 @@ follow_watcher (const json_t *args, struct common *c, struct tree_send *a,
 }
 
 static struct err *
-read_compress (const json_t *args, enum pack_mode *out)
-{
-  const char *word;
-  TRY (json_opt_str (args, "compress", "never", &word));
-  *out = strcmp (word, "auto") == 0     ? PACK_AUTO
-         : strcmp (word, "always") == 0 ? PACK_ALWAYS
-                                        : PACK_NEVER;
-  return *out == PACK_NEVER && strcmp (word, "never") != 0
-             ? err_new (ERR_CORRECT, "RH-WIRE-FIELD",
-                        "\"compress\" is auto, never or always")
-             : NULL;
-}
-
-static struct err *
-send_packed (const json_t *args, const struct tree_send *a, struct sink *out,
-             struct tree_watch *watch, json_t **result)
-{
-  enum pack_mode mode;
-  TRY (read_compress (args, &mode));
-  if (mode == PACK_NEVER)
-    return tree_send (a, out, watch, result);
-  CLEANUP_PACK struct pack *pack = pack_new (mode, out, watch);
-  struct sink blocks = pack_sink (pack);
-  TRY (tree_send (a, &blocks, watch, result));
-  TRY (pack_finish (pack));
-  json_object_set_new (*result, "packed_from", json_u64 (watch->packed_from));
-  json_object_set_new (*result, "packed_to", json_u64 (watch->packed_to));
-  return NULL;
-}
-
-static struct err *
 run_send (struct verb_call *call, json_t **result)
 {
   CLEANUP (common_clear) struct common c = { 0 };
   CLEANUP (hinting_clear) struct hinting h = { 0 };
+  CLEANUP (sending_clear) struct sending sending = { .disk = { .fd = -1 } };
   struct tree_send a = { 0 };
   bool watch;
   TRY (read_common (call, true, &c));
@@ -290,12 +259,9 @@ run_send (struct verb_call *call, json_t **result)
     TRY (json_get_str (call->args, "migration", &h.id));
     TRY (follow_watcher (call->args, &c, &a, &h));
   }
-  struct throttled limited = { .to = call->out, .watch = &c.watch };
-  TRY (throttle_read (json_at (call->args, "limit"), throttle_now_ns (),
-                      &limited.throttle));
-  struct sink out = throttled_sink (&limited);
+  TRY (sending_begin (&sending, call->args, c.root, call->out, &c.watch));
   TRY (confine_reader (&c, true));
-  TRY (send_packed (call->args, &a, &out, &c.watch, result));
+  TRY (sending_run (&sending, &a, result));
   hinting_end (&h, *result);
   return NULL;
 }

@@ -29,6 +29,20 @@ host_of (const struct address *a)
   return json_pack ("{s:s}", "host", url);
 }
 
+/* A rate, or that and the latency that the source's disk may have. */
+static json_t *
+bound_of (const struct invocation *in)
+{
+  json_t *rate
+      = has (in, OPT_BWLIMIT) ? json_string (in->value[OPT_BWLIMIT]) : NULL;
+  if (!has (in, OPT_DISK_LATENCY))
+    return rate;
+  json_t *both = json_pack ("{s:s}", "latency", in->value[OPT_DISK_LATENCY]);
+  if (rate != NULL)
+    json_object_set_new (both, "rate", rate);
+  return both;
+}
+
 /* The item's keys, as a plan has them. */
 static struct err *
 item_of (const struct invocation *in, const struct both *i, json_t **out)
@@ -57,8 +71,9 @@ item_of (const struct invocation *in, const struct both *i, json_t **out)
     json_object_set_new (item, "atimes", json_true ());
   if (has (in, OPT_ONE_FILE_SYSTEM))
     json_object_set_new (item, "one-file-system", json_true ());
-  if (has (in, OPT_BWLIMIT))
-    json_object_set_new (item, "limit", json_string (in->value[OPT_BWLIMIT]));
+  json_t *bound = bound_of (in);
+  if (bound != NULL)
+    json_object_set_new (item, "limit", bound);
   if (has (in, OPT_COMPRESS))
     json_object_set_new (item, "compress",
                          json_string (in->value[OPT_COMPRESS]));

@@ -70,6 +70,8 @@ const struct option_row option_table[OPT_COUNT] = {
     "do not read both sides back from the disks and compare them" },
   { OPT_BWLIMIT, "bwlimit", "RATE",
     "no more than so many bytes a second: 500K, 20M, 1G" },
+  { OPT_DISK_LATENCY, "disk-latency", "TIME",
+    "slow down while a request to the source's disk takes longer: 20ms" },
   { OPT_COMPRESS, "compress", "WHEN",
     "auto (the default: where trying it shows that it is faster), always or "
     "never" },
@@ -185,7 +187,8 @@ const struct command command_table[] = {
     BIT (OPT_EXCLUDE) | BIT (OPT_INCLUDE) | BIT (OPT_MERGE) | BIT (OPT_DELETE)
         | BIT (OPT_DELETE_LIMIT) | BIT (OPT_MAP_USER) | BIT (OPT_MAP_GROUP)
         | BIT (OPT_DRY_RUN) | BIT (OPT_ATIMES) | BIT (OPT_ONE_FILE_SYSTEM)
-        | BIT (OPT_NO_PROOF) | BIT (OPT_BWLIMIT) | BIT (OPT_COMPRESS),
+        | BIT (OPT_NO_PROOF) | BIT (OPT_BWLIMIT) | BIT (OPT_COMPRESS)
+        | BIT (OPT_DISK_LATENCY),
     false, cmd_copy },
   { "compare", "ITEM ITEM", 2, 2, "are they the same? exit status 0 or 5",
     "Reads both sides from their disks, changes nothing, and says what "

@@ -142,13 +142,47 @@ spans_of (const json_t *limit, json_t **spans, const char **zone)
   return NULL;
 }
 
+/* 20ms, or 1s. */
+static bool
+latency_of (const json_t *v, int *ms)
+{
+  const char *s = json_string_value (v);
+  if (s == NULL || *s < '0' || *s > '9' || strlen (s) > 7)
+    return false;
+  char *end;
+  long n = strtol (s, &end, 10);
+  *ms = (int)(strcmp (end, "s") == 0 ? n * 1000 : n);
+  return (strcmp (end, "s") == 0 || strcmp (end, "ms") == 0) && *ms >= 1
+         && *ms <= 60000;
+}
+
+/* An object has the latency of the source's disk and perhaps a rate; *rates
+ * (borrowed): what spans_of takes, or NULL. */
+static struct err *
+parts_of (const json_t *limit, int *latency, const json_t **rates)
+{
+  *latency = 0;
+  *rates = limit;
+  if (!json_is_object (limit))
+    return NULL;
+  *rates = json_at (limit, "rate");
+  if (json_object_size (limit) != (*rates != NULL ? 2 : 1)
+      || !latency_of (json_at (limit, "latency"), latency))
+    return fault ("{latency: 20ms}, with rate: 20M or a list where wanted");
+  return NULL;
+}
+
 struct err *
 files_limit_check (const json_t *spec)
 {
   CLEANUP_JSON json_t *spans = NULL;
   const char *zone;
-  const json_t *limit = json_at (spec, "limit");
-  return limit != NULL ? spans_of (limit, &spans, &zone) : NULL;
+  int latency;
+  const json_t *limit = json_at (spec, "limit"), *rates;
+  if (limit == NULL)
+    return NULL;
+  TRY (parts_of (limit, &latency, &rates));
+  return rates != NULL ? spans_of (rates, &spans, &zone) : NULL;
 }
 
 struct err *
@@ -156,14 +190,21 @@ files_limit (const struct step_call *call, json_t *args)
 {
   CLEANUP_JSON json_t *spans = NULL;
   const char *zone;
-  const json_t *limit = json_at (call->item->spec, "limit");
-  int now = 0;
+  const json_t *limit = json_at (call->item->spec, "limit"), *rates;
+  int now = 0, latency;
   if (limit == NULL)
     return NULL;
-  TRY (spans_of (limit, &spans, &zone));
-  if (json_is_array (limit)) /* else it is the same at any time */
+  TRY (parts_of (limit, &latency, &rates));
+  json_t *o = json_object ();
+  json_object_set_new (args, "limit", o);
+  if (latency != 0)
+    json_object_set_new (o, "latency_ms", json_integer (latency));
+  if (rates == NULL)
+    return NULL;
+  TRY (spans_of (rates, &spans, &zone));
+  if (json_is_array (rates)) /* else it is the same at any time */
     TRY (move_window_now (call->target, zone, &now));
-  json_object_set_new (args, "limit",
-                       json_pack ("{s:i, s:O}", "now", now, "spans", spans));
+  json_object_set_new (o, "now", json_integer (now));
+  json_object_set (o, "spans", spans);
   return NULL;
 }

@@ -46,6 +46,9 @@ throttle_read (const json_t *limit, int64_t now_ns, struct throttle *t)
   *t = (struct throttle){ .start_ns = now_ns, .free_ns = now_ns };
   if (limit == NULL)
     return NULL;
+  TRY (json_opt_int (limit, "latency_ms", 1, 60000, 0, &t->brake.limit_ms));
+  if (t->brake.limit_ms != 0 && json_at (limit, "spans") == NULL)
+    return NULL;
   TRY (json_get_int (limit, "now", 0, WEEK_MINUTES - 1, &minute));
   t->minute = (int)minute;
   const json_t *spans = json_at (limit, "spans");
@@ -75,7 +78,7 @@ throttle_rate (const struct throttle *t, int64_t now_ns)
 {
   int64_t gone = (now_ns - t->start_ns) / MINUTE % WEEK_MINUTES;
   int minute = (t->minute + (int)gone) % WEEK_MINUTES;
-  uint64_t least = 0;
+  uint64_t least = t->brake.rate;
   for (size_t i = 0; i < t->n; i++)
     if (holds (&t->spans[i], minute)
         && (least == 0 || t->spans[i].rate < least))
@@ -121,6 +124,8 @@ put (void *ctx, const void *data, size_t len)
   const unsigned char *p = data;
   while (len > 0) {
     size_t n = len < PIECE ? len : PIECE;
+    brake_take (&t->throttle.brake, throttle_now_ns (), n);
+    t->watch->slowed_ms = t->throttle.brake.disk_ms;
     TRY (wait_for (t, throttle_take (&t->throttle, throttle_now_ns (), n)));
     TRY (t->to->put (t->to->ctx, p, n));
     p += n;
@@ -132,5 +137,7 @@ put (void *ctx, const void *data, size_t len)
 struct sink
 throttled_sink (struct throttled *t)
 {
-  return t->throttle.n > 0 ? (struct sink){ put, t } : *t->to;
+  return t->throttle.n > 0 || t->throttle.brake.limit_ms > 0
+             ? (struct sink){ put, t }
+             : *t->to;
 }

@@ -8,6 +8,7 @@
 #ifndef REHOME_TREE_THROTTLE_H
 #define REHOME_TREE_THROTTLE_H
 
+#include "tree/brake.h"
 #include "tree/watch.h"
 #include "wire/stream.h"
 
@@ -26,14 +27,17 @@ struct throttle {
   size_t n;
   int minute;       /* of the week, at `start_ns` */
   int64_t start_ns; /* CLOCK_BOOTTIME */
-  int64_t free_ns;  /* when the bucket will have paid for what was taken */
+  struct brake brake;
+  int64_t free_ns; /* when the bucket will have paid for what was taken */
 };
 
 /* From the argument `limit` of tree.send: {"now": minute of the week,
- * "spans": [{"rate", "from", "len", "days"}]}; NULL or absent: no limit. */
+ * "spans": [{"rate", "from", "len", "days"}], "latency_ms"}, one of the last
+ * two at least; NULL or absent: no limit.  How the disk is looked at the caller
+ * puts into `brake`. */
 struct err *throttle_read (const json_t *limit, int64_t now_ns,
                            struct throttle *t);
-/* The lowest rate that holds then; 0: none does. */
+/* The lowest rate that holds then, the brake's among them; 0: none does. */
 uint64_t throttle_rate (const struct throttle *t, int64_t now_ns);
 /* Takes `bytes` and says how many nanoseconds to wait before the next: what
  * was not used up to a quarter of a second ago may be caught up. */

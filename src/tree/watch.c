@@ -35,6 +35,8 @@ watch_step (struct tree_watch *w, const char *path, size_t len)
     json_object_set_new (j, "packed_from", json_u64 (w->packed_from));
     json_object_set_new (j, "packed_to", json_u64 (w->packed_to));
   }
+  if (w->slowed_ms > 0)
+    json_object_set_new (j, "slowed_ms", json_integer (w->slowed_ms));
   w->tick (w->ctx, j);
   return NULL;
 }

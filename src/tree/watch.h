@@ -17,11 +17,13 @@ struct tree_watch {
   uint64_t of_files, of_bytes; /* 0: not known */
   /* Of a stream that may be compressed: before and after. */
   uint64_t packed_from, packed_to;
+  int64_t slowed_ms; /* why the brake slows it: what a request takes; or 0 */
   int64_t last_ms;
 };
 
 /* Five times a second: a tick {"files","bytes","of_files","of_bytes","path"},
- * with "packed_from" and "packed_to" where that made it smaller,
+ * with "packed_from" and "packed_to" where that made it smaller and
+ * "slowed_ms" while the brake slows it,
  * and "RH-TREE-CANCELLED" once cancelled.  Cheap enough for every entry. */
 struct err *watch_step (struct tree_watch *w, const char *path, size_t len);
 int64_t watch_now_ms (void);

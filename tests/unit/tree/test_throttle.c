@@ -155,6 +155,84 @@ a_cancel_ends_the_wait (void **state)
   assert_true (passed < sizeof data);
 }
 
+/* A disk of the test's own: how long its requests take. */
+struct slow_disk {
+  uint64_t requests, ms, each;
+};
+
+static bool
+look (void *ctx, uint64_t *requests, uint64_t *ms)
+{
+  struct slow_disk *d = ctx;
+  d->requests += 10;
+  d->ms += 10 * d->each;
+  *requests = d->requests;
+  *ms = d->ms;
+  return true;
+}
+
+/* Bytes a second that go out on a link of 100 MiB a second, in pieces of 64
+ * KiB. */
+static uint64_t
+braked (struct throttle *t, int64_t *now, int seconds)
+{
+  uint64_t bytes = 0;
+  int64_t end = *now + seconds * SECOND;
+  for (; *now < end; bytes += 65536) {
+    brake_take (&t->brake, *now, 65536);
+    *now += throttle_take (t, *now, 65536);
+    *now += SECOND / (100 * 16);
+  }
+  return bytes / (uint64_t)seconds;
+}
+
+static void
+a_slow_disk_slows_the_stream_and_a_fast_one_frees_it (void **state)
+{
+  (void)state;
+  struct throttle t;
+  struct slow_disk disk = { .each = 5 };
+  json_t *o CLEANUP_JSON = json_pack ("{s:i}", "latency_ms", 20);
+  int64_t now = 5 * SECOND;
+  assert_ok (throttle_read (o, now, &t));
+  t.brake.look = look;
+  t.brake.ctx = &disk;
+  assert_true (braked (&t, &now, 10) > 90 * MIB);
+  assert_int_equal (t.brake.disk_ms, 0);
+  disk.each = 35;
+  assert_true (braked (&t, &now, 10) < 20 * MIB);
+  assert_int_equal (t.brake.disk_ms, 35);
+  uint64_t least = braked (&t, &now, 10);
+  assert_true (least < 2 * BRAKE_RATE_MIN && least > BRAKE_RATE_MIN / 2);
+  disk.each = 20; /* the limit itself is borne */
+  braked (&t, &now, 5);
+  assert_true (braked (&t, &now, 5) > 10 * MIB);
+  braked (&t, &now, 300);
+  assert_true (braked (&t, &now, 5) > 90 * MIB);
+}
+
+static void
+a_brake_bounds_besides_a_rate (void **state)
+{
+  (void)state;
+  struct throttle t;
+  struct slow_disk disk = { .each = 5 };
+  json_t *o CLEANUP_JSON
+      = json_pack ("{s:i, s:i, s:[{s:s, s:i, s:i, s:i}]}", "latency_ms", 20,
+                   "now", 0, "spans", "rate", "8388608", "from", 0, "len", 1440,
+                   "days", 127);
+  int64_t now = 5 * SECOND;
+  assert_ok (throttle_read (o, now, &t));
+  t.brake.look = look;
+  t.brake.ctx = &disk;
+  braked (&t, &now, 5);
+  uint64_t rate = braked (&t, &now, 10);
+  assert_true (rate > 7 * MIB && rate < 9 * MIB);
+  disk.each = 100;
+  braked (&t, &now, 5);
+  assert_true (braked (&t, &now, 10) < MIB);
+}
+
 int
 main (void)
 {
@@ -166,6 +244,8 @@ main (void)
     cmocka_unit_test (without_a_limit_nothing_waits),
     cmocka_unit_test (what_is_no_limit_is_refused),
     cmocka_unit_test (a_cancel_ends_the_wait),
+    cmocka_unit_test (a_slow_disk_slows_the_stream_and_a_fast_one_frees_it),
+    cmocka_unit_test (a_brake_bounds_besides_a_rate),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
