@@ -11,7 +11,6 @@
 #include <string.h>
 
 #define RULES_MAX 10000
-#define PATTERN_MAX 4096
 
 enum against {
   AGAINST_LEAF,      /* the last component */
@@ -106,7 +105,7 @@ add (struct filter *f, const char *text)
     decoded += 2;
     len -= 2;
   }
-  if (len == 0 || len > PATTERN_MAX || strlen (decoded) != len)
+  if (len == 0 || len > GLOB_MAX || strlen (decoded) != len)
     return bad (text, "is empty, too long or holds a zero byte");
   TRY (parse (text, decoded, &r));
   *VEC_PUSH (&f->rules) = r;
@@ -170,14 +169,7 @@ matches (const struct rule *r, const char *path, const char *end)
     from = tail (path, end, r->slashes);
     return from != NULL && equals (r, from, end);
   case AGAINST_ANY_START:
-    for (const char *s = path; s != NULL; s = s != NULL ? s + 1 : NULL) {
-      if (equals (r, s, end))
-        return true;
-      s = memchr (s, '/', (size_t)(end - s));
-      if (s == NULL || s + 1 >= end)
-        return false;
-    }
-    return false;
+    return glob_match_tail (r->glob, path, end);
   }
   return equals (r, path + tree_path_leaf (path, (size_t)(end - path)), end);
 }

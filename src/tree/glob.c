@@ -4,16 +4,20 @@
 
 #include <ctype.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
-/* Stars nest: a hostile pattern must not take for ever. */
-#define STEPS_MAX 4000000
+/*
+ * A pattern is a nondeterministic automaton whose states are the places in its
+ * own text; all states that a prefix can have led to are kept as a set of bits
+ * and advance together.  No place is tried twice for one byte, so stars that
+ * nest cost no more than any other byte of a pattern.
+ */
+#define WORD 64
+#define WORDS (GLOB_MAX / WORD + 1)
 
-enum verdict { GLOB_NO, GLOB_YES, GLOB_GIVE_UP };
-
-struct work {
-  const char *end;
-  unsigned steps;
+struct states {
+  uint64_t bits[WORDS];
 };
 
 static bool
@@ -43,6 +47,15 @@ class_byte (const char *p, unsigned char *out)
   return *p != 0 ? p + 1 : p;
 }
 
+/* The ":]" behind a class's name, or NULL. */
+static const char *
+named_end (const char *p)
+{
+  while (islower ((unsigned char)*p))
+    p++;
+  return *p == ':' && p[1] == ']' ? p : NULL;
+}
+
 /* The class that starts behind "[" at `p`: *next is what follows its "]", or
  * NULL where it has none. */
 static bool
@@ -53,7 +66,7 @@ in_class (const char *p, unsigned char c, const char **next)
   if (negate)
     p++;
   for (; *p != 0 && (*p != ']' || first); first = false) {
-    const char *close = *p == '[' && p[1] == ':' ? strstr (p + 2, ":]") : NULL;
+    const char *close = *p == '[' && p[1] == ':' ? named_end (p + 2) : NULL;
     if (close != NULL) {
       found = found || in_named (p + 2, (size_t)(close - p) - 2, c);
       p = close + 2;
@@ -71,62 +84,85 @@ in_class (const char *p, unsigned char c, const char **next)
   return found != negate && c != '/';
 }
 
-static enum verdict match (struct work *w, const char *p, const char *s);
-
-/* Behind one or more stars: tries every length. */
-static enum verdict
-match_stars (struct work *w, const char *p, const char *s)
+/* A star may stand for nothing: what follows it is reached with it. */
+static void
+reach (struct states *set, const char *pattern, size_t at)
 {
-  bool deep = p[1] == '*';
-  while (*p == '*')
-    p++;
-  if (*p == 0 && deep)
-    return GLOB_YES;
-  for (;; s++) {
-    enum verdict v = match (w, p, s);
-    if (v != GLOB_NO)
-      return v;
-    if (s == w->end || (*s == '/' && !deep))
-      return GLOB_NO;
-  }
+  set->bits[at / WORD] |= UINT64_C (1) << at % WORD;
+  if (pattern[at] != '*')
+    return;
+  while (pattern[at] == '*')
+    at++;
+  set->bits[at / WORD] |= UINT64_C (1) << at % WORD;
 }
 
-static enum verdict
-match (struct work *w, const char *p, const char *s)
+/* From the place `at`, over the byte c. */
+static void
+advance (struct states *next, const char *pattern, size_t at, unsigned char c)
 {
-  if (++w->steps > STEPS_MAX)
-    return GLOB_GIVE_UP;
-  for (; *p != 0; s++) {
-    if (*p == '*')
-      return match_stars (w, p, s);
-    if (s == w->end)
-      return GLOB_NO;
-    if (*p == '[') {
-      const char *next;
-      bool in = in_class (p + 1, (unsigned char)*s, &next);
-      if (next == NULL || !in)
-        return GLOB_NO;
-      p = next;
-      continue;
-    }
-    if (*p == '?') {
-      if (*s == '/')
-        return GLOB_NO;
-      p++;
-      continue;
-    }
-    if (*p == '\\')
-      p++;
-    if (*p == 0 || *p != *s)
-      return GLOB_NO;
+  const char *p = pattern + at, *behind;
+  switch (*p) {
+  case 0:
+    return;
+  case '*':
+    if (c != '/' || p[1] == '*')
+      reach (next, pattern, at);
+    return;
+  case '?':
+    if (c != '/')
+      reach (next, pattern, at + 1);
+    return;
+  case '[':
+    if (in_class (p + 1, c, &behind) && behind != NULL)
+      reach (next, pattern, (size_t)(behind - pattern));
+    return;
+  case '\\':
     p++;
+    break;
+  default:
+    break;
   }
-  return s == w->end ? GLOB_YES : GLOB_NO;
+  if (*p != 0 && (unsigned char)*p == c)
+    reach (next, pattern, (size_t)(p - pattern) + 1);
+}
+
+static bool
+match (const char *pattern, const char *s, const char *end, bool anywhere)
+{
+  size_t len = strlen (pattern), words = len / WORD + 1;
+  struct states sets[2], *now = &sets[0], *next = &sets[1];
+  if (len > GLOB_MAX)
+    return false;
+  memset (now->bits, 0, words * sizeof *now->bits);
+  reach (now, pattern, 0);
+  for (; s < end; s++) {
+    uint64_t any = 0;
+    memset (next->bits, 0, words * sizeof *next->bits);
+    for (size_t w = 0; w < words; w++)
+      for (uint64_t left = now->bits[w]; left != 0; left &= left - 1)
+        advance (next, pattern, w * WORD + (size_t)__builtin_ctzll (left),
+                 (unsigned char)*s);
+    if (anywhere && *s == '/' && s + 1 < end)
+      reach (next, pattern, 0);
+    for (size_t w = 0; w < words; w++)
+      any |= next->bits[w];
+    if (any == 0 && !anywhere)
+      return false;
+    struct states *swap = now;
+    now = next;
+    next = swap;
+  }
+  return (now->bits[len / WORD] >> len % WORD & 1) != 0;
 }
 
 bool
 glob_match (const char *pattern, const char *s, const char *end)
 {
-  struct work w = { .end = end };
-  return match (&w, pattern, s) == GLOB_YES;
+  return match (pattern, s, end, false);
+}
+
+bool
+glob_match_tail (const char *pattern, const char *s, const char *end)
+{
+  return match (pattern, s, end, true);
 }

@@ -6,9 +6,12 @@
 
 #include <stdbool.h>
 
+#define GLOB_MAX 4096 /* bytes of a pattern; no longer one matches */
+
 /* Whether `pattern` matches all of [s, end).  A class that is not closed
- * matches nothing.  Work is bounded: a pattern that would take more than
- * some millions of steps on a path does not match. */
+ * matches nothing.  Takes time in the product of the two lengths at worst. */
 bool glob_match (const char *pattern, const char *s, const char *end);
+/* Whether it matches [s, end) or what follows any "/" in it. */
+bool glob_match_tail (const char *pattern, const char *s, const char *end);
 
 #endif

@@ -202,6 +202,13 @@ patterns_match_as_rsyncs_do (void **state)
     { "x**a", "d/x/y/a", false, true },
     { "\\*", "*", false, true },
     { "\\*", "x", false, false },
+    { "a*/b", "a/c/b", false, false },
+    { "a**/b", "a/c/b", false, true },
+    { "***.o", "d/x.o", false, true },
+    { "x*?*y", "xy", false, false },
+    { "x*?*y", "xzy", false, true },
+    { "[[:digit]x", "dx", false, true },
+    { "[[:none:]a]x", "ax", false, true },
     { "*", "", true, false },
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -215,6 +222,35 @@ patterns_match_as_rsyncs_do (void **state)
   json_t *empty CLEANUP_JSON = json_pack ("[s]", "/");
   struct filter *f CLEANUP_FILTER = NULL;
   assert_code (filter_read (empty, &f), "RH-TREE-EXCLUDE");
+}
+
+static bool
+leaves_out (const char *pattern, const char *path)
+{
+  json_t *list CLEANUP_JSON = json_pack ("[s]", pattern);
+  struct filter *f CLEANUP_FILTER = NULL;
+  assert_ok (filter_read (list, &f));
+  return filter_excludes (f, path, strlen (path), false);
+}
+
+/* Tried one length after the other these would take years. */
+static void
+stars_that_nest_deeply_still_match (void **state)
+{
+  (void)state;
+  char many[201], *path CLEANUP_FREE, *far CLEANUP_FREE;
+  memset (many, 'a', 200);
+  many[200] = 0;
+  path = mem_printf ("%s/%s/x%sb", many, many, many);
+  far = mem_printf ("%s/%s/x%sc", many, many, many);
+  static const char *const patterns[]
+      = { "**a*a*a*a*a*a*a*a*a*a*b", "/**a**a**a**a**a**a**a**a**[b]",
+          "x*[!b]*[!b]*[!b]*[!b]*[!b]*[!b]*[!b]*[!b]b",
+          "[a-x]**?*?*?*?*?*?*?*?*?*?*?b" };
+  for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+    assert_true (leaves_out (patterns[i], path));
+    assert_false (leaves_out (patterns[i], far));
+  }
 }
 
 static void
@@ -476,6 +512,7 @@ main (void)
     CASE (what_lies_below_a_directory_left_out_is_hidden),
     CASE (the_same_inode_must_not_differ_in_anything_that_a_stat_tells),
     CASE (patterns_match_as_rsyncs_do),
+    CASE (stars_that_nest_deeply_still_match),
     CASE (an_id_map_is_injective_and_leaves_others_alone),
     CASE (acl_entries_are_mapped_and_put_in_order),
     CASE (an_index_is_whole_or_not_there),
