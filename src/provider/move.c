@@ -123,6 +123,14 @@ needs_of_home (const struct plan *plan, struct needs *needs)
   needs_of_kind (plan, "cron", "back-", "release", needs);
 }
 
+/* So that a gate is not undone while the flag is still off: a service whose
+ * own undo failed would start with the next boot, beside the target. */
+static void
+needs_of_unflag (const struct plan *plan, struct needs *needs)
+{
+  needs_of_kind (plan, "service", "back-", "gate", needs);
+}
+
 static void
 needs_of (const char *op, const struct plan *plan, struct needs *needs)
 {
@@ -135,6 +143,8 @@ needs_of (const char *op, const struct plan *plan, struct needs *needs)
     needs_of_arm (plan, way, needs);
   if (strcmp (plain, "frozen") == 0)
     needs_add (needs, "move#%sreadonly", way);
+  if (strcmp (op, "back-unflag") == 0)
+    needs_of_unflag (plan, needs);
   if (strcmp (plain, "home") == 0)
     needs_of_home (plan, needs);
   if (strcmp (op, "poweroff") == 0) {
