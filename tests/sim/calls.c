@@ -20,11 +20,15 @@ draw_fate (struct run *r, size_t step, enum effect_kind kind)
 {
   if (!run_faulty (r))
     return FATE_GOOD;
-  if (step == r->cursed && kind == EFFECT_RUN)
-    return dice_odds (&r->dice, 5000) ? FATE_FINAL : FATE_HALF;
+  if (step == r->cursed && kind == EFFECT_RUN) {
+    enum fate f = dice_odds (&r->dice, 5000) ? FATE_FINAL : FATE_HALF;
+    return run_fault (r) ? f : FATE_GOOD;
+  }
   if (!dice_odds (&r->dice, r->odds_step))
     return FATE_GOOD;
   int64_t which = dice_between (&r->dice, 0, 9);
+  if (!run_fault (r))
+    return FATE_GOOD;
   return which < 3   ? FATE_NOTHING
          : which < 5 ? FATE_HALF
          : which < 8 ? FATE_LOST
@@ -32,11 +36,43 @@ draw_fate (struct run *r, size_t step, enum effect_kind kind)
 }
 
 static int64_t
-draw_time (struct run *r)
+draw_time (struct run *r, bool *slow)
 {
-  if (run_faulty (r) && dice_odds (&r->dice, r->odds_step / 4))
-    return dice_between (&r->dice, 5000, 45000);
-  return dice_between (&r->dice, 10, 900);
+  int64_t usual = dice_between (&r->dice, 10, 900);
+  *slow = run_faulty (r) && dice_odds (&r->dice, r->odds_step / 4)
+          && run_fault (r);
+  return *slow ? dice_between (&r->dice, 5000, 45000) : usual;
+}
+
+static void
+meets (struct run *r, const struct call *c, enum fault f)
+{
+  r->coverage->hit[c->step][f] += c->kind == EFFECT_RUN;
+}
+
+static void
+note_fate (struct run *r, const struct call *c, bool slow)
+{
+  static const enum fault of[] = { [FATE_NOTHING] = FAULT_NOTHING,
+                                   [FATE_HALF] = FAULT_HALF,
+                                   [FATE_LOST] = FAULT_LOST,
+                                   [FATE_FINAL] = FAULT_FINAL };
+  if (c->fate != FATE_GOOD)
+    meets (r, c, of[c->fate]);
+  if (slow)
+    meets (r, c, FAULT_SLOW);
+}
+
+/* The same call comes again, up to a minute later. */
+static void
+draw_second (struct run *r, size_t index, int64_t takes)
+{
+  if (!run_faulty (r) || !dice_odds (&r->dice, r->odds_step / 4)
+      || !run_fault (r))
+    return;
+  meets (r, &r->calls.v[index], FAULT_TWICE);
+  run_later (r, takes + dice_between (&r->dice, 0, 60000), HAPPENS_WHOLE)->index
+      = index;
 }
 
 void
@@ -55,10 +91,16 @@ calls_begin (struct run *r, const struct effect *f)
               && (stage_is_back (step_of (r, c)->stage)
                   || step_of (r, c)->stage == STAGE_BACK_ROUND)
               && (side == SIDE_TARGET || side == SIDE_BOTH);
-  int64_t takes = draw_time (r);
+  bool slow;
+  int64_t takes = draw_time (r, &slow);
+  bool early = r->world.bug == BUG_OUTCOME_EARLY;
+  note_fate (r, c, slow);
   run_later (r, takes / 2, HAPPENS_HALF)->index = index;
   run_later (r, takes - 1, HAPPENS_WHOLE)->index = index;
-  run_later (r, takes, HAPPENS_REPLY)->index = index;
+  run_later (r, early ? takes / 4 : takes, HAPPENS_REPLY)->index = index;
+  draw_second (r, index, takes);
+  r->coverage->steps += f->kind == EFFECT_RUN;
+  r->steps_begun += f->kind == EFFECT_RUN;
   r->coverage->calls++;
   r->coverage->probes += f->kind == EFFECT_PROBE;
   bool undo = f->kind == EFFECT_UNDO;
@@ -109,11 +151,20 @@ reaches (struct run *r, struct call *c)
     return true;
   bool on_source = side == SIDE_SOURCE || side == SIDE_BOTH;
   bool on_target = side == SIDE_TARGET || side == SIDE_BOTH;
-  if ((on_source && !r->world.source.up) || (on_target && !r->world.target.up))
-    c->unreachable = true;
+  bool down = (on_source && !r->world.source.up)
+              || (on_target && !r->world.target.up);
+  bool is_cut = (on_source && run_is_cut (r, false))
+                || (on_target && run_is_cut (r, true));
+  c->unreachable |= down || is_cut;
+  if (down)
+    meets (r, c, FAULT_DOWN);
+  else if (is_cut)
+    meets (r, c, FAULT_CUT);
   else if ((on_source && !fence (r, &r->world.source, c))
            || (on_target && !fence (r, &r->world.target, c)))
     c->refused = true;
+  if (c->refused)
+    meets (r, c, FAULT_OVERTAKEN);
   return !c->unreachable && !c->refused;
 }
 
@@ -129,6 +180,11 @@ acts (struct run *r, struct call *c, bool whole)
 static void
 check_intent (struct run *r, const struct call *c)
 {
+  enum step_side side = step_of (r, c)->side;
+  bool old = (side != SIDE_TARGET && c->epoch < r->world.source.fence_epoch)
+             || (side != SIDE_SOURCE && c->epoch < r->world.target.fence_epoch);
+  if (old && !c->passed && c->controller == 1)
+    run_fail (r, "an effect of a controller that was replaced", NULL);
   if (c->controller == 1
       && !disk_has_intent (r, step_of (r, c)->id, c->attempt,
                            c->kind == EFFECT_UNDO))
@@ -151,13 +207,18 @@ whole_run (struct run *r, struct call *c)
 {
   enum stage s = step_of (r, c)->stage;
   bool proof = s == STAGE_VERIFY || s == STAGE_BACK_VERIFY;
-  if (proof && r->world.bug == BUG_PROOF_FAKED)
+  if (proof && r->world.bug == BUG_PROOF_FAKED) {
+    r->world.remembered[c->step] = c->attempt;
     return;
+  }
   if (c->passed)
     world_pass (&r->world, c->step);
   else
     c->says_no = !world_whole (&r->world, c->step);
   r->world.remembered[c->step] = c->attempt;
+  if (r->world.role[c->step] == ROLE_FLAG && s == STAGE_FREEZE
+      && r->world.bug == BUG_THAW_TIMEOUT)
+    run_later (r, 3000, HAPPENS_THAW);
   bool copies = s == STAGE_FINAL || s == STAGE_BACK_FINAL;
   if (copies && run_faulty (r) && dice_odds (&r->dice, r->odds_step / 4))
     r->world.damaged = true;
@@ -171,8 +232,14 @@ calls_whole (struct run *r, size_t call)
     reaches (r, c);
     return;
   }
-  if (!acts (r, c, true))
+  /* The agent remembers each call that it has done by its key. */
+  bool known = c->effects > 0 && r->world.bug != BUG_KEY_FORGOTTEN;
+  if (c->replied && c->effects == 0)
+    return; /* its second coming, where the first had no effect */
+  if (known || !acts (r, c, true))
     return;
+  if (++c->effects > 1)
+    run_fail (r, "one call had its effect twice", NULL);
   check_intent (r, c);
   if (c->kind == EFFECT_RUN)
     whole_run (r, c);
@@ -224,7 +291,7 @@ reply_probe (struct run *r, const struct call *c)
                       .step = step_of (r, c)->id,
                       .attempt = c->attempt,
                       .error = error,
-                      .time_ms = r->now };
+                      .time_ms = run_clock (r) };
   ev.probe = look (r, c, &remembered);
   ev.data = remembered ? data : NULL;
   controller_feed (r, &ev);
@@ -233,7 +300,13 @@ reply_probe (struct run *r, const struct call *c)
 void
 calls_reply (struct run *r, size_t call)
 {
+  r->calls.v[call].replied = true;
   struct call c = r->calls.v[call];
+  enum step_side side = step_of (r, &c)->side;
+  if (!c.passed
+      && ((side != SIDE_TARGET && run_is_cut (r, false))
+          || (side != SIDE_SOURCE && run_is_cut (r, true))))
+    c.unreachable = true; /* its reply is lost on the way */
   run_trace (r, "reply %s#%u fate %d no %d refused %d unreachable %d",
              step_of (r, &c)->id, c.attempt, c.fate, c.says_no, c.refused,
              c.unreachable);
@@ -249,7 +322,7 @@ calls_reply (struct run *r, size_t call)
                       .undo = c.kind == EFFECT_UNDO,
                       .error = error,
                       .data = error == NULL ? data : NULL,
-                      .time_ms = r->now };
+                      .time_ms = run_clock (r) };
   controller_feed (r, &ev);
 }
 

@@ -11,7 +11,7 @@
 static bool
 dies (struct run *r)
 {
-  if (!run_faulty (r) || !dice_odds (&r->dice, r->odds_crash))
+  if (!run_faulty (r) || !dice_odds (&r->dice, r->odds_crash) || !run_fault (r))
     return false;
   controller_crash (r);
   return true;
@@ -22,9 +22,13 @@ dies (struct run *r)
 static void
 orphan_calls (struct run *r)
 {
-  for (size_t i = 0; i < r->calls.n; i++)
+  for (size_t i = 0; i < r->calls.n; i++) {
+    struct call *c = &r->calls.v[i];
+    if (!c->replied && !c->dead && c->kind == EFFECT_RUN)
+      r->coverage->hit[c->step][FAULT_CRASH]++;
     if (dice_odds (&r->dice, 5000))
-      r->calls.v[i].dead = true;
+      c->dead = true;
+  }
   for (size_t i = 0; i < r->queue.n; i++) {
     struct happening *h = &r->queue.v[i];
     if (h->kind == HAPPENS_WHOLE && dice_odds (&r->dice, 7000))
@@ -46,9 +50,39 @@ controller_crash (struct run *r)
   run_later (r, dice_between (&r->dice, 100, 40000), HAPPENS_START);
 }
 
+/* It says that the step, or its undo, was done. */
+static bool
+is_success (const json_t *outcome, bool undo)
+{
+  const char *probe = json_string_value (json_at (outcome, "probe"));
+  if (probe != NULL)
+    return strcmp (probe, "done") == 0;
+  return json_at (outcome, "result") != NULL
+         || (undo && json_at (outcome, "error") == NULL
+             && json_at (outcome, "lost") == NULL);
+}
+
+/* A success is recorded only of what was done. */
+static void
+check_outcome (struct run *r, const struct effect *f)
+{
+  bool undo = json_is_true (json_at (f->data, "undo"));
+  if (f->type != RECORD_OUTCOME || engine_alone (r->engine)
+      || !is_success (f->data, undo))
+    return;
+  size_t step = world_step (&r->world, f->step);
+  enum step_class cls = graph_at (r->graph, step)->cls;
+  int state = r->world.state[step];
+  bool by_state = cls != STEP_PURE && cls != STEP_IDEMPOTENT && state == 2;
+  bool done = by_state || r->world.remembered[step] == f->attempt;
+  if (undo ? state != 0 : !done)
+    run_fail (r, "an outcome is recorded before its effect", NULL);
+}
+
 static void
 append (struct run *r, const struct effect *f)
 {
+  check_outcome (r, f);
   struct record x = { .type = f->type,
                       .epoch = r->epoch,
                       .actor = mem_strdup (f->actor),
@@ -60,6 +94,20 @@ append (struct run *r, const struct effect *f)
   r->delivered_until = at > r->delivered_until ? at : r->delivered_until;
   run_later (r, r->delivered_until - r->now, HAPPENS_RECORD)->index
       = r->records.n - 1;
+}
+
+/* As the engine is given it: with the bug an approval counts for whatever plan
+ * is followed. */
+static struct record
+as_given (const struct run *r, size_t i, json_t **owned)
+{
+  struct record x = r->records.v[i];
+  if (r->world.bug == BUG_OLD_APPROVAL && x.type == RECORD_APPROVE) {
+    x.data = *owned = json_deep_copy (x.data);
+    json_object_set_new (json_object_get (*owned, "approval"), "plan",
+                         json_string (disk_plan_at (r, i)));
+  }
+  return x;
 }
 
 static void
@@ -150,7 +198,7 @@ provoke_operator (struct run *r, enum phase to)
 }
 
 static void
-note_transition (struct run *r, enum phase from, enum phase to)
+note_transition (struct run *r, size_t index, enum phase from, enum phase to)
 {
   if (from == to)
     return;
@@ -173,6 +221,13 @@ note_transition (struct run *r, enum phase from, enum phase to)
     bad = world_check_aborted (&r->world, true);
   else if (to == PHASE_ROLLED_BACK)
     bad = world_check_rolled_back (&r->world);
+  else if (to == PHASE_ACCEPTED)
+    bad = world_check_accepted (&r->world);
+  else if (to == PHASE_PROVING && r->asks_approval
+           && !disk_has_approval (r, index))
+    bad = "a cutover goes on without an approval of its plan";
+  if (to == PHASE_ABORTED)
+    r->pivot_intended = false;
   if (bad != NULL)
     run_fail (r, bad, NULL);
 }
@@ -184,7 +239,7 @@ check_limit (struct run *r, enum phase from)
   bool back = from == PHASE_BACK_OUTSIDE
               && engine_phase (r->engine) == PHASE_BACK_OPENING
               && !engine_alone (r->engine);
-  if (!out && !back)
+  if ((!out && !back) || r->clock_jumped)
     return;
   int64_t frozen_at
       = back ? engine_back_frozen_at (r->engine) : engine_frozen_at (r->engine);
@@ -230,19 +285,22 @@ check_attention (struct run *r)
 void
 controller_record (struct run *r, size_t index)
 {
-  const struct record *x = &r->records.v[index];
+  json_t *owned CLEANUP_JSON = NULL;
+  struct record given = as_given (r, index, &owned);
+  const struct record *x = &given;
   enum phase from = engine_phase (r->engine);
   enum writer writer = engine_writer (r->engine);
   run_trace (r, "record %zu %s %s#%u", index + 1, record_type_name (x->type),
              x->step != NULL ? x->step : "", x->attempt);
-  struct event ev = { .kind = EVENT_RECORD, .record = x, .time_ms = r->now };
+  struct event ev
+      = { .kind = EVENT_RECORD, .record = x, .time_ms = run_clock (r) };
   struct effects out CLEANUP (effects_clear) = { 0 };
   struct err *e CLEANUP_ERR = engine_next (r->engine, &ev, &out);
   if (e != NULL) {
     run_fail (r, "the engine refuses its own record", e);
     return;
   }
-  note_transition (r, from, engine_phase (r->engine));
+  note_transition (r, index, from, engine_phase (r->engine));
   check_limit (r, from);
   check_writer (r, from, writer, x);
   check_attention (r);
@@ -263,8 +321,26 @@ claim (struct run *r, enum record_type type, json_t *data)
   disk_append (r, &x);
   struct event ev = { .kind = EVENT_RECORD,
                       .record = &r->records.v[r->records.n - 1],
-                      .time_ms = r->now };
+                      .time_ms = run_clock (r) };
   controller_feed (r, &ev);
+}
+
+/* A new plan; its approver takes a while, at times a long one. */
+static void
+follow_plan (struct run *r)
+{
+  CLEANUP_FREE char *name = mem_printf ("plan-%zu", ++r->plans);
+  json_t *data = json_pack ("{s:s}", "plan", name);
+  if (r->asks_approval) {
+    json_object_set_new (data, "approvals", json_pack ("[s]", "owner"));
+    run_later (r,
+               dice_between (&r->dice, 1,
+                             dice_odds (&r->dice, 3000) ? 60000 : 3000),
+               HAPPENS_APPROVE)
+        ->index
+        = r->plans;
+  }
+  claim (r, RECORD_PLANNED, data);
 }
 
 static struct engine *
@@ -273,8 +349,10 @@ replay (struct run *r, size_t n)
   struct engine *e = engine_new (r->graph, &r->limits);
   struct effects out CLEANUP (effects_clear) = { 0 };
   for (size_t i = 0; i < n; i++) {
+    json_t *owned CLEANUP_JSON = NULL;
+    struct record given = as_given (r, i, &owned);
     struct event ev
-        = { .kind = EVENT_RECORD, .record = &r->records.v[i], .replay = true };
+        = { .kind = EVENT_RECORD, .record = &given, .replay = true };
     struct err *bad CLEANUP_ERR = engine_next (e, &ev, &out);
     if (bad != NULL) {
       run_fail (r, "a stored journal cannot be read", bad);
@@ -296,8 +374,8 @@ controller_start (struct run *r)
              (unsigned long)r->epoch, phase_name (engine_phase (r->engine)));
   claim (r, RECORD_CLAIMED, json_pack ("{s:s}", "controller", "one"));
   if (first && r->alive)
-    claim (r, RECORD_PLANNED, json_pack ("{s:i}", "plan", 1));
-  struct event ev = { .kind = EVENT_RESUME, .time_ms = r->now };
+    follow_plan (r);
+  struct event ev = { .kind = EVENT_RESUME, .time_ms = run_clock (r) };
   if (r->alive)
     controller_feed (r, &ev);
 }
@@ -309,7 +387,7 @@ controller_request (struct run *r, enum request request)
   struct event ev = { .kind = EVENT_REQUEST,
                       .request = request,
                       .actor = "operator:root",
-                      .time_ms = r->now };
+                      .time_ms = run_clock (r) };
   controller_feed (r, &ev);
 }
 
@@ -319,10 +397,28 @@ controller_replan (struct run *r)
 {
   enum phase p = engine_phase (r->engine);
   if ((p == PHASE_SYNCING || p == PHASE_ABORTED) && engine_idle (r->engine))
-    claim (r, RECORD_PLANNED, json_pack ("{s:i}", "plan", (int)r->records.n));
+    follow_plan (r);
   else if (p == PHASE_SYNCING && engine_in_step (r->engine)
            && r->delivered_until < r->now)
-    claim (r, RECORD_PLANNED, json_pack ("{s:i}", "plan", (int)r->records.n));
+    follow_plan (r);
+}
+
+/* Who approves then wants it to go on. */
+void
+controller_approve (struct run *r, size_t plan)
+{
+  CLEANUP_FREE char *name = mem_printf ("plan-%zu", plan);
+  struct effect f = { .kind = EFFECT_APPEND,
+                      .type = RECORD_APPROVE,
+                      .actor = (char *)"operator:olga" };
+  f.data = json_pack ("{s:{s:s,s:s,s:s,s:s,s:s,s:s}}", "approval", "role",
+                      "owner", "name", "Olga", "account", "olga", "for",
+                      "cutover", "plan", name, "fingerprint", "SHA256:model");
+  run_trace (r, "operator approves %s", name);
+  append (r, &f);
+  json_decref (f.data);
+  run_later (r, dice_between (&r->dice, 10, 2000), HAPPENS_REQUEST)->request
+      = REQUEST_CUTOVER;
 }
 
 /* The same journal gives the same state. */

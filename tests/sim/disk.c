@@ -36,6 +36,8 @@ disk_append (struct run *r, struct record *record)
   if (r->thorough)
     through_line (r, record);
   *VEC_PUSH (&r->records) = *record;
+  if (record->type == RECORD_INTENT && strcmp (record->step, "move#pivot") == 0)
+    r->pivot_intended = true;
   r->coverage->records++;
   if (r->world.bug == BUG_INTENT_LATE)
     run_later (r, 40, HAPPENS_SYNC)->index = r->records.n;
@@ -72,4 +74,27 @@ disk_lose_unsynced (struct run *r)
     if (e != NULL)
       run_fail (r, "the journal's chain does not hold", e);
   }
+}
+
+const char *
+disk_plan_at (const struct run *r, size_t i)
+{
+  for (i++; i-- > 0;)
+    if (r->records.v[i].type == RECORD_PLANNED)
+      return json_string_value (json_at (r->records.v[i].data, "plan"));
+  return "";
+}
+
+bool
+disk_has_approval (const struct run *r, size_t i)
+{
+  const char *plan = disk_plan_at (r, i);
+  for (i++; i-- > 0;) {
+    const struct record *x = &r->records.v[i];
+    const json_t *a = json_at (x->data, "approval");
+    if (x->type == RECORD_APPROVE
+        && strcmp (json_string_value (json_at (a, "plan")), plan) == 0)
+      return true;
+  }
+  return false;
 }

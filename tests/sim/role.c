@@ -29,6 +29,8 @@ static const struct {
   { "address:", "#give", ROLE_GIVE },
   { "move#", "#smoke-outside", ROLE_SMOKE_OUTSIDE },
   { "move#", "#pivot", ROLE_PIVOT },
+  { "move#", "#claim", ROLE_CLAIM },
+  { "move#", "#cleanup", ROLE_CLEANUP },
   { "service:", "#enable", ROLE_ENABLE },
   { "cron:", "#release", ROLE_RELEASE },
 };

@@ -32,6 +32,44 @@ run_fail (struct run *r, const char *what, const struct err *e)
   run_trace (r, "FAILED: %s %s", what, r->detail != NULL ? r->detail : "");
 }
 
+static bool
+is_kept (const struct plant *p, uint32_t n)
+{
+  for (size_t i = 0; i < p->n; i++)
+    if (p->kept[i] == n)
+      return true;
+  return false;
+}
+
+bool
+run_fault (struct run *r)
+{
+  uint32_t n = r->faults++;
+  bool happens = !r->plant->limited || is_kept (r->plant, n);
+  r->coverage->faults += happens;
+  if (happens)
+    run_trace (r, "fault %u", n);
+  return happens;
+}
+
+bool
+run_is_meant (const struct run *r)
+{
+  return r->failed != NULL && bug_breaks (r->plant->bug, r->failed);
+}
+
+int64_t
+run_clock (const struct run *r)
+{
+  return r->now + r->clock_off;
+}
+
+bool
+run_is_cut (const struct run *r, bool target)
+{
+  return r->now < r->cut_until[target];
+}
+
 bool
 run_faulty (const struct run *r)
 {
@@ -49,6 +87,18 @@ run_later (struct run *r, int64_t delay, enum happening_kind kind)
   return h;
 }
 
+/* `n` times, among the faults. */
+static void
+misfortune (struct run *r, enum happening_kind kind, int64_t n)
+{
+  for (; n > 0; n--) {
+    int64_t when = dice_between (&r->dice, 1, r->faults_until);
+    bool target = dice_odds (&r->dice, 5000);
+    if (run_fault (r))
+      run_later (r, when, kind)->target = target;
+  }
+}
+
 static void
 plan_operator (struct run *r)
 {
@@ -60,12 +110,13 @@ plan_operator (struct run *r)
   int64_t at
       = sync_first ? dice_between (d, 3000, 90000) : dice_between (d, 1, 5000);
   run_later (r, at, HAPPENS_REQUEST)->request = REQUEST_CUTOVER;
-  for (int64_t n = dice_between (d, 0, 4); n > 0; n--)
-    run_later (r, dice_between (d, 1, r->faults_until), HAPPENS_REQUEST)
-        ->request
-        = (enum request)dice_between (d, 0, REQUEST_COUNT - 1);
-  if (dice_odds (d, 1000))
-    run_later (r, dice_between (d, 1, r->faults_until), HAPPENS_REPLAN);
+  for (int64_t n = dice_between (d, 0, 4); n > 0; n--) {
+    int64_t when = dice_between (d, 1, r->faults_until);
+    enum request any = (enum request)dice_between (d, 0, REQUEST_COUNT - 1);
+    if (run_fault (r))
+      run_later (r, when, HAPPENS_REQUEST)->request = any;
+  }
+  misfortune (r, HAPPENS_REPLAN, dice_odds (d, r->asks_approval ? 6000 : 1000));
   for (int64_t i = 1; i <= 5; i++)
     run_later (r, r->faults_until + i * 60000, HAPPENS_PATIENCE);
   for (int64_t i = 1; i <= 2; i++)
@@ -83,21 +134,24 @@ plan_misfortune (struct run *r)
       = dice_odds (d, 1500)
             ? (size_t)dice_between (d, 0, (int64_t)graph_len (r->graph) - 1)
             : (size_t)-1;
-  for (int64_t n = dice_between (d, -2, 2); n > 0; n--)
-    run_later (r, dice_between (d, 1, r->faults_until), HAPPENS_REBOOT)->target
-        = dice_odds (d, 5000);
-  if (dice_odds (d, 300))
-    run_later (r, dice_between (d, 1, r->faults_until), HAPPENS_DESTROYED);
-  for (int64_t n = dice_between (d, 0, 6); n > 0; n--)
-    run_later (r, dice_between (d, 1, 60000), HAPPENS_FOREIGN);
+  misfortune (r, HAPPENS_REBOOT, dice_between (d, -2, 2));
+  misfortune (r, HAPPENS_DESTROYED, dice_odds (d, 300));
+  misfortune (r, HAPPENS_CUT, dice_between (d, -4, 3));
+  misfortune (r, HAPPENS_CLOCK, dice_between (d, -6, 2));
+  for (int64_t n = dice_between (d, 0, 6); n > 0; n--) {
+    int64_t when = dice_between (d, 1, 60000);
+    if (run_fault (r))
+      run_later (r, when, HAPPENS_FOREIGN);
+  }
 }
 
 void
-run_start (struct run *r, uint64_t seed, struct graph *g, enum bug bug,
-           bool trace, struct coverage *c)
+run_start (struct run *r, uint64_t seed, struct graph *g,
+           const struct plant *plant, bool trace, struct coverage *c)
 {
   memset (r, 0, sizeof *r);
   r->seed = seed;
+  r->plant = plant;
   r->trace = trace;
   r->thorough = seed % 8 == 0;
   r->dice.state = seed * 0x100000001b3u + 7;
@@ -105,10 +159,15 @@ run_start (struct run *r, uint64_t seed, struct graph *g, enum bug bug,
   r->graph = g;
   r->limits = (struct plan_limits){ .downtime_ms = 30000, .back_ms = 45000 };
   r->faults_until = dice_between (&r->dice, 30000, 200000);
-  r->until = r->faults_until + 400000;
+  r->safe = plant->mode == MODE_SAFE
+            || (plant->mode == MODE_MIXED && seed % 4 == 3);
+  if (r->safe)
+    r->faults_until += 200000;
+  r->until = r->faults_until + (r->safe ? 0 : 400000);
+  r->asks_approval = dice_odds (&r->dice, 3000);
   r->incarnation = 1;
   memset (r->chain.head, '0', 64);
-  world_start (&r->world, r->graph, bug);
+  world_start (&r->world, r->graph, plant->bug);
   plan_operator (r);
   plan_misfortune (r);
   run_later (r, 0, HAPPENS_START);
@@ -189,6 +248,23 @@ reboot (struct run *r, bool target)
 }
 
 static void
+cut (struct run *r, bool target)
+{
+  int64_t end = r->now + dice_between (&r->dice, 500, 60000);
+  r->cut_until[target] = end < r->faults_until ? end : r->faults_until;
+  run_trace (r, "%s cut off", target ? "target" : "source");
+}
+
+/* By up to an hour, either way. */
+static void
+jump (struct run *r)
+{
+  r->clock_off += dice_between (&r->dice, -3600000, 3600000);
+  r->clock_jumped = true;
+  run_trace (r, "the clock jumps to %+lld ms", (long long)r->clock_off);
+}
+
+static void
 destroy (struct run *r)
 {
   run_trace (r, "the target is destroyed");
@@ -207,7 +283,7 @@ static void
 timer (struct run *r, const struct happening *h)
 {
   struct event ev
-      = { .kind = EVENT_TIMER, .timer = h->timer, .time_ms = r->now };
+      = { .kind = EVENT_TIMER, .timer = h->timer, .time_ms = run_clock (r) };
   run_trace (r, "timer %s", h->timer);
   controller_feed (r, &ev);
 }
@@ -236,14 +312,18 @@ honest (const struct run *r, enum request request)
 static void
 happen_to_people (struct run *r, const struct happening *h)
 {
+  if (!r->alive && h->kind == HAPPENS_APPROVE)
+    run_later (r, 5000, HAPPENS_APPROVE)->index = h->index;
   if (!r->alive)
     return;
   if (h->kind == HAPPENS_REQUEST)
     controller_request (r, honest (r, h->request));
   else if (h->kind == HAPPENS_PATIENCE)
     patience (r);
-  else
+  else if (h->kind == HAPPENS_REPLAN)
     controller_replan (r);
+  else
+    controller_approve (r, h->index);
 }
 
 static void
@@ -258,7 +338,13 @@ happen_to_world (struct run *r, const struct happening *h)
   else if (h->kind == HAPPENS_CRON) {
     world_cron_write (&r->world);
     run_later (r, dice_between (&r->dice, 500, 3000), HAPPENS_CRON);
-  } else if (h->kind == HAPPENS_REBOOT)
+  } else if (h->kind == HAPPENS_CUT)
+    cut (r, h->target);
+  else if (h->kind == HAPPENS_CLOCK)
+    jump (r);
+  else if (h->kind == HAPPENS_THAW)
+    world_thaw_alone (&r->world);
+  else if (h->kind == HAPPENS_REBOOT)
     reboot (r, h->target);
   else if (h->kind == HAPPENS_BOOTED)
     world_reboot_up (h->target ? &r->world.target : &r->world.source);
@@ -274,7 +360,7 @@ happen (struct run *r, const struct happening *h)
   if (for_controller (h->kind))
     happen_to_controller (r, h);
   else if (h->kind == HAPPENS_REQUEST || h->kind == HAPPENS_PATIENCE
-           || h->kind == HAPPENS_REPLAN)
+           || h->kind == HAPPENS_REPLAN || h->kind == HAPPENS_APPROVE)
     happen_to_people (r, h);
   else if (h->kind == HAPPENS_START)
     controller_start (r);
@@ -306,6 +392,14 @@ take_next (struct run *r, struct happening *out)
 static void
 check_end (struct run *r)
 {
+  r->coverage->runs++;
+  r->coverage->faulty += r->faults > 0;
+  r->coverage->long_runs += r->steps_begun >= 15;
+  if (r->safe) {
+    if (r->alive)
+      controller_check_fold (r);
+    return;
+  }
   if (!r->alive) {
     run_fail (r, "no controller at the end", NULL);
     return;
@@ -335,6 +429,8 @@ run_all (struct run *r)
     happen (r, &h);
     free (h.timer);
     const char *bad = world_check (&r->world);
+    if (bad == NULL && target_can_write (&r->world) && !r->pivot_intended)
+      bad = "the target can be written before its pivot";
     if (bad != NULL)
       run_fail (r, bad, NULL);
     if (r->alive && r->failed == NULL && ++n % 500 == 0)

@@ -7,6 +7,7 @@
 #ifndef REHOME_SIM_RUN_H
 #define REHOME_SIM_RUN_H
 
+#include "coverage.h"
 #include "dice.h"
 #include "world.h"
 
@@ -25,6 +26,10 @@ enum happening_kind {
   HAPPENS_REQUEST,
   HAPPENS_PATIENCE, /* an operator looks whether something waits for them */
   HAPPENS_REPLAN,
+  HAPPENS_APPROVE, /* of the plan `index`, perhaps an older one by now */
+  HAPPENS_CUT,     /* the network to a host, for a while */
+  HAPPENS_CLOCK,   /* the controller's clock jumps */
+  HAPPENS_THAW,    /* only with a bug */
   HAPPENS_REBOOT,
   HAPPENS_BOOTED,
   HAPPENS_DESTROYED,
@@ -59,18 +64,18 @@ struct call {
   int controller;
   enum fate fate;
   bool dead, cancelled, says_no, refused, unreachable;
+  bool replied;
+  unsigned effects; /* how often it was done on its hosts */
   bool passed; /* a rollback without the target: this step is passed over */
 };
 
-struct coverage {
-  unsigned long taken[PHASE_COUNT][PHASE_COUNT];
-  unsigned long transitions[128], records, crashes, ended[PHASE_COUNT];
-  unsigned long refused, probes, calls;
-};
+/* Safety runs have faults to their end; live ones end them after a while, and
+ * then each migration must end or say why it waits. */
+enum run_mode { MODE_MIXED, MODE_SAFE, MODE_LIVE };
 
 struct run {
   uint64_t seed;
-  bool trace, thorough;
+  bool trace, thorough, safe;
   struct dice dice;
   struct world world;
   struct graph *graph;
@@ -83,6 +88,11 @@ struct run {
   VEC (struct call) calls;
   unsigned odds_step, odds_crash; /* of 10,000 */
   size_t cursed;                  /* a step that always fails */
+  const struct plant *plant;
+  uint32_t faults;                 /* drawn so far, left out ones too */
+  int64_t cut_until[2], clock_off; /* source, target; of the controller */
+  bool clock_jumped, pivot_intended, asks_approval;
+  size_t plans, steps_begun;
 
   /* The disk. */
   VEC (struct record) records;
@@ -102,8 +112,8 @@ struct run {
 
 /* run.c */
 /* `g` outlives the run. */
-void run_start (struct run *r, uint64_t seed, struct graph *g, enum bug bug,
-                bool trace, struct coverage *c);
+void run_start (struct run *r, uint64_t seed, struct graph *g,
+                const struct plant *plant, bool trace, struct coverage *c);
 void run_all (struct run *r);
 void run_free (struct run *r);
 void run_fail (struct run *r, const char *what, const struct err *e);
@@ -111,6 +121,13 @@ void run_trace (const struct run *r, const char *fmt, ...)
     __attribute__ ((format (printf, 2, 3)));
 struct happening *run_later (struct run *r, int64_t delay,
                              enum happening_kind kind);
+/* It broke what it was looked at for: any invariant, or the one that the
+ * planted bug is meant to break. */
+bool run_is_meant (const struct run *r);
+/* A fault was drawn; false: it is left out. */
+bool run_fault (struct run *r);
+int64_t run_clock (const struct run *r); /* as the controller reads it */
+bool run_is_cut (const struct run *r, bool target);
 bool run_faulty (const struct run *r); /* faults have not stopped yet */
 
 /* controller.c: the shim in exec's place. */
@@ -120,6 +137,7 @@ void controller_feed (struct run *r, const struct event *ev);
 void controller_record (struct run *r, size_t index);
 void controller_request (struct run *r, enum request request);
 void controller_replan (struct run *r);
+void controller_approve (struct run *r, size_t plan);
 void controller_check_fold (struct run *r);
 
 /* calls.c: what happens to a call on the hosts. */
@@ -135,5 +153,9 @@ void disk_append (struct run *r, struct record *record);
 bool disk_has_intent (const struct run *r, const char *step, uint32_t attempt,
                       bool undo);
 void disk_lose_unsynced (struct run *r);
+/* The plan that is followed at the record `i` was approved before it. */
+bool disk_has_approval (const struct run *r, size_t i);
+/* The number of the plan that is followed at the record `i`. */
+const char *disk_plan_at (const struct run *r, size_t i);
 
 #endif

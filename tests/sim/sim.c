@@ -1,136 +1,194 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sim --seeds N --seed S [--plan FILE] [--bug NAME] [--trace]: drives a graph
- * of its own, or the one that the plan compiles to, by seeds S, S+1, ..., and
- * stops at the first that breaks an invariant (exit 1).  With --bug it is the
- * other way round: one of the seeds must find the planted bug.
+ * sim [--seeds N] [--seed S] [--jobs J] [--for SECONDS] [--plan FILE]
+ *     [--safe | --live] [--bug NAME] [--trace] [--report FILE]
+ *     [--minimise] [--regression FILE]
+ *
+ * Drives a graph of its own, or the one that the plan compiles to, by seeds S,
+ * S+1, ..., and stops at the first that breaks an invariant (exit 1).  With
+ * --bug it is the other way round: one of the seeds must find the planted bug,
+ * by the invariant that it is meant to break.  --minimise cuts the faults of
+ * the one seed down; --regression runs such a case again.
  */
-#include "run.h"
+#include "minimise.h"
+#include "pool.h"
 
-#include "engine/phases.h"
+#include "base/mem.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct options {
-  uint64_t first, seeds;
-  const char *plan;
-  enum bug bug;
-  bool trace;
-};
+#include <time.h>
 
 static enum bug
 parse_bug (const char *name)
 {
-  for (unsigned i = 0; i < BUG_COUNT; i++)
-    if (strcmp (name, bug_name ((enum bug)i)) == 0)
-      return (enum bug)i;
+  enum bug b = bug_from_name (name);
+  if (b < BUG_COUNT)
+    return b;
   fprintf (stderr, "sim: no bug of that name: %s\n", name);
   exit (2);
+}
+
+static unsigned
+parse_jobs (const char *text)
+{
+  unsigned long n = strtoul (text, NULL, 10);
+  return n < 1 ? 1 : n > 64 ? 64 : (unsigned)n;
+}
+
+/* 90, 90s, 10m, 1h */
+static long
+parse_time (const char *text)
+{
+  char *end;
+  long n = strtol (text, &end, 10);
+  long unit = *end == 'h' ? 3600 : *end == 'm' ? 60 : 1;
+  if (n > 0 && n < 1000000)
+    return n * unit;
+  fprintf (stderr, "sim: not a time: %s\n", text);
+  exit (2);
+}
+
+static const struct option table[]
+    = { { "seeds", required_argument, NULL, 'n' },
+        { "seed", required_argument, NULL, 's' },
+        { "jobs", required_argument, NULL, 'j' },
+        { "for", required_argument, NULL, 'f' },
+        { "plan", required_argument, NULL, 'p' },
+        { "bug", required_argument, NULL, 'b' },
+        { "report", required_argument, NULL, 'o' },
+        { "regression", required_argument, NULL, 'r' },
+        { "minimise", no_argument, NULL, 'm' },
+        { "safe", no_argument, NULL, 'S' },
+        { "live", no_argument, NULL, 'L' },
+        { "trace", no_argument, NULL, 't' },
+        { NULL, 0, NULL, 0 } };
+
+static void
+parse_one (struct options *o, int c)
+{
+  if (c == 'n')
+    o->seeds = strtoull (optarg, NULL, 10);
+  else if (c == 's')
+    o->first = strtoull (optarg, NULL, 10);
+  else if (c == 'j')
+    o->jobs = parse_jobs (optarg);
+  else if (c == 'f')
+    o->seconds = parse_time (optarg);
+  else if (c == 'p')
+    o->plan = optarg;
+  else if (c == 'b')
+    o->plant.bug = parse_bug (optarg);
+  else if (c == 'o')
+    o->report = optarg;
+  else if (c == 'r')
+    o->regression = optarg;
+  else if (c == 'm')
+    o->minimise = true;
+  else if (c == 'S')
+    o->plant.mode = MODE_SAFE;
+  else if (c == 'L')
+    o->plant.mode = MODE_LIVE;
+  else if (c == 't')
+    o->trace = true;
+  else
+    exit (2);
 }
 
 static struct options
 parse (int argc, char **argv)
 {
-  static const struct option table[]
-      = { { "seeds", required_argument, NULL, 'n' },
-          { "seed", required_argument, NULL, 's' },
-          { "plan", required_argument, NULL, 'p' },
-          { "bug", required_argument, NULL, 'b' },
-          { "trace", no_argument, NULL, 't' },
-          { NULL, 0, NULL, 0 } };
-  struct options o = { .first = 1, .seeds = 1000 };
+  struct options o = { .first = 1, .jobs = 1 };
   for (int c; (c = getopt_long (argc, argv, "", table, NULL)) != -1;)
-    if (c == 'n')
-      o.seeds = strtoull (optarg, NULL, 10);
-    else if (c == 's')
-      o.first = strtoull (optarg, NULL, 10);
-    else if (c == 'p')
-      o.plan = optarg;
-    else if (c == 'b')
-      o.bug = parse_bug (optarg);
-    else if (c == 't')
-      o.trace = true;
-    else
-      exit (2);
+    parse_one (&o, c);
+  if (o.seeds == 0)
+    o.seeds = o.seconds > 0 ? UINT64_MAX : 1000;
+  o.asserts = o.plant.bug == BUG_NONE && o.plan == NULL && o.seeds >= 1000
+              && o.plant.mode == MODE_MIXED
+              && (o.seconds == 0 || o.seconds >= 60);
   return o;
 }
 
+/* Few seeds take each transition; only many meet each step with each fault. */
+#define SEEDS_FOR_FAULTS 20000
+
+static bool
+is_thin (struct pool *p, const struct options *o, const struct graph *g)
+{
+  const struct coverage *c = pool_sum (p);
+  if (!o->asserts)
+    return false;
+  return coverage_missing_transitions (c) > 0
+         || (c->runs >= SEEDS_FOR_FAULTS && coverage_missing_faults (c, g) > 0);
+}
+
+/* Those that ended before they had begun 15 steps do not count. */
 static void
-print_coverage (const struct coverage *c)
+run_more (struct pool *p, const struct options *o)
 {
-  size_t taken = 0, n = 0;
-  for (const struct transition *t; (t = transition_at (n)) != NULL; n++) {
-    taken += c->transitions[n] > 0;
-    printf ("# %8lu  %s -> %s (%s)\n", c->transitions[n], phase_name (t->from),
-            phase_name (t->to), why_name (t->why));
+  for (int round = 0; round < 4 && !pool_found (p); round++) {
+    unsigned long n = pool_sum (p)->long_runs;
+    if (n >= o->seeds)
+      break;
+    pool_run (p, o->seeds - n + o->seeds / 500);
   }
-  printf ("# %zu of %zu transitions taken; %lu records, %lu calls, %lu probes,"
-          " %lu crashes, %lu requests refused\n",
-          taken, n, c->records, c->calls, c->probes, c->crashes, c->refused);
-  for (unsigned p = 0; p < PHASE_COUNT; p++)
-    if (c->ended[p] > 0)
-      printf ("# ended %s: %lu\n", phase_name ((enum phase)p), c->ended[p]);
 }
 
-/* true: an invariant was broken. */
+/* true: as it should be. */
 static bool
-run_seed (const struct options *o, struct graph *g, uint64_t seed,
-          struct coverage *c)
+conclude (struct pool *p, const struct options *o, const struct graph *g,
+          double seconds)
 {
-  struct run r;
-  run_start (&r, seed, g, o->bug, o->trace, c);
-  run_all (&r);
-  bool failed = r.failed != NULL;
-  if (failed)
-    printf ("# seed %llu at %lld ms: %s%s%s\n", (unsigned long long)seed,
-            (long long)r.now, r.failed, r.detail != NULL ? ": " : "",
-            r.detail != NULL ? r.detail : "");
-  run_free (&r);
-  return failed;
+  struct coverage *c = pool_sum (p);
+  bool planted = o->plant.bug != BUG_NONE, found = pool_found (p);
+  bool thin = !found && is_thin (p, o, g);
+  coverage_print (c);
+  if (planted)
+    printf ("%s: planted bug %s %s after %lu runs\n", found ? "ok" : "not ok",
+            bug_name (o->plant.bug), found ? "found" : "not found", c->runs);
+  else
+    printf ("%s: %lu runs, %lu of them of 15 steps or more, %.0f seconds\n",
+            found ? "not ok" : "ok", c->runs, c->long_runs, seconds);
+  if (thin)
+    printf ("not ok: %zu transitions were never taken, %zu pairs of a step and "
+            "a fault never met\n",
+            coverage_missing_transitions (c), coverage_missing_faults (c, g));
+  if (o->report != NULL && !coverage_write (c, g, o->report, seconds)) {
+    printf ("not ok: %s cannot be written\n", o->report);
+    return false;
+  }
+  return found == planted && !thin;
 }
 
-static bool
-covers_all (const struct coverage *c)
+static double
+now (void)
 {
-  for (size_t i = 0; transition_at (i) != NULL; i++)
-    if (c->transitions[i] == 0)
-      return false;
-  return true;
-}
-
-/* Rare transitions: half as many seeds again are looked at for them. */
-static bool
-enough (const struct options *o, uint64_t n, const struct coverage *c)
-{
-  bool counts = o->bug == BUG_NONE && o->plan == NULL && o->seeds >= 1000;
-  return n >= o->seeds
-         && (!counts || covers_all (c) || n >= o->seeds + o->seeds / 2);
+  struct timespec t;
+  clock_gettime (CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 int
 main (int argc, char **argv)
 {
   struct options o = parse (argc, argv);
-  struct coverage c = { 0 };
   CLEANUP_GRAPH struct graph *g
       = o.plan != NULL ? world_graph_of (o.plan) : world_graph ();
-  bool found = false;
-  uint64_t i;
-  for (i = 0; !enough (&o, i, &c) && !found; i++)
-    found = run_seed (&o, g, o.first + i, &c);
-  print_coverage (&c);
-  if (o.bug != BUG_NONE)
-    printf ("%s: planted bug %s %s in %llu runs\n", found ? "ok" : "not ok",
-            bug_name (o.bug), found ? "found" : "not found",
-            (unsigned long long)i);
-  else
-    printf ("%s: %llu runs\n", found ? "not ok" : "ok", (unsigned long long)i);
-  bool thin = o.bug == BUG_NONE && o.plan == NULL && o.seeds >= 1000
-              && !covers_all (&c);
-  if (thin)
-    printf ("not ok: a transition was never taken\n");
-  return found == (o.bug != BUG_NONE) && !thin ? 0 : 1;
+  if (o.regression != NULL)
+    return regression_holds (o.regression, g) ? 0 : 1;
+  if (o.minimise)
+    return minimise (o.first, g, &o.plant) ? 0 : 1;
+  double begun = now ();
+  struct pool *p = pool_new (&o, g);
+  pool_run (p, o.seeds);
+  if (o.asserts && o.seconds == 0)
+    run_more (p, &o);
+  /* Rare ones: half as many seeds again are looked at for them. */
+  if (o.seconds == 0 && !pool_found (p) && is_thin (p, &o, g))
+    pool_run (p, o.seeds / 2);
+  bool good = conclude (p, &o, g, now () - begun);
+  pool_free (p);
+  return good ? 0 : 1;
 }

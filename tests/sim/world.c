@@ -5,24 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const bug_names[BUG_COUNT] = {
-  [BUG_NONE] = "none",
-  [BUG_INTENT_LATE] = "intent-late",
-  [BUG_PROOF_FAKED] = "proof-faked",
-  [BUG_UNDO_SKIPPED] = "undo-skipped",
-  [BUG_EQUAL_EPOCH] = "equal-epoch",
-  [BUG_STALE_EPOCH] = "stale-epoch",
-  [BUG_PROBE_LIES] = "probe-lies",
-  [BUG_BACK_DROPPED] = "back-dropped",
-  [BUG_BACK_VOLATILE] = "back-volatile",
-};
-
-const char *
-bug_name (enum bug b)
-{
-  return bug_names[b];
-}
-
 void
 world_start (struct world *w, const struct graph *g, enum bug bug)
 {
@@ -157,14 +139,26 @@ lift_gate (struct world *w, bool back)
     w->opened |= target_can_write (w);
 }
 
+/* What there was is noted by the first attempt: a later one no longer sees
+ * it. */
+static void
+take_address (struct world *w, size_t step, bool first)
+{
+  struct model_host *from = from_of (w, step);
+  if (first || w->bug == BUG_RETRY_BLIND)
+    from->address_was = from->address_kept;
+  from->address_kept = false;
+}
+
 /* The first half of what a step does, where its halves can be told apart. */
 void
 world_half (struct world *w, size_t step)
 {
-  if (w->state[step] == 0)
+  bool first = w->state[step] == 0;
+  if (first)
     w->state[step] = 1;
   if (w->role[step] == ROLE_TAKE)
-    from_of (w, step)->address_kept = false;
+    take_address (w, step, first);
   else if (w->role[step] == ROLE_GIVE)
     to_of (w, step)->address = true;
   else if (w->role[step] == ROLE_PIVOT)
@@ -216,6 +210,8 @@ start_service (struct world *w, size_t step)
     w->broken = "a service was started without its gate";
   to->running
       = to->up && !to->flag && all_whole (w, ROLE_START, is_back (w, step));
+  if (w->bug == BUG_GATE_EARLY)
+    to->gate_lifted = true;
 }
 
 static void
@@ -269,7 +265,12 @@ change (struct world *w, size_t step)
     from->address = false;
   else if (role == ROLE_GIVE)
     to->address_kept = true;
-  else if (role == ROLE_PIVOT) {
+  else if (role == ROLE_CLAIM)
+    from->claimed = to->claimed = true;
+  else if (role == ROLE_CLEANUP) {
+    w->source.claimed = false;
+    w->target.claimed &= w->bug == BUG_CLAIM_KEPT;
+  } else if (role == ROLE_PIVOT) {
     to->gate = to->gate_lifted = false;
     w->returned |= is_back (w, step);
   } else if (role == ROLE_ENABLE)
@@ -312,6 +313,7 @@ world_undo (struct world *w, size_t step)
 {
   enum role role = w->role[step];
   struct model_host *from = from_of (w, step), *to = to_of (w, step);
+  bool begun = w->state[step] != 0;
   w->state[step] = 0;
   if (role == ROLE_FLAG)
     thaw (from);
@@ -323,10 +325,17 @@ world_undo (struct world *w, size_t step)
     to->flag = true;
   else if (role == ROLE_GATE)
     to->gate = to->gate_lifted = false;
-  else if (role == ROLE_TAKE)
-    from->address = from->address_kept = true;
+  else if (role == ROLE_TAKE && begun)
+    from->address = from->address_kept = from->address_was;
   else if (role == ROLE_GIVE)
     to->address = to->address_kept = false;
+}
+
+void
+world_thaw_alone (struct world *w)
+{
+  if (w->source.flag)
+    thaw (&w->source);
 }
 
 void
@@ -403,6 +412,14 @@ world_check_aborted (const struct world *w, bool back)
   if (w->target.address_kept || w->target.running || w->target.gate_lifted)
     return "aborted, but something of the cutover is left on the target";
   return NULL;
+}
+
+const char *
+world_check_accepted (const struct world *w)
+{
+  bool target = w->target.claimed && !w->target.destroyed;
+  return w->source.claimed || target ? "accepted, but a host is still claimed"
+                                     : NULL;
 }
 
 const char *

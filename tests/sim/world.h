@@ -9,6 +9,7 @@
 #define REHOME_SIM_WORLD_H
 
 #include "plan/graph.h"
+#include "plant.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,22 +36,9 @@ enum role {
   ROLE_PIVOT,
   ROLE_ENABLE,
   ROLE_RELEASE,
+  ROLE_CLAIM,
+  ROLE_CLEANUP, /* gives both claims back */
 };
-
-/* What is deliberately wrong, to see that the simulator finds it. */
-enum bug {
-  BUG_NONE,
-  BUG_INTENT_LATE,   /* an effect before its intent is durable */
-  BUG_PROOF_FAKED,   /* a proof is reported that was never made */
-  BUG_UNDO_SKIPPED,  /* an undo is reported that was never done */
-  BUG_EQUAL_EPOCH,   /* a host obeys another controller of the same epoch */
-  BUG_STALE_EPOCH,   /* a host obeys a controller that was replaced */
-  BUG_PROBE_LIES,    /* a probe says "not done" of what was done */
-  BUG_BACK_DROPPED,  /* the last reverse round and its proof do nothing */
-  BUG_BACK_VOLATILE, /* the target's freeze does not outlive a reboot */
-  BUG_COUNT
-};
-const char *bug_name (enum bug b);
 
 struct model_host {
   bool up, destroyed;
@@ -60,6 +48,8 @@ struct model_host {
   bool flag;                  /* durable: nothing may start */
   bool held;                  /* durable: jobs stand still */
   bool gate, gate_lifted;     /* durable; lifted at run time */
+  bool claimed;               /* durable: for this migration alone */
+  bool address_was;           /* durable: what a switch is undone to */
   uint64_t fence_epoch;
   int fence_controller;
 };
@@ -101,11 +91,15 @@ void world_cron_write (struct world *w);
 void world_half (struct world *w, size_t step);
 bool world_whole (struct world *w, size_t step);
 void world_undo (struct world *w, size_t step);
+/* The source goes back to work by itself. */
+void world_thaw_alone (struct world *w);
 void world_reboot_down (struct model_host *h);
 void world_reboot_up (struct model_host *h);
 
 /* The first invariant that does not hold, or NULL. */
 const char *world_check (const struct world *w);
+/* What must be so once it is accepted. */
+const char *world_check_accepted (const struct world *w);
 /* What must be so when a cutover was aborted, or a rollback. */
 const char *world_check_aborted (const struct world *w, bool back);
 /* What must be so once it is rolled back. */
