@@ -32,7 +32,7 @@ coverage_missing_faults (const struct coverage *c, const struct graph *g)
 {
   size_t missing = 0;
   for (size_t i = 0; i < graph_len (g); i++)
-    for (unsigned f = 0; f < FAULT_COUNT; f++)
+    for (unsigned f = 0; f < FAULT_CHANCY; f++)
       missing += c->hit[i][f] == 0;
   return missing;
 }
@@ -111,8 +111,8 @@ coverage_write (const struct coverage *c, const struct graph *g,
            "- %zu of %zu transitions taken; %zu of %zu pairs of step and "
            "fault met; %.0f seconds\n",
            n - coverage_missing_transitions (c), n,
-           graph_len (g) * FAULT_COUNT - coverage_missing_faults (c, g),
-           graph_len (g) * FAULT_COUNT, seconds);
+           graph_len (g) * FAULT_CHANCY - coverage_missing_faults (c, g),
+           graph_len (g) * FAULT_CHANCY, seconds);
   write_transitions (f, c);
   write_faults (f, c, g);
   return fclose (f) == 0;

@@ -8,15 +8,16 @@
 
 /* What can befall the call of a step. */
 enum fault {
-  FAULT_NOTHING,   /* it does nothing, and says so */
-  FAULT_HALF,      /* it stops half done */
-  FAULT_LOST,      /* its reply is lost */
-  FAULT_FINAL,     /* it refuses for good */
-  FAULT_SLOW,      /* it takes long */
-  FAULT_TWICE,     /* it arrives twice */
-  FAULT_CUT,       /* the network to its host is cut */
-  FAULT_DOWN,      /* its host is down */
-  FAULT_CRASH,     /* the controller dies meanwhile */
+  FAULT_NOTHING, /* it does nothing, and says so */
+  FAULT_HALF,    /* it stops half done */
+  FAULT_LOST,    /* its reply is lost */
+  FAULT_FINAL,   /* it refuses for good */
+  FAULT_SLOW,    /* it takes long */
+  FAULT_TWICE,   /* it arrives twice */
+  FAULT_CUT,     /* the network to its host is cut */
+  FAULT_DOWN,    /* its host is down */
+  FAULT_CHANCY,  /* those from here on are counted, and not asked for */
+  FAULT_CRASH = FAULT_CHANCY, /* the controller dies meanwhile */
   FAULT_OVERTAKEN, /* it reaches the host after a later controller did */
   FAULT_COUNT
 };

@@ -112,7 +112,7 @@ parse (int argc, char **argv)
 }
 
 /* Few seeds take each transition; only many meet each step with each fault. */
-#define SEEDS_FOR_FAULTS 20000
+#define SEEDS_FOR_FAULTS 100000
 
 static bool
 is_thin (struct pool *p, const struct options *o, const struct graph *g)
