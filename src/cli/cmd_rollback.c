@@ -60,10 +60,42 @@ doubts_of (const json_t *facts)
                            why);
 }
 
+/* "Not brought back: ...\n", or nothing. */
+static char *
+packages_of (const json_t *facts)
+{
+  CLEANUP_BUF struct buf b = BUF_INIT;
+  const json_t *all = json_object_get (facts, "back_packages");
+  size_t i, shown = 5, n = json_array_size (all);
+  json_t *one;
+  json_array_foreach ((json_t *)(uintptr_t)all, i, one)
+  {
+    const char *from = json_string_value (json_object_get (one, "from"));
+    const char *to = json_string_value (json_object_get (one, "to"));
+    if (i == 0)
+      err_free (buf_printf (&b,
+                            "Not brought back: packages of %s since the "
+                            "opening, ",
+                            name_of (facts, "target")));
+    if (i < shown)
+      err_free (
+          buf_printf (&b, "%s%s (%s, now %s)", i > 0 ? ", " : "",
+                      json_string_value (json_object_get (one, "package")),
+                      from != NULL ? from : "none", to != NULL ? to : "none"));
+  }
+  if (n > shown)
+    err_free (buf_printf (&b, ", and %zu more", n - shown));
+  if (n > 0)
+    err_free (buf_put_str (&b, ".\n"));
+  return buf_steal_str (&b);
+}
+
 static char *
 what_it_costs (const json_t *facts, bool alone)
 {
-  CLEANUP_FREE char *doubts = doubts_of (facts);
+  CLEANUP_FREE char *unproven = doubts_of (facts);
+  CLEANUP_FREE char *packages = packages_of (facts);
+  CLEANUP_FREE char *doubts = mem_printf ("%s%s", packages, unproven);
   const char *source = name_of (facts, "source");
   const char *target = name_of (facts, "target");
   CLEANUP_FREE char *seconds = seconds_of (facts);

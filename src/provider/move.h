@@ -50,6 +50,16 @@ struct err *move_backup (const struct step_call *call, json_t **result);
  * than that.  Pure. */
 struct err *move_backup_age (const char *out, int64_t now_ms,
                              int64_t max_age_ms, int64_t *taken_ms);
+/* The target's packages when the guard begins, and those that are others since
+ * (at most 100): {"changed": [{"package", "from", "to"}]}, without "from" where
+ * it is new, without "to" where it was removed. */
+struct err *move_packages_note (const struct step_call *call, json_t **result);
+struct err *move_packages_changed (const struct step_call *call,
+                                   json_t **result);
+/* Lines of "NAME VERSION" to an object; new reference.  Pure. */
+struct err *move_packages_read (const char *text, json_t **out);
+/* Two such objects to the array above; new reference.  Pure. */
+json_t *move_packages_differ (const json_t *before, const json_t *now);
 struct err *move_unclaimed (const struct step_call *call, json_t **result);
 /* Into rows of `process.open`, which name few paths of a process, go rows of
  * `process.writers` under the moved files: each process gets "within", one

@@ -186,12 +186,36 @@ put_plan (json_t *o, const struct facts_from *from, const struct fold *f)
                                   "target"));
 }
 
+/* A moved service whose package was changed on the target in the guard. */
+static void
+add_upgraded (json_t *why, const json_t *look, const json_t *changed)
+{
+  size_t i, k;
+  json_t *one, *own;
+  json_array_foreach ((json_t *)(uintptr_t)changed, i, one)
+  {
+    const char *name = json_string_value (json_object_get (one, "package"));
+    size_t n = name != NULL ? strcspn (name, ":") : 0;
+    json_array_foreach (json_object_get (look, "packages"), k, own)
+    {
+      const char *is = json_string_value (own);
+      if (is != NULL && n > 0 && strlen (is) == n && memcmp (is, name, n) == 0)
+        json_array_append_new (why, json_sprintf ("%s was changed on the "
+                                                  "target after the opening",
+                                                  is));
+    }
+  }
+}
+
 /* What a rollback brings back, and why it may not work: a service of another
  * version, for which the plan gives no reason (back-why). */
 static void
 put_mode (json_t *o, const struct facts_from *from, const struct fold *f)
 {
   json_t *why = json_array ();
+  const json_t *changed
+      = json_object_get (engine_result (f->engine, "move#back-packages"),
+                         "changed");
   bool known = false;
   for (size_t i = 0; i < plan_item_count (from->plan); i++) {
     const struct plan_item *item = plan_item (from->plan, i);
@@ -203,7 +227,11 @@ put_mode (json_t *o, const struct facts_from *from, const struct fold *f)
     known |= look != NULL;
     if (json_object_get (item->spec, "back-why") == NULL && other != NULL)
       json_array_extend (why, other);
+    if (json_object_get (item->spec, "back-why") == NULL)
+      add_upgraded (why, look, changed);
   }
+  if (changed != NULL)
+    json_object_set (o, "back_packages", (json_t *)(uintptr_t)changed);
   const char *mode = json_array_size (why) > 0 ? "none"
                      : known                   ? "delta"
                                                : "unknown";

@@ -53,10 +53,38 @@ def fail_once(story, lab):
     lab.old.sh(f"rm -r {dropin}; systemctl daemon-reload")
 
 
+def logs_before(host):
+    host.sh("mkdir -p /srv/shop/logs; seq 1 40000 > /srv/shop/logs/access.log; seq 1 9000 > /srv/shop/logs/app.log; "
+            "chown -R shop: /srv/shop/logs")
+
+
+def upgrade(host, version):
+    """A package whose files lie in a moved tree and beside it."""
+    host.sh(f"rm -rf /tmp/pkg; mkdir -p /tmp/pkg/DEBIAN /tmp/pkg/etc/shop /tmp/pkg/usr/share/shop-tools; "
+            f"printf 'Package: shop-tools\\nVersion: {version}\\nArchitecture: all\\nMaintainer: Shop <shop@shop.test>\\n"
+            "Description: tools of the shop\\n' > /tmp/pkg/DEBIAN/control; "
+            f"echo 'level = {version}' > /tmp/pkg/etc/shop/tools.conf; echo {version} > /tmp/pkg/usr/share/shop-tools/version; "
+            "echo /etc/shop/tools.conf > /tmp/pkg/DEBIAN/conffiles; "
+            "dpkg-deb -b /tmp/pkg /tmp/shop-tools.deb >/dev/null; dpkg -i --force-confnew /tmp/shop-tools.deb >/dev/null; "
+            "rm -rf /tmp/pkg /tmp/shop-tools.deb")
+
+
+def a_week(host):
+    """What a week of guard brings: logs that are rotated in both ways, packages, users, settings."""
+    for day in range(1, 8):
+        host.sh("cd /srv/shop/logs; for i in 6 5 4 3 2; do [ -e access.log.$i.gz ] && mv access.log.$i.gz access.log.$((i + 1)).gz; "
+                "done; [ -e access.log.1 ] && gzip -c access.log.1 > access.log.2.gz; mv access.log access.log.1; "
+                f"install -o shop -g shop -m 640 /dev/null access.log; seq {day}000 {day}900 >> access.log; "
+                f"cp -p app.log app.log.1; : > app.log; seq {day} {day}99 >> app.log")
+    upgrade(host, "1.0")
+    upgrade(host, "1.1")
+
+
 @pytest.fixture(scope="module")
 def returned(lab, move):
     """There, a time of writing on the new server, and back."""
     old, new = lab.old, lab.new
+    logs_before(old)
     move.write_plan(often)
     story = {"move": move, "before": shape(old)}
     with lab.client(rate=50) as load:
@@ -68,7 +96,8 @@ def returned(lab, move):
         new.sh("su deploy -c 'crontab -l | { cat; echo \"# changed in the guard\"; } | crontab -'")
         new.sh("echo made in the guard > /home/deploy/new-file; setfacl -m u:anna:r /home/deploy/new-file; "
                "rm -f /home/anna/.bash_logout; chmod 600 /etc/shop/*.conf 2>/dev/null || true")
-        time.sleep(60 if LONG else 20)
+        a_week(new)
+        time.sleep(60 if LONG else 15)
         story["guard"] = move.status()
         wait_for(lambda: rounds_laid(move) >= 2)
         wait_for(lambda: any(r["type"] == "outcome" and r.get("step") == "files:/srv/shop#audit" for r in move.records()))
@@ -135,6 +164,19 @@ def test_trees_are_equal_by_an_independent_look(lab, returned):
         source, target = independent.look(lab.new, tree), independent.look(lab.old, tree)
         assert independent.differences(source, target, written_after=back - 2) == [], tree
     assert lab.old.sh("getfacl -p /home/deploy/new-file | grep anna") == "user:anna:r--"
+
+
+def test_a_week_of_rotated_logs_and_upgrades_is_on_the_old_server_too(lab, returned):
+    logs = lab.old.sh("cd /srv/shop/logs; ls; cat access.log | wc -l; cat app.log; stat -c '%U %a' access.log").split("\n")
+    assert {"access.log", "access.log.1", "access.log.7.gz", "app.log", "app.log.1"} <= set(logs), logs
+    assert lab.old.sh("tail -1 /srv/shop/logs/access.log; zcat /srv/shop/logs/access.log.7.gz | tail -1") == "7900\n40000"
+    assert lab.old.sh("stat -c '%U %a' /srv/shop/logs/access.log") == "shop 640"
+    assert lab.old.sh("cat /etc/shop/tools.conf") == "level = 1.1"
+
+
+def test_a_package_is_not_brought_back_and_named_beforehand(lab, returned):
+    assert lab.old.sh("dpkg-query -W shop-tools 2>/dev/null || true") == ""
+    assert "Not brought back: packages of shop-new since the opening, shop-tools:all (none, now 1.1)" in returned["dry"], returned["dry"]
 
 
 def test_the_report_shows_both_cutovers(returned):
