@@ -230,9 +230,11 @@ take_over (struct purging *g)
 static struct err *
 purge_all (struct purging *g, json_t *all)
 {
+  if (g->p->dry_run)
+    return list_all (g, all);
   TRY (take_over (g));
   TRY (list_all (g, all));
-  if (g->p->dry_run || json_array_size (all) == 0)
+  if (json_array_size (all) == 0)
     return NULL;
   TRY (append (g, RECORD_SEAL, g->p->actor,
                json_pack ("{s:{s:O}}", "purge", "begins", all)));
@@ -262,19 +264,21 @@ purge_kept (const struct purge *p, json_t **out)
   struct err *e = look_first (p, &g.end);
   if (e == NULL)
     e = too_early (&g);
-  if (e == NULL)
+  if (e == NULL && !p->dry_run)
     e = store_open_writer (p->place->dir, NULL, NULL, 0, &g.store);
   if (e == NULL)
     e = place_agent (&agent);
   if (e == NULL) {
-    struct hosts_where where = { .plan = p->plan,
-                                 .migration = g.end.migration,
-                                 .controller = p->place->controller,
-                                 .journal = p->place->dir,
-                                 .agent_path = agent };
+    struct hosts_where where
+        = { .plan = p->plan,
+            .migration = p->dry_run ? NULL : g.end.migration,
+            .controller = p->place->controller,
+            .journal = p->place->dir,
+            .agent_path = agent };
     g.hosts = hosts_new (&where);
     e = purge_all (&g, all);
-    hosts_release (g.hosts, true);
+    if (!p->dry_run)
+      hosts_release (g.hosts, true);
   }
   hosts_free (g.hosts);
   people_clear (&g.people);

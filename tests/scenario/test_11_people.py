@@ -158,7 +158,9 @@ def test_what_was_kept_aside_is_purged_and_the_report_says_so(people):
     aside = people.at.sh("ls -d /var/lib/rehome/shop-*/aside").strip()
     before = people.at.sh(f"find {aside} -mindepth 1 -maxdepth 1").split()
     assert before, "the lab's plan replaces nginx's settings, which are kept aside"
+    records = len(people.records())
     assert "kept target" in people.rehome("purge", PLAN, "--dry-run")
+    assert len(people.records()) == records
     assert people.at.sh(f"find {aside} -mindepth 1 -maxdepth 1").split() == before
     people.rehome("purge", PLAN)
     assert people.at.sh(f"find {aside} -mindepth 1").split() == []
