@@ -141,8 +141,8 @@ approve_check (const struct plan *plan, const char *migration, const char *text,
 {
   CLEANUP_JSON json_t *o = NULL;
   CLEANUP_FREE char *fingerprint = NULL;
-  const json_t *person;
-  const char *role;
+  const json_t *person = NULL;
+  const char *role = NULL;
   TRY (approval_parse (text, &o));
   TRY (check_subject (plan, migration, o));
   TRY (approve_person (plan, member (o, "role"), member (o, "name"), &role,

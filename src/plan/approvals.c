@@ -114,7 +114,7 @@ read_person (struct node entry, bool two, const json_t *roles, json_t *people)
   static const char named[] = "the name of a person, each once";
   static const char keyed[]
       = "a public ssh key, each once, such as \"ssh-ed25519 AAAA...\"";
-  const char *name, *key, *account;
+  const char *name = "", *key = "", *account = NULL;
   struct node n, k;
   TRY (node_keys (entry, form, keys));
   TRY (member_text (entry, "name", named, &n, &name));
@@ -155,7 +155,7 @@ read_role (struct node entry, bool two, json_t *roles)
   static const char *const keys[] = { "role", "people", NULL };
   static const char what[] = "a role: a-z, 0-9 and -, each once";
   CLEANUP_JSON json_t *people = json_array ();
-  const char *role;
+  const char *role = "";
   struct node n;
   TRY (node_keys (entry, "a mapping with role and people", keys));
   TRY (member_text (entry, "role", what, &n, &role));

@@ -35,7 +35,7 @@ static struct err *
 read_waiver (struct node n, json_t **out)
 {
   static const char *const keys[] = { "by", "reason", NULL };
-  const char *by, *reason;
+  const char *by = "", *reason = "";
   TRY (node_keys (n, "a mapping with by and reason", keys));
   TRY (line_of (n, "by", "the name of who takes the risk", &by));
   TRY (line_of (n, "reason", "why no backup was restored", &reason));
@@ -53,7 +53,7 @@ read_command (struct node n)
   TRY (node_list (n, what));
   size_t count = json_array_size (n.value);
   for (size_t i = 0; i < count; i++) {
-    const char *word;
+    const char *word = "";
     TRY (node_text (node_element (n, i), what, &word));
     if (i == 0 && *word != '/')
       return node_value_fault (node_element (n, i), what);
@@ -73,7 +73,7 @@ read_check (struct node n, json_t **out)
   if (on.value != NULL)
     TRY (node_choice (on, sides, &which));
   if (age.value != NULL)
-    TRY (node_duration (age, HOUR, 365 * 24 * HOUR, &age_ms));
+    TRY (node_duration (age, HOUR, 8760 * HOUR, &age_ms));
   if (within.value != NULL)
     TRY (node_duration (within, 1000, 24 * HOUR, &within_ms));
   *out = json_pack ("{s:O, s:s, s:I, s:I}", "check",
