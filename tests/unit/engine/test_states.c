@@ -97,6 +97,66 @@ no_transition_stands_in_the_table_twice (void **state)
     assert_ptr_equal (transition_find (t->from, t->to, t->why), t);
 }
 
+/* Which writers each phase can be in, over all ways there are. */
+static bool may_write[PHASE_COUNT][WRITER_TARGET + 1];
+
+static bool
+comes (enum phase p, enum writer before, enum writer now)
+{
+  assert_true (before == now || before == WRITER_NONE || now == WRITER_NONE);
+  bool fresh = !may_write[p][now];
+  may_write[p][now] = true;
+  return fresh;
+}
+
+/* The phase cannot be done before its own steps changed the writer. */
+static bool
+too_early (const struct transition *t, enum writer w)
+{
+  bool early = false;
+  for (enum way way = WAY_OUT; way < WAY_COUNT; way++)
+    early |= (t->from == writer_frozen[way].phase
+              && w != writer_frozen[way].writer)
+             || (t->from == writer_opened[way].phase
+                 && w != writer_opened[way].writer);
+  return t->why == WHY_DONE && early;
+}
+
+/* What a record inside a phase, and each transition, makes of one writer. */
+static bool
+follow (enum phase p, enum writer w)
+{
+  bool fresh = false;
+  for (enum way way = WAY_OUT; way < WAY_COUNT; way++) {
+    if (writer_frozen[way].phase == p)
+      fresh |= comes (p, w, writer_frozen[way].writer);
+    if (writer_opened[way].phase == p)
+      fresh |= comes (p, w, writer_opened[way].writer);
+  }
+  const struct transition *t;
+  for (size_t i = 0; (t = transition_at (i)) != NULL; i++) {
+    bool sure = t->why == WHY_NOT_OPENED && w != WRITER_NONE;
+    if (t->from == p && !sure && !too_early (t, w))
+      fresh |= comes (t->to, w, t->sets_writer ? t->writer : w);
+  }
+  return fresh;
+}
+
+static void
+the_writer_never_goes_from_one_host_to_the_other_at_once (void **state)
+{
+  (void)state;
+  may_write[PHASE_PLANNED][WRITER_SOURCE] = true;
+  for (bool fresh = true; fresh;) {
+    fresh = false;
+    for (enum phase p = PHASE_PLANNED; p < PHASE_COUNT; p++)
+      for (enum writer w = WRITER_SOURCE; w <= WRITER_TARGET; w++)
+        fresh |= may_write[p][w] && follow (p, w);
+  }
+  assert_true (may_write[PHASE_ACCEPTED][WRITER_TARGET]);
+  assert_true (may_write[PHASE_ROLLED_BACK][WRITER_SOURCE]);
+}
+
 int
 main (void)
 {
@@ -107,6 +167,7 @@ main (void)
     cmocka_unit_test (
         after_the_pivot_the_way_back_is_a_rollback_or_a_sure_probe),
     cmocka_unit_test (a_rollback_ends_with_one_of_the_two_serving),
+    cmocka_unit_test (the_writer_never_goes_from_one_host_to_the_other_at_once),
     cmocka_unit_test (no_transition_stands_in_the_table_twice),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
