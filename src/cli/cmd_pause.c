@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rehome pause PLAN: stop at the next step's boundary. */
+/* rehome pause PLAN: stop: a copy at once, all else at the step's
+ * end. */
 #include "cli/command.h"
 
 #include "cli/follow.h"

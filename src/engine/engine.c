@@ -178,6 +178,8 @@ answer_request (struct engine *e, const struct record *r, struct err *refused,
       && (e->phase == PHASE_SEEDING || e->phase == PHASE_SYNCING
           || e->phase == PHASE_PROVING || e->phase == PHASE_RETURNING))
     schedule_cancel (e, out);
+  if (known && request == REQUEST_PAUSE && e->paused)
+    schedule_hold (e, out);
 }
 
 static struct err *

@@ -81,7 +81,8 @@ enum request {
   REQUEST_ACCEPT,
   REQUEST_ROLLBACK,
   REQUEST_ROLLBACK_ALONE, /* the target is gone for good: without it */
-  REQUEST_PAUSE,          /* at the next step boundary */
+  REQUEST_PAUSE,          /* ends what copies or proves, else at the next
+                             step boundary */
   REQUEST_RESUME,         /* also: try again what needs attention */
   REQUEST_COUNT
 };

@@ -211,7 +211,7 @@ fail (struct engine *e, size_t i, json_t *error)
     attention_step (e, i);
   } else if (e->phase == state_course (e)->opening)
     try_on (e, i);
-  else if (p->dismissed || is_ending (e))
+  else if (p->dismissed || is_ending (e) || state_is_held (e, i))
     p->mark = MARK_WAITING;
   else if (transient && p->tries < s->retry_max) {
     p->mark = MARK_WAITING;

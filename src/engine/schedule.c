@@ -13,6 +13,15 @@ state_open_count (const struct engine *e)
   return n;
 }
 
+bool
+state_is_held (const struct engine *e, size_t i)
+{
+  enum step_class cls = state_step (e, i)->cls;
+  bool copying = e->phase == PHASE_SEEDING || e->phase == PHASE_SYNCING
+                 || e->phase == PHASE_PROVING;
+  return e->paused && copying && (cls == STEP_IDEMPOTENT || cls == STEP_PURE);
+}
+
 static bool
 needs_done (const struct engine *e, size_t i)
 {
@@ -94,6 +103,21 @@ schedule_cancel (struct engine *e, struct effects *out)
   for (size_t i = 0; i < e->n; i++) {
     struct progress *p = &e->steps[i];
     if (p->mark == MARK_OPEN && p->flying && !p->cancelled) {
+      push_call (e, out, EFFECT_CANCEL, i);
+      p->cancelled = true;
+    }
+  }
+}
+
+/* What may be repeated ends at once, and begins again where it was. */
+void
+schedule_hold (struct engine *e, struct effects *out)
+{
+  for (size_t i = 0; i < e->n; i++) {
+    struct progress *p = &e->steps[i];
+    if (p->mark == MARK_OPEN && p->flying && !p->cancelled
+        && state_is_held (e, i))
+    {
       push_call (e, out, EFFECT_CANCEL, i);
       p->cancelled = true;
     }

@@ -171,6 +171,11 @@ bool schedule_nothing_left (const struct engine *e);
 /* Ends what runs; true once nothing does. */
 bool schedule_settle (struct engine *e, struct effects *out);
 void schedule_cancel (struct engine *e, struct effects *out);
+/* Behind a pause: cancels what state_is_held tells. */
+void schedule_hold (struct engine *e, struct effects *out);
+/* Whether a pause ends the step, which is repeated afterwards: while it copies
+ * or proves, and where a step may be repeated. */
+bool state_is_held (const struct engine *e, size_t i);
 
 /* cutover.c: this cutover is going to be aborted now. */
 bool window_ends (const struct engine *e, enum why *why);
