@@ -162,23 +162,6 @@ preview (const struct invocation *in, const struct plan *plan,
 }
 
 static void
-print_preview (const json_t *r)
-{
-  const json_t *items = json_object_get (r, "examples");
-  json_int_t all = json_integer_value (json_object_get (r, "differences"));
-  size_t i;
-  json_t *x;
-  json_array_foreach (items, i, x)
-  {
-    CLEANUP_FREE char *line = itemised_line (x);
-    puts (line);
-  }
-  if ((json_int_t)json_array_size (items) < all)
-    printf ("and %lld more\n",
-            (long long)all - (long long)json_array_size (items));
-}
-
-static void
 print_findings (const json_t *findings)
 {
   size_t i;
@@ -253,7 +236,7 @@ copy (const struct invocation *in, bool *warned)
   if (has (in, OPT_JSON))
     say_json (result);
   else if (has (in, OPT_DRY_RUN))
-    print_preview (result);
+    itemised_print (result);
   else
     print (in, result);
   return NULL;

@@ -118,7 +118,10 @@ const struct command command_table[] = {
     BIT (OPT_OWN_KEY), false, cmd_check },
   { "sync", "PLAN", 1, 1, "copy and keep in step; never stops a service",
     "Ends when the target is in step; the owner process keeps it so.  Can be "
-    "left with Ctrl-C and taken up again at any time.",
+    "left with Ctrl-C and taken up again at any time.  --dry-run lists the "
+    "steps and then, asked of both hosts, what the next round of each item of "
+    "files would send, change and remove, as rsync -n -i does, by names, "
+    "sizes, times and all metadata, without reading content.",
     BIT (OPT_DRY_RUN), false, cmd_sync },
   { "approve", "PLAN", 1, 1, "sign a plan in one of its roles",
     "Signs, with an ssh key that the plan names, a text that binds role, name, "

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "report/words.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool
@@ -81,4 +82,22 @@ itemised_line (const json_t *x)
   CLEANUP_FREE char *first = words_of (source, "link");
   return mem_printf ("%s %s%s%s%s", line, shown, line[1] == 'd' ? "/" : "",
                      line[0] == 'h' ? " => " : "", first);
+}
+
+void
+itemised_print (const json_t *preview)
+{
+  const json_t *items = json_object_get (preview, "examples");
+  json_int_t all
+      = json_integer_value (json_object_get (preview, "differences"));
+  size_t i;
+  json_t *x;
+  json_array_foreach (items, i, x)
+  {
+    CLEANUP_FREE char *line = itemised_line (x);
+    puts (line);
+  }
+  if ((json_int_t)json_array_size (items) < all)
+    printf ("and %lld more\n",
+            (long long)all - (long long)json_array_size (items));
 }

@@ -12,5 +12,7 @@
  * The letters are those of rsync(1) under --itemize-changes; x also stands
  * for capabilities, inode flags and project ids. */
 char *itemised_line (const json_t *example);
+/* All that a preview (provider/files.h) lists, on stdout. */
+void itemised_print (const json_t *preview);
 
 #endif

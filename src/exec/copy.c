@@ -327,6 +327,22 @@ no_tick (void *ctx, const json_t *progress)
 }
 
 struct err *
+copy_preview_item (struct hosts *hosts, const struct plan *plan,
+                   const struct plan_item *item, const char *migration,
+                   json_t **result)
+{
+  struct step_call call
+      = { .plan = plan,
+          .item = item,
+          .source = hosts_source (hosts),
+          .target = hosts_target (hosts),
+          .migration = migration != NULL ? migration : "copy-unknown",
+          .tick = no_tick,
+          .cancelled = never };
+  return files_preview (&call, migration != NULL, result);
+}
+
+struct err *
 copy_preview (const struct copy *c, json_t **result)
 {
   CLEANUP_FREE char *migration = NULL;
@@ -336,15 +352,8 @@ copy_preview (const struct copy *c, json_t **result)
                                .controller = c->place->controller,
                                .agent_path = c->agent_path };
   struct hosts *hosts = hosts_new (&where);
-  struct step_call call
-      = { .plan = c->plan,
-          .item = plan_item (c->plan, 0),
-          .source = hosts_source (hosts),
-          .target = hosts_target (hosts),
-          .migration = migration != NULL ? migration : "copy-unknown",
-          .tick = no_tick,
-          .cancelled = never };
-  struct err *e = files_preview (&call, migration != NULL, result);
+  struct err *e = copy_preview_item (hosts, c->plan, plan_item (c->plan, 0),
+                                     migration, result);
   hosts_stop (hosts);
   hosts_free (hosts);
   return e;

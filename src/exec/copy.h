@@ -9,6 +9,8 @@
 #include "plan/graph.h"
 #include "wire/json.h"
 
+struct hosts;
+
 struct copy {
   struct place *place;
   const struct plan *plan; /* of one item */
@@ -26,6 +28,11 @@ struct copy {
 struct err *copy_run (const struct copy *c, json_t **result);
 /* What it would do, itemised (provider/files.h); changes nothing anywhere. */
 struct err *copy_preview (const struct copy *c, json_t **result);
+/* The same of any item of files of a plan, over hosts that are open.
+ * `migration`: under which it was copied before; NULL where it never was. */
+struct err *copy_preview_item (struct hosts *hosts, const struct plan *plan,
+                               const struct plan_item *item,
+                               const char *migration, json_t **result);
 /* The steps of the plan's first item up to STAGE_PREPARE, whose first copy is
  * a delta when it was made before; with `proof` also that of STAGE_PROVE. */
 struct err *copy_graph (const struct graph *all, bool proof,
