@@ -34,3 +34,7 @@ def test_a_pause_stops_a_first_copy_and_resume_goes_on_inside_the_file(lab, move
     wait_for(lambda: phase_of(move) != "seeding")
     found = independent.differences(independent.look(lab.old, BIG), independent.look(lab.new, BIG))
     assert not found, found
+    seeded = [r["data"]["result"] for r in move.records()
+              if r["type"] == "outcome" and r.get("step") == "files:/srv/shop#seed" and r["data"].get("result")]
+    all_of_it = int(lab.old.sh("find /srv/shop -type f -printf '%s\\n' | awk '{n += $1} END {print n}'"))
+    assert int(seeded[-1]["bytes"]) < all_of_it - had / 2, "what was copied before the pause was sent again"
