@@ -157,7 +157,8 @@ no_pipe (void)
                   "what the call names as its input is no pipe of the caller");
 }
 
-/* A pipe of the process that started this one, by its number there. */
+/* A pipe of the process that started this one, by its number there.  The
+ * caller closes *out, also after an error. */
 static struct err *
 open_input (const json_t *message, const struct verb *verb, int *out)
 {
@@ -168,12 +169,11 @@ open_input (const json_t *message, const struct verb *verb, int *out)
   TRY (json_get_int (message, "input", 0, INT32_MAX, &number));
   CLEANUP_FREE char *path
       = mem_printf ("/proc/%d/fd/%d", (int)getppid (), (int)number);
-  CLEANUP_FD int fd = open (path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  int fd = open (path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  *out = fd;
   if (!(verb->flags & VERB_IN) || fd < 0 || fstat (fd, &st) != 0
       || !S_ISFIFO (st.st_mode) || fcntl (fd, F_SETFL, 0) != 0)
     return no_pipe ();
-  *out = fd;
-  fd = -1;
   return NULL;
 }
 
