@@ -60,6 +60,8 @@ put_line (struct manifest *m, const struct tree_entry *e,
     TRY (buf_put (&m->buf, "\\", 1));
   TRY (buf_put_str (&m->buf, hex));
   TRY (buf_put (&m->buf, "  ", 2));
+  if (strcmp (name, "-") == 0) /* that alone would be its standard input */
+    TRY (buf_put (&m->buf, "./", 2));
   TRY (put_name (&m->buf, name, len));
   TRY (buf_put (&m->buf, "\n", 1));
   m->lines++;

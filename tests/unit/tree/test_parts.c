@@ -498,6 +498,54 @@ sha256sum_takes_the_manifest (void **state)
   assert_int_equal (chdir ("/"), 0);
 }
 
+/* Every byte that a name can hold, those that sha256sum escapes in every
+ * place, and what it takes for something else than a name. */
+static void
+put_hostile_names (struct ground *g)
+{
+  static const char *const names[]
+      = { "-",        "--",       " ",          "*",           "\\",
+          "\\\\",     "\\n",      "\n",         "\r",          "\r\n",
+          "a\\",      "\\a",      "a\n",        "\na",         "a\\nb",
+          "a\\rb",    "a\\\nb",   "ends with ", "\xff\xfe",    "\xc3",
+          "\xc3\xa4", "#comment", "a  b",       "\x1b[31mred", "\t" };
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    put_file (on_src (g, names[i]), names[i]);
+  for (int c = 1; c < 256; c++)
+    if (c != '/') {
+      char name[] = { 'b', (char)c, 'e', 0 };
+      put_file (on_src (g, name), name);
+    }
+}
+
+static void
+sha256sum_takes_every_name_of_the_manifest (void **state)
+{
+  struct ground *g = *state;
+  put_hostile_names (g);
+  assert_ok (ground_copy (g));
+  json_t *proof CLEANUP_JSON = NULL;
+  assert_ok (ground_compare (g, true, false, NULL, &proof));
+  char *path CLEANUP_FREE = mem_printf ("%s/manifest", g->dir);
+  FILE *f = fopen (path, "w");
+  struct sink sink = { to_file, f };
+  json_t *out CLEANUP_JSON = NULL;
+  assert_ok (tree_manifest (g->src_index, "item", "-", &sink, &out));
+  fclose (f);
+  assert_int_equal (json_integer_value (json_object_get (out, "lines")),
+                    25 + 254);
+  assert_int_equal (chdir (g->dst), 0);
+  RUN ("sha256sum", "-c", "--strict", "--quiet", path);
+  /* Each line names a file of its own: any that is gone is missed. */
+  RUN ("find", ".", "-type", "f", "-delete");
+  char *none CLEANUP_FREE
+      = mem_printf ("test \"$(sha256sum -c %s 2>/dev/null </dev/null"
+                    " | grep -ac 'FAILED open or read$')\" = 279",
+                    path);
+  RUN ("sh", "-c", none);
+  assert_int_equal (chdir ("/"), 0);
+}
+
 #define CASE(f) \
   cmocka_unit_test_setup_teardown (f, ground_set_up, ground_tear_down)
 
@@ -523,6 +571,7 @@ main (void)
     CASE (of_an_emptied_or_another_root_the_index_says_nothing),
     CASE (holes_and_further_names_are_not_counted_as_data),
     CASE (sha256sum_takes_the_manifest),
+    CASE (sha256sum_takes_every_name_of_the_manifest),
   };
   ground_needs_root ();
   return cmocka_run_group_tests (tests, NULL, NULL);
