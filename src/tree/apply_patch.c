@@ -154,6 +154,19 @@ patch_blocks (struct patcher *p, struct applier *a, uint64_t at,
   return p->held.len >= HELD_MAX ? write_held (p, a) : NULL;
 }
 
+/* What a shorter end cuts off is replaced, too: it can be put back. */
+static struct err *
+note_cut (struct patcher *p, struct applier *a, uint64_t size)
+{
+  if (size >= p->have.size)
+    return NULL;
+  for (uint64_t at = size; at < p->have.size; at += UNDO_BYTES_MAX) {
+    struct where w = { at, UNDO_BYTES_MAX };
+    TRY (note_old (p, a, &w));
+  }
+  return undo_sync (&p->undo);
+}
+
 struct err *
 patch_end (struct patcher *p, struct applier *a, uint64_t size)
 {
@@ -162,6 +175,7 @@ patch_end (struct patcher *p, struct applier *a, uint64_t size)
   TRY (write_held (p, a));
   if (size > e->size || size < p->end)
     return record_bad ("end of a file");
+  TRY (note_cut (p, a, size));
   if (tree_stat_fd (a->fd, &have) != 0 || have.size != size)
     if (ftruncate (a->fd, (off_t)size) < 0)
       return write_err (e);

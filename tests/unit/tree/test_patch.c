@@ -234,6 +234,36 @@ write_behind (struct ground *g)
   poke (on_src (g, "big"), 77, "behind what was compared");
 }
 
+/* A file that is cut short while its blocks are sent loses its end on the
+ * target, too. */
+static void
+what_an_interrupted_patch_cut_off_is_put_back (void **state)
+{
+  struct ground *g = *state;
+  struct stat st;
+  copied (g, 4 * MIB);
+  for (size_t i = 1; i < 400; i++)
+    poke (on_src (g, "big"), (off_t)(i * 8192), "changed");
+  fill (on_src (g, "zz"), 30000, 7);
+  settle ();
+  g->send.base = true;
+  g->meanwhile = cut_short;
+  assert_ok (ground_send (g));
+  assert_null (g->meanwhile);
+  g->cut = g->stream.len - 30;
+  g->receive.seed = false;
+  assert_code (ground_receive (g), "RH-TEST-CUT");
+  assert_int_equal (stat (on_dst (g, "big"), &st), 0);
+  assert_int_equal (st.st_size, MIB);
+  g->cut = 0;
+  fill (on_src (g, "big"), 4 * MIB, 1); /* as it was */
+  unlink (on_src (g, "zz"));
+  settle ();
+  g->send.listing = true;
+  assert_ok (ground_round (g));
+  assert_same_trees (g->src, g->dst);
+}
+
 /* Changes much, and again while it is sent; the next round makes it equal. */
 static void
 changed_meanwhile (struct ground *g, void (*change) (struct ground *g))
@@ -460,6 +490,7 @@ main (void)
     T (a_torn_block_index_sends_the_file_whole),
     T (a_target_that_was_written_to_refuses_blocks),
     T (an_interrupted_patch_is_put_back_before_the_next_round),
+    T (what_an_interrupted_patch_cut_off_is_put_back),
     T (a_file_cut_short_while_its_blocks_are_sent_is_dirty),
     T (a_block_written_behind_the_comparison_is_dirty),
     T (in_the_final_round_a_change_of_blocks_meanwhile_is_an_error),
