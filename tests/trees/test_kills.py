@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 of either end, at any moment of a first copy and of deltas; each time the copy goes on and ends equal.
+"""kill -9 of either end or of what leads them, at any moment of a first copy and of deltas; each time the copy goes on and ends equal.
 
 20 kills, 200 in `./check full`; REHOME_SEED repeats a run.
 """
@@ -78,7 +78,7 @@ def _edit(rng, top):
 
 
 def _killed(rng, rehome, source, target, longest):
-    """Starts a copy and kills an agent somewhere on its way; how long it ran, and whether one was met."""
+    """Starts a copy and kills an agent or the controller on its way; how long it ran, and whether one was met."""
     begin = time.monotonic()
     running = rehome.popen("copy", "--no-input", "--no-proof", source, target)
     wait = rng.uniform(0, longest)
@@ -91,7 +91,7 @@ def _killed(rng, rehome, source, target, longest):
     met = bool(agents)
     if met:
         try:
-            os.kill(rng.choice(agents), signal.SIGKILL)
+            os.kill(rng.choice([*agents, running.pid]), signal.SIGKILL)
         except ProcessLookupError:
             met = False
     running.communicate(timeout=300)
