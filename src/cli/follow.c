@@ -362,7 +362,7 @@ prepare (struct loaded *l)
 }
 
 static struct err *
-ask_for (struct following *f, struct loaded *l, enum request r)
+ask_once (struct following *f, struct loaded *l, enum request r)
 {
   CLEANUP_ASK struct ask *a = NULL;
   CLEANUP_FREE char *who = follow_actor ();
@@ -372,6 +372,23 @@ ask_for (struct following *f, struct loaded *l, enum request r)
   TRY (ask_request (a, r, who));
   f->since_ms = clock_wall_ms ();
   return NULL;
+}
+
+/* An owner that has nothing to do ends; asked just then, another one begins. */
+static struct err *
+ask_for (struct following *f, struct loaded *l, enum request r)
+{
+  const struct timespec nap = { 0, 100000000 };
+  struct err *e = ask_once (f, l, r);
+  for (int i = 0;
+       i < 100 && e != NULL && strcmp (err_code (e), "RH-EXEC-STOPPED") == 0;
+       i++)
+  {
+    nanosleep (&nap, NULL);
+    err_free (e);
+    e = ask_once (f, l, r);
+  }
+  return e;
 }
 
 int

@@ -145,6 +145,9 @@ needs_of (const char *op, const struct plan *plan, struct needs *needs)
     needs_of_readonly (plan, way, needs);
   if (strcmp (plain, "arm") == 0)
     needs_of_arm (plan, way, needs);
+  /* What was armed is needed by whatever thaws: it goes last. */
+  if (strcmp (plain, "flag") == 0)
+    needs_add (needs, "move#%sarm", way);
   if (strcmp (plain, "frozen") == 0)
     needs_add (needs, "move#%sreadonly", way);
   if (strcmp (op, "back-unflag") == 0)

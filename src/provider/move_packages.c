@@ -34,10 +34,8 @@ static struct err *
 packages_of (struct port *p, json_t **out)
 {
   struct ran r CLEANUP_RAN = { 0 };
-  TRY (remote_run (p,
-                   remote_argv (ARGV ("dpkg-query", "-W", "-f",
-                                      "${Package}:${Architecture} "
-                                      "${Version}\\n")),
+  static const char format[] = "${Package}:${Architecture} ${Version}\\n";
+  TRY (remote_run (p, remote_argv (ARGV ("dpkg-query", "-W", "-f", format)),
                    NULL, 60000, &r));
   return move_packages_read (r.status == 0 && r.out != NULL ? r.out : "", out);
 }

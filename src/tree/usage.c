@@ -169,11 +169,12 @@ same_root (const char *root, const struct tree_entry *known)
   struct stat st;
   bool any = false;
   DIR *d = opendir (root);
-  if (d == NULL)
+  int fd = d != NULL ? dirfd (d) : -1;
+  if (fd < 0)
     return false;
   for (const struct dirent *e; !any && (e = readdir (d)) != NULL;)
     any = strcmp (e->d_name, ".") != 0 && strcmp (e->d_name, "..") != 0;
-  bool same = fstat (dirfd (d), &st) == 0 && st.st_ino == known->ino
+  bool same = fstat (fd, &st) == 0 && st.st_ino == known->ino
               && st.st_dev == known->dev;
   closedir (d);
   return any && same;

@@ -53,6 +53,15 @@ class Move:
         return self.rehome("cutover", PLAN, "--no-input", "--confirm=shop-old", expect=expect, timeout=timeout)
 
 
+def run_the_text(host):
+    """What a stranger would do who has only the text on the frozen source: the indented lines, one after the other."""
+    text = host.sh("cat /root/REHOME-FROZEN.txt")
+    commands = re.findall(r"^    (.+)$", text, re.M)
+    assert commands, text
+    for command in commands:
+        host.run(["/bin/sh", "-c", command], check=False)
+
+
 def codes(said):
     """The stable error codes in an output."""
     return set(re.findall(r"RH-[A-Z0-9]+(?:-[A-Z0-9]+)*", said))
