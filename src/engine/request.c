@@ -96,6 +96,17 @@ refuse_cutover (const struct engine *e)
   return past_pivot (e->phase) ? past ("another cutover") : busy (e);
 }
 
+/* A sync that got nowhere has claimed hosts and may have been given a key; an
+ * abort has its owner give them back. */
+static bool
+was_tried (const struct engine *e)
+{
+  for (size_t i = 0; i < e->n; i++)
+    if (e->steps[i].first_intent != 0)
+      return true;
+  return false;
+}
+
 static struct err *
 refuse_abort (const struct engine *e)
 {
@@ -108,7 +119,8 @@ refuse_abort (const struct engine *e)
     return busy (e);
   if (past_pivot (e->phase))
     return past ("an abort");
-  if (e->phase == PHASE_PLANNED || e->phase == PHASE_ABORTED)
+  bool nothing = e->phase == PHASE_PLANNED && !was_tried (e);
+  if (nothing || e->phase == PHASE_ABORTED)
     return err_advise (err_new (ERR_REFUSED, "RH-ENGINE-NOTHING",
                                 "there is nothing to abort"),
                        "the source serves", NULL);
@@ -247,7 +259,7 @@ leave_round (struct engine *e)
 static void
 take_abort (struct engine *e)
 {
-  if (e->phase == PHASE_SYNCING)
+  if (e->phase == PHASE_SYNCING || e->phase == PHASE_PLANNED)
     leave_round (e);
   else
     e->goal = REQUEST_ABORT;

@@ -8,6 +8,7 @@
 
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static const struct port_ops steady_ops;
 
@@ -16,8 +17,12 @@ static const struct port_ops steady_ops;
 static struct err *
 open_once (struct side *s, struct held **out)
 {
+  struct link_where where = s->where;
+  const char *key = s->hosts->where.identity;
   struct link *link = NULL;
-  TRY (err_wrap (link_open (&s->where, &link), "%s (%s)", s->port.name,
+  /* It may have been approved since the last connection. */
+  where.identity = key != NULL && access (key, F_OK) == 0 ? key : NULL;
+  TRY (err_wrap (link_open (&where, &link), "%s (%s)", s->port.name,
                  s->where.host));
   struct err *e = hosts_claim (s, link);
   if (e != NULL) {
@@ -265,7 +270,6 @@ side_init (struct side *s, struct hosts *h, const char *name,
   s->where.host_key = ph->host_key;
   s->where.agent_path = h->where.agent_path;
   s->where.batch = h->where.batch;
-  s->where.identity = h->where.identity;
   pthread_mutex_init (&s->lock, NULL);
   pthread_mutex_init (&s->opening, NULL);
   pthread_mutex_init (&s->telling, NULL);

@@ -33,7 +33,8 @@ struct hosts_where {
                              remembers; NULL: it shows nothing */
   const char *agent_path;
   bool batch;
-  const char *identity; /* the migration's own key, or NULL (exec/ownkey.h) */
+  const char *identity; /* where the migration's own key lies as soon as a
+                           person has approved one (exec/ownkey.h), or NULL */
 };
 
 struct hosts *hosts_new (const struct hosts_where *where);

@@ -185,7 +185,7 @@ struct owner {
   struct loop *loop;
   struct door *door;
   char *agent;
-  char *identity; /* of the migration's own key, or NULL */
+  char *identity; /* where the migration's own key lies, if it has one */
   pthread_t signals;
   bool has_signals;
 };
@@ -205,7 +205,7 @@ open_all (struct owner *w, const struct owner_options *o)
   TRY (read_plan (w->store, o->name, &w->plan));
   TRY (provider_compile (w->plan, &w->graph));
   TRY (place_agent (&w->agent));
-  w->identity = ownkey_path (&w->place);
+  w->identity = ownkey_file (&w->place);
   TRY (store_each (w->store, 0, glance_record, &w->seen));
   if (w->seen.migration == NULL)
     w->seen.migration
@@ -302,9 +302,9 @@ record_key (struct owner *w)
   CLEANUP_JSON json_t *key = NULL;
   TRY (ownkey_facts (&w->place, &key));
   const char *print = json_string_value (json_object_get (key, "fingerprint"));
-  if (w->identity == NULL || print == NULL
-      || strcmp (print, w->seen.own_key) == 0)
+  if (print == NULL || strcmp (print, w->seen.own_key) == 0)
     return NULL;
+  snprintf (w->seen.own_key, sizeof w->seen.own_key, "%s", print);
   return loop_append (w->loop, RECORD_APPROVE, "operator",
                       json_pack ("{s:O}", "own_key", key));
 }
@@ -318,6 +318,8 @@ remove_key (struct owner *w)
   CLEANUP_ERR struct err *e = ownkey_facts (&w->place, &key);
   if (e == NULL && key == NULL)
     return;
+  if (e == NULL)
+    e = record_key (w); /* approved while this owner ran */
   if (e == NULL)
     e = ownkey_remove (&w->place, w->hosts);
   if (e != NULL)

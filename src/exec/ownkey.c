@@ -26,9 +26,15 @@ key_file (const struct place *p, const char *name)
 }
 
 char *
+ownkey_file (const struct place *p)
+{
+  return key_file (p, "id");
+}
+
+char *
 ownkey_path (const struct place *p)
 {
-  CLEANUP_FREE char *path = key_file (p, "id");
+  CLEANUP_FREE char *path = ownkey_file (p);
   return access (path, F_OK) == 0 ? STEAL (path) : NULL;
 }
 

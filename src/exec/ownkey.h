@@ -15,7 +15,9 @@
 #include "exec/hosts.h"
 #include "exec/place.h"
 
-/* DIR/key/id where the migration has a key, else NULL; the caller frees. */
+/* DIR/key/id, whether there is a key or not; the caller frees. */
+char *ownkey_file (const struct place *p);
+/* The same where the migration has a key, else NULL. */
 char *ownkey_path (const struct place *p);
 
 /* Makes the key, in place of an older one, and puts it on each host of the

@@ -291,6 +291,21 @@ nothing_to_abort_is_said_so (void **state)
   assert_string_equal (play_refused (p), "RH-ENGINE-NOTHING");
 }
 
+static void
+a_sync_that_got_nowhere_can_be_given_up_and_be_begun_again (void **state)
+{
+  struct play *p = *state;
+  play_request (p, REQUEST_SYNC);
+  play_fails (p, "look#a", ERR_BLOCKED);
+  play_ends (p, "look#b");
+  assert_int_equal (engine_phase (p->engine), PHASE_PLANNED);
+  play_request (p, REQUEST_ABORT);
+  assert_string_equal (play_refused (p), "");
+  assert_true (engine_abort_asked (p->engine));
+  play_request (p, REQUEST_SYNC);
+  assert_int_equal (engine_phase (p->engine), PHASE_SEEDING);
+}
+
 #define STORY(f) cmocka_unit_test_setup_teardown (f, play_setup, play_teardown)
 
 #define TWO_GATES(f) \
@@ -314,6 +329,7 @@ main (void)
     STORY (a_pivot_that_failed_but_happened_goes_on),
     STORY (after_an_abort_a_cutover_proves_everything_anew),
     STORY (nothing_to_abort_is_said_so),
+    STORY (a_sync_that_got_nowhere_can_be_given_up_and_be_begun_again),
     STORY (an_old_certainty_does_not_outlive_the_next_attempt),
     STORY (an_old_failure_does_not_abort_the_next_cutover),
     TWO_GATES (gates_are_opened_one_by_one_and_not_while_one_is_in_doubt),
