@@ -44,5 +44,6 @@ extern const struct verb verbs_process[];
 extern const struct verb verbs_fence[];
 extern const struct verb verbs_tree[];
 extern const struct verb verbs_keeper[];
+extern const struct verb verbs_program[];
 
 #endif

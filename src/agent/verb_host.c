@@ -2,10 +2,10 @@
 /* The verbs about the host itself: facts, space, run, http, announce, sync. */
 #include "agent/verb.h"
 
+#include "agent/named.h"
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "base/vec.h"
 #include "host/announce.h"
 #include "host/facts.h"
 #include "host/http.h"
@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 enum {
-  ARGV_MAX = 4096,
   OUTPUT_MAX = 4 << 20,
   BODY_MAX = 4 << 20,
   TIMEOUT_MAX = 24 * 3600 * 1000,
@@ -83,94 +82,6 @@ run_sync (struct verb_call *call, json_t **result)
 /* --- run ---------------------------------------------------------------------
  */
 
-struct words {
-  VEC (char *) list; /* NULL-terminated once made */
-};
-
-static void
-words_free (struct words *w)
-{
-  for (size_t i = 0; i < w->list.n; i++)
-    if (w->list.v[i] != NULL) {
-      explicit_bzero (w->list.v[i], strlen (w->list.v[i]));
-      free (w->list.v[i]);
-    }
-  VEC_FREE (&w->list);
-}
-
-static struct err *
-add_word (struct words *w, const char *prefix, const json_t *value,
-          const char *what)
-{
-  if (!json_is_string (value)
-      || strlen (json_string_value (value)) != json_string_length (value))
-    return err_new (ERR_CORRUPT, "RH-WIRE-FIELD", "\"%s\" is not of strings",
-                    what);
-  CLEANUP_FREE char *word = NULL;
-  size_t len;
-  TRY (text_decode (json_string_value (value), &word, &len));
-  if (strlen (word) != len)
-    return err_new (ERR_CORRUPT, "RH-WIRE-FIELD",
-                    "\"%s\" has a zero byte inside", what);
-  *VEC_PUSH (&w->list) = mem_printf ("%s%s", prefix, word);
-  return NULL;
-}
-
-static struct err *
-get_argv (const json_t *args, struct words *out)
-{
-  json_t *argv;
-  TRY (json_get_array (args, "argv", &argv));
-  size_t n = json_array_size (argv);
-  if (n == 0 || n > ARGV_MAX)
-    return err_new (ERR_CORRUPT, "RH-WIRE-FIELD",
-                    "\"argv\" has %zu words, not 1 to %d", n, ARGV_MAX);
-  for (size_t i = 0; i < n; i++)
-    TRY (add_word (out, "", json_array_get (argv, i), "argv"));
-  *VEC_PUSH (&out->list) = NULL;
-  return NULL;
-}
-
-static struct err *
-get_env (const json_t *args, struct words *out)
-{
-  json_t *env = NULL, *value;
-  const char *name;
-  if (json_at (args, "env") != NULL)
-    TRY (json_get_object (args, "env", &env));
-  json_object_foreach (env, name, value)
-  {
-    if (*name == '\0' || strchr (name, '=') != NULL)
-      return err_new (ERR_CORRUPT, "RH-WIRE-FIELD",
-                      "\"env\" has a name that is none");
-    CLEANUP_FREE char *prefix = mem_printf ("%s=", name);
-    TRY (add_word (out, prefix, value, "env"));
-  }
-  *VEC_PUSH (&out->list) = NULL;
-  return NULL;
-}
-
-struct input {
-  unsigned char *data;
-  size_t len;
-};
-
-static void
-input_free (struct input *in)
-{
-  if (in->data != NULL)
-    explicit_bzero (in->data, in->len);
-  free (in->data);
-}
-
-static struct err *
-get_input (const json_t *args, struct input *out)
-{
-  const char *text;
-  TRY (json_opt_str (args, "input", NULL, &text));
-  return text == NULL ? NULL : text_unbase64 (text, &out->data, &out->len);
-}
-
 static json_t *
 blob (const struct buf *b)
 {
@@ -190,21 +101,17 @@ not_started (struct err *e)
 static struct err *
 run_run (struct verb_call *call, json_t **result)
 {
-  CLEANUP (words_free) struct words argv = { { NULL, 0, 0 } };
-  CLEANUP (words_free) struct words env = { { NULL, 0, 0 } };
-  CLEANUP (input_free) struct input input = { NULL, 0 };
+  CLEANUP (named_free) struct named_program named = { 0 };
   int64_t timeout, max;
-  TRY (get_argv (call->args, &argv));
-  TRY (get_env (call->args, &env));
-  TRY (get_input (call->args, &input));
+  TRY (named_read (call->args, &named));
   TRY (
       json_opt_int (call->args, "timeout_ms", 1, TIMEOUT_MAX, 60000, &timeout));
   TRY (
       json_opt_int (call->args, "max_output", 1, OUTPUT_MAX, OUTPUT_MAX, &max));
-  struct spawn_job job = { .argv = (const char *const *)argv.list.v,
-                           .env = (const char *const *)env.list.v,
-                           .input = input.data,
-                           .input_len = input.len,
+  struct spawn_job job = { .argv = (const char *const *)named.argv.v,
+                           .env = (const char *const *)named.env.v,
+                           .input = named.input,
+                           .input_len = named.input_len,
                            .timeout_ms = (long)timeout,
                            .max_output = (size_t)max,
                            .cancelled = call->cancelled,

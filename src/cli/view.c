@@ -118,6 +118,28 @@ result_words (const json_t *result)
   return mem_printf ("  %s files, %s", f, b);
 }
 
+/* What a pause or an abort has ended is no failure. */
+static bool
+was_stopped (const json_t *error)
+{
+  const char *code = member (error, "code");
+  return code != NULL && strcmp (code, "RH-AGENT-CANCELLED") == 0;
+}
+
+static char *
+failure_words (const json_t *error, bool undo, const char *title)
+{
+  const char *code = member (error, "code");
+  const char *message = member (error, "message");
+  CLEANUP_FREE char *safe
+      = text_escape (message != NULL ? message : "",
+                     message != NULL ? strlen (message) : 0);
+  if (was_stopped (error))
+    return mem_printf ("stopped, as asked: %s", title);
+  return mem_printf ("%s%s: %s: %s", undo ? "undo: " : "", title,
+                     code != NULL ? code : "?", safe);
+}
+
 static void
 show_outcome (struct view *v, const json_t *r, const char *id)
 {
@@ -131,19 +153,13 @@ show_outcome (struct view *v, const json_t *r, const char *id)
                                 ? standing_duration (now - s->began_ms)
                                 : mem_strdup ("");
   CLEANUP_FREE char *words = result_words (json_object_get (data, "result"));
-  CLEANUP_FREE char *line = NULL;
-  if (json_is_object (error)) {
-    const char *code = member (error, "code");
-    const char *message = member (error, "message");
-    CLEANUP_FREE char *safe
-        = text_escape (message != NULL ? message : "",
-                       message != NULL ? strlen (message) : 0);
-    line = mem_printf ("%s%s: %s: %s", undo ? "undo: " : "", title,
-                       code != NULL ? code : "?", safe);
-  } else
-    line
-        = mem_printf ("%s%s%s  %s", undo ? "undone: " : "", title, words, took);
-  say_line (v, json_is_object (error) ? '!' : '+', line);
+  CLEANUP_FREE char *line
+      = json_is_object (error)
+            ? failure_words (error, undo, title)
+            : mem_printf ("%s%s%s  %s", undo ? "undone: " : "", title, words,
+                          took);
+  char mark = !json_is_object (error) ? '+' : was_stopped (error) ? '-' : '!';
+  say_line (v, mark, line);
   memset (&s->bar, 0, sizeof s->bar);
 }
 

@@ -25,9 +25,10 @@
 #endif
 
 enum {
-  LOOK_MS = 200,   /* how often cancelled is asked */
-  BLIND_MS = 10,   /* how often the child is looked at without a pidfd */
-  DRAIN_MS = 500,  /* for output that a background process still holds */
+  LOOK_MS = 200,  /* how often cancelled is asked */
+  BLIND_MS = 10,  /* how often the child is looked at without a pidfd */
+  DRAIN_MS = 500, /* for output that a background process still holds */
+  CHUNK = 65536,
   FD_LIMIT = 65536 /* closed one by one where close_range is absent */
 };
 
@@ -37,8 +38,11 @@ struct running {
   pid_t pid;
   int pidfd; /* -1 before Linux 5.3 */
   int in, out, err;
-  size_t written;
-  long deadline; /* ms; LONG_MAX: none */
+  const unsigned char *give; /* what goes to stdin next */
+  size_t give_len;
+  unsigned char *chunk; /* of `more`; NULL without */
+  struct err *why;      /* of `more` or `taker` */
+  long deadline;        /* ms; LONG_MAX: none */
 };
 
 static long
@@ -262,27 +266,54 @@ start (struct running *r, struct pipes *p, const char *file,
   return bad;
 }
 
+/* With nothing more to give stdin is closed. */
+static void
+refill (struct running *r)
+{
+  if (r->give_len > 0)
+    return;
+  if (r->chunk != NULL) {
+    r->why = r->job->more (r->job->ctx, r->chunk, CHUNK, &r->give_len);
+    r->give = r->chunk;
+  }
+  if (r->why != NULL || r->give_len == 0)
+    shut (&r->in);
+}
+
 static void
 feed (struct running *r)
 {
-  const struct spawn_job *job = r->job;
-  ssize_t n = write (r->in, (const char *)job->input + r->written,
-                     job->input_len - r->written);
-  if (n > 0)
-    r->written += (size_t)n;
-  if (r->written == job->input_len || (n < 0 && errno == EPIPE))
+  ssize_t n = write (r->in, r->give, r->give_len);
+  if (n > 0) {
+    r->give += n;
+    r->give_len -= (size_t)n;
+    refill (r);
+  } else if (n < 0 && errno == EPIPE) {
+    r->end->unread = true;
     shut (&r->in);
+  }
+}
+
+static void
+hand_on (struct running *r, const void *data, size_t len)
+{
+  if (r->why == NULL)
+    r->why = r->job->taker (r->job->ctx, data, len);
 }
 
 static void
 take (struct running *r, int *fd, struct buf *into)
 {
-  unsigned char chunk[65536];
+  unsigned char chunk[CHUNK];
   ssize_t n = read (*fd, chunk, sizeof chunk);
   if (n < 0 && (errno == EINTR || errno == EAGAIN))
     return;
   if (n <= 0) {
     shut (fd);
+    return;
+  }
+  if (into == &r->end->out && r->job->taker != NULL) {
+    hand_on (r, chunk, (size_t)n);
     return;
   }
   size_t room = r->job->max_output - into->len;
@@ -295,7 +326,7 @@ take (struct running *r, int *fd, struct buf *into)
 }
 
 /* Waits up to `ms` for something to do with the pipes, and does it. */
-static void
+static bool
 pump (struct running *r, long ms)
 {
   struct pollfd set[4] = { { .fd = r->in, .events = POLLOUT },
@@ -303,13 +334,14 @@ pump (struct running *r, long ms)
                            { .fd = r->err, .events = POLLIN },
                            { .fd = r->pidfd, .events = POLLIN } };
   if (poll (set, 4, (int)ms) <= 0)
-    return;
+    return false;
   if (r->in >= 0 && set[0].revents != 0)
     feed (r);
   if (r->out >= 0 && set[1].revents != 0)
     take (r, &r->out, &r->end->out);
   if (r->err >= 0 && set[2].revents != 0)
     take (r, &r->err, &r->end->err);
+  return true;
 }
 
 /* Whether the program has ended; it stays a zombie, so that its process
@@ -335,16 +367,18 @@ watch (struct running *r)
       r->end->stopped = r->job->cancelled (r->job->ctx);
       look = now + LOOK_MS;
     }
-    if (r->end->timed_out || r->end->stopped)
+    if (r->end->timed_out || r->end->stopped || r->why != NULL)
       return;
     long left = r->deadline - now;
     pump (r, left < step ? left : step);
   }
+  r->end->unread |= r->in >= 0;
   shut (&r->in);
   shut (&r->pidfd);
   long until = now_ms () + DRAIN_MS;
-  while ((r->out >= 0 || r->err >= 0) && now_ms () < until)
-    pump (r, BLIND_MS);
+  while ((r->out >= 0 || r->err >= 0) && r->why == NULL && now_ms () < until)
+    if (pump (r, BLIND_MS))
+      until = now_ms () + DRAIN_MS;
 }
 
 static void
@@ -391,23 +425,31 @@ unblock_sigpipe (const sigset_t *old)
 }
 
 static int
-run (const struct spawn_job *job, struct spawn_end *end)
+run (const struct spawn_job *job, struct spawn_end *end, struct err **why)
 {
+  bool fed = job->input != NULL || job->more != NULL;
   CLEANUP (environment_free) struct environment env = { { NULL, 0, 0 } };
   CLEANUP (pipes_free) struct pipes p;
   CLEANUP_FREE char *file = NULL;
-  int bad = pipes_make (&p, job->input != NULL);
+  int bad = pipes_make (&p, fed);
   if (bad == 0)
     bad = find_file (job->argv[0], &file);
   if (bad != 0)
     return bad;
   environment_make (&env, job->env);
-  struct running r = { .job = job, .end = end, .pidfd = -1 };
+  CLEANUP_FREE unsigned char *chunk
+      = job->more != NULL ? mem_alloc (CHUNK) : NULL;
+  struct running r = { .job = job,
+                       .end = end,
+                       .pidfd = -1,
+                       .give = job->input,
+                       .give_len = job->input_len,
+                       .chunk = chunk };
   long begun = now_ms ();
   bad = start (&r, &p, file, &env);
   if (bad != 0)
     return bad;
-  r.in = job->input != NULL ? p.in[1] : -1;
+  r.in = fed ? p.in[1] : -1;
   r.out = p.out[0];
   r.err = p.err[0];
   p.in[1] = p.out[0] = p.err[0] = -1;
@@ -417,13 +459,14 @@ run (const struct spawn_job *job, struct spawn_end *end)
   nonblocking (r.in);
   nonblocking (r.out);
   nonblocking (r.err);
-  if (r.in >= 0 && job->input_len == 0)
-    shut (&r.in);
   r.pidfd = (int)syscall (SYS_pidfd_open, r.pid, 0);
   r.deadline
       = job->timeout_ms > 0 ? begun + job->timeout_ms : begun + (1L << 40);
+  if (r.in >= 0)
+    refill (&r);
   watch (&r);
   finish (&r);
+  *why = r.why;
   shut (&r.in);
   shut (&r.out);
   shut (&r.err);
@@ -441,10 +484,11 @@ spawn_run (const struct spawn_job *job, struct spawn_end *end)
     return err_new (ERR_CORRECT, "RH-HOST-SPAWN", "no program is named");
   sigset_t old;
   block_sigpipe (&old);
-  int bad = run (job, end);
+  struct err *why = NULL;
+  int bad = run (job, end, &why);
   unblock_sigpipe (&old);
   if (bad == 0)
-    return NULL;
+    return why;
   CLEANUP_FREE char *shown = text_escape (job->argv[0], strlen (job->argv[0]));
   return err_sys (bad, "RH-HOST-SPAWN", "cannot run '%s'", shown);
 }

@@ -22,7 +22,13 @@ struct spawn_job {
   size_t input_len;
   long timeout_ms;   /* 0: none */
   size_t max_output; /* of each of stdout and stderr; the rest is dropped */
-  /* Asked about five times a second; may be NULL. */
+  /* What follows `input` on stdin: gives 1..cap bytes, *len = 0 at its end;
+   * may wait, and fails when it is cancelled.  NULL: nothing follows. */
+  struct err *(*more) (void *ctx, void *data, size_t cap, size_t *len);
+  /* Takes stdout in place of end->out, all of it; may wait.  NULL: bounded. */
+  struct err *(*taker) (void *ctx, const void *data, size_t len);
+  /* Asked about five times a second, but for while one of these waits; may be
+   * NULL. */
   bool (*cancelled) (void *ctx);
   void *ctx;
 };
@@ -37,12 +43,14 @@ struct spawn_end {
   bool timed_out; /* killed at the limit (signal is SIGKILL then) */
   bool stopped;   /* killed because the caller cancelled */
   bool truncated; /* output beyond max_output was dropped */
+  bool unread;    /* it ended before it had read all of its input */
   struct buf out;
   struct buf err;
 };
 
 /* Any end of the program is success, also a non-zero exit; an error means
- * that it was not started: "RH-HOST-SPAWN".  The caller frees *end with
+ * that it was not started, "RH-HOST-SPAWN", or is that of `more` or `taker`,
+ * after which it is killed.  The caller frees *end with
  * spawn_end_free in any case. */
 struct err *spawn_run (const struct spawn_job *job, struct spawn_end *end);
 void spawn_end_free (struct spawn_end *end);

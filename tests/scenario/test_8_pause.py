@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pause in the middle of a big first copy: traffic ends within a second, and `resume` goes on where it was."""
+import subprocess
 import time
 
 import independent
@@ -20,7 +21,7 @@ def test_a_pause_stops_a_first_copy_and_resume_goes_on_inside_the_file(lab, move
     lab.old.sh(f"head -c 120M /dev/urandom > {BIG}")
     move.write_plan(lambda text: text.replace("files: /srv/shop\n", "files: /srv/shop\n    limit: 10M\n", 1))
     assert "limit: 10M" in lab.new.sh(f"cat {PLAN}")
-    sync = move.at.popen(["rehome", "sync", PLAN, "--no-input"])
+    sync = move.at.popen(["rehome", "sync", PLAN, "--no-input"], stderr=subprocess.PIPE, text=True)
     wait_for(lambda: _there(lab) > 20 << 20)
     move.rehome("pause", PLAN, expect=None)
     time.sleep(1)
@@ -29,7 +30,8 @@ def test_a_pause_stops_a_first_copy_and_resume_goes_on_inside_the_file(lab, move
     assert _sent(lab) - before < 200_000
     assert _there(lab) == had < 110 << 20
     assert phase_of(move) == "seeding"
-    sync.wait(timeout=20)
+    said = sync.communicate(timeout=20)[1]
+    assert "stopped, as asked: first copy of /srv/shop" in said and "CANCELLED" not in said, said
     move.rehome("resume", PLAN, timeout=120)
     wait_for(lambda: phase_of(move) != "seeding")
     found = independent.differences(independent.look(lab.old, BIG), independent.look(lab.new, BIG))

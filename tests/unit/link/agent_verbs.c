@@ -152,3 +152,4 @@ const struct verb verbs_process[] = { { NULL, 0, NULL } };
 const struct verb verbs_fence[] = { { NULL, 0, NULL } };
 const struct verb verbs_tree[] = { { NULL, 0, NULL } };
 const struct verb verbs_keeper[] = { { NULL, 0, NULL } };
+const struct verb verbs_program[] = { { NULL, 0, NULL } };

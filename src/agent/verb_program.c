@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Programs whose input or output is a stream: program.read, program.write and
+ * program.digest.  Two of them joined carry what one host's program says to
+ * another host's, with no disk in between. */
+#include "agent/verb.h"
+
+#include "agent/named.h"
+#include "agent/rows.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "host/spawn.h"
+
+#include <string.h>
+
+enum {
+  SAID_MAX = 1 << 20,   /* of what program.write's says */
+  WORDS_MAX = 600,      /* of stderr in an error */
+  TICK_BYTES = 1 << 20, /* between two ticks */
+};
+
+struct streaming {
+  struct verb_call *call;
+  struct rows *rows; /* of program.digest */
+  uint64_t bytes, ticked;
+};
+
+static void
+count (struct streaming *s, size_t len)
+{
+  s->bytes += len;
+  if (s->call->progress == NULL || s->bytes - s->ticked < TICK_BYTES)
+    return;
+  s->ticked = s->bytes;
+  s->call->progress (s->call->ctx,
+                     json_pack ("{s:o}", "bytes", json_u64 (s->bytes)));
+}
+
+static bool
+is_cancelled (void *ctx)
+{
+  const struct streaming *s = ctx;
+  return s->call->cancelled (s->call->ctx);
+}
+
+static struct err *
+take_input (void *ctx, void *data, size_t cap, size_t *len)
+{
+  struct streaming *s = ctx;
+  TRY (s->call->in->get (s->call->in->ctx, data, cap, len));
+  count (s, *len);
+  return NULL;
+}
+
+static struct err *
+give_output (void *ctx, const void *data, size_t len)
+{
+  struct streaming *s = ctx;
+  count (s, len);
+  return s->call->out->put (s->call->out->ctx, data, len);
+}
+
+static struct err *
+digest_output (void *ctx, const void *data, size_t len)
+{
+  struct streaming *s = ctx;
+  count (s, len);
+  rows_put (s->rows, data, len);
+  return NULL;
+}
+
+/* The last words of a program's stderr, safe to show. */
+static char *
+last_words (const struct buf *err)
+{
+  size_t len = err->len;
+  while (len > 0 && err->data[len - 1] == '\n')
+    len--;
+  size_t from = len > WORDS_MAX ? len - WORDS_MAX : 0;
+  return len == 0 ? mem_strdup ("it said nothing")
+                  : text_escape ((const char *)err->data + from, len - from);
+}
+
+static struct err *
+judge (const struct spawn_end *end, const char *program)
+{
+  if (end->stopped)
+    return err_new (ERR_TRANSIENT, "RH-AGENT-CANCELLED",
+                    "the program was killed because the call was cancelled");
+  if (end->status == 0 && !end->unread)
+    return NULL;
+  CLEANUP_FREE char *name = text_escape (program, strlen (program));
+  CLEANUP_FREE char *words = last_words (&end->err);
+  if (end->status == 0)
+    return err_new (ERR_REFUSED, "RH-PROGRAM-UNREAD",
+                    "%s ended before it had read everything: %s", name, words);
+  if (end->signal != 0)
+    return err_new (ERR_REFUSED, "RH-PROGRAM-FAILED", "%s: signal %d: %s", name,
+                    end->signal, words);
+  return err_new (ERR_REFUSED, "RH-PROGRAM-FAILED", "%s: status %d: %s", name,
+                  end->status, words);
+}
+
+static struct err *
+perform (struct streaming *s,
+         struct err *(*more) (void *, void *, size_t, size_t *),
+         struct err *(*taker) (void *, const void *, size_t),
+         struct spawn_end *end)
+{
+  CLEANUP (named_free) struct named_program named = { 0 };
+  TRY (named_read (s->call->args, &named));
+  struct spawn_job job = { .argv = (const char *const *)named.argv.v,
+                           .env = (const char *const *)named.env.v,
+                           .input = named.input,
+                           .input_len = named.input_len,
+                           .more = more,
+                           .taker = taker,
+                           .max_output = SAID_MAX,
+                           .cancelled = is_cancelled,
+                           .ctx = s };
+  TRY (spawn_run (&job, end));
+  return judge (end, named.argv.v[0]);
+}
+
+static struct err *
+run_read (struct verb_call *call, json_t **result)
+{
+  CLEANUP (spawn_end_free) struct spawn_end end = { 0 };
+  struct streaming s = { .call = call };
+  TRY (perform (&s, NULL, give_output, &end));
+  *result = json_pack ("{s:o}", "bytes", json_u64 (s.bytes));
+  return NULL;
+}
+
+static struct err *
+run_write (struct verb_call *call, json_t **result)
+{
+  CLEANUP (spawn_end_free) struct spawn_end end = { 0 };
+  struct streaming s = { .call = call };
+  TRY (perform (&s, take_input, NULL, &end));
+  CLEANUP_FREE char *out = text_base64 (end.out.data, end.out.len);
+  CLEANUP_FREE char *err = text_base64 (end.err.data, end.err.len);
+  *result = json_pack ("{s:o, s:s, s:s, s:b}", "bytes", json_u64 (s.bytes),
+                       "out", out, "err", err, "truncated", end.truncated);
+  return NULL;
+}
+
+static struct err *
+digest (struct streaming *s, json_t **result)
+{
+  CLEANUP (spawn_end_free) struct spawn_end end = { 0 };
+  char sum[33];
+  TRY (perform (s, NULL, digest_output, &end));
+  rows_end (s->rows);
+  rows_sum (s->rows, sum);
+  *result
+      = json_pack ("{s:o, s:s, s:o}", "rows", json_u64 (rows_count (s->rows)),
+                   "sum", sum, "bytes", json_u64 (s->bytes));
+  return NULL;
+}
+
+static struct err *
+run_digest (struct verb_call *call, json_t **result)
+{
+  struct streaming s = { .call = call, .rows = rows_new () };
+  struct err *e = digest (&s, result);
+  rows_free (s.rows);
+  return e;
+}
+
+const struct verb verbs_program[] = {
+  { "program.read", VERB_OUT, run_read },
+  { "program.write", VERB_IN, run_write },
+  { "program.digest", 0, run_digest },
+  { NULL, 0, NULL },
+};
