@@ -9,9 +9,10 @@ from .host import Host
 class Lab:
     """A lab by name. Several labs live side by side; the same name means the same lab, also from another process."""
 
-    def __init__(self, name=None, scale=1, hosts=("old", "new"), say=print):
+    def __init__(self, name=None, scale=1, hosts=("old", "new"), say=print, databases=False):
         self.name = settings.check_name(name or settings.default_name())
         self.scale = scale
+        self.databases = databases  # MariaDB, PostgreSQL and sqlite3 of each release are installed and run
         self.hosts = tuple(hosts)
         self.dir = settings.lab_dir(self.name)
         self.network = net.Network(self.name)
@@ -19,7 +20,10 @@ class Lab:
         self.old, self.new, self.ctl = (self._host(role) for role in settings.HOSTS)
 
     def _host(self, role):
-        return Host(role, self.name, self.network, lambda tree: images.unpack(role, tree, self.scale, self._say))
+        return Host(role, self.name, self.network, lambda tree: self._fill(role, tree))
+
+    def _fill(self, role, tree):
+        images.unpack(role, tree, self.scale, self._say, self.databases)
 
     def host(self, role):
         """The Host object of `old`, `new` or `ctl`."""
@@ -30,7 +34,7 @@ class Lab:
     def build(self):
         """Make the images this lab needs, unless the cache has them."""
         machine.check()
-        images.image_all(self.hosts, self.scale, self._say)
+        images.image_all(self.hosts, self.scale, self._say, self.databases)
 
     def up(self):
         """Everything running: hosts that run stay as they are, a host without a disk gets a fresh one."""

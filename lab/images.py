@@ -13,9 +13,14 @@ SETUP = ("shop.py", "files.py")
 KEEP_SECONDS = 86400
 
 
-def key(role, scale):
+def root_of(role, databases):
+    """The root that a role's image is made of; the controller never has databases."""
+    return ROLE_ROOT[role] + ("-db" if databases and role != "ctl" else "")
+
+
+def key(role, scale, databases=False):
     """Changes whenever the root, the set-up code, a file that is copied in or a key does."""
-    total = hashlib.sha256(f"{roots.key(ROLE_ROOT[role])} {role} {scale if role == 'old' else 1}".encode())
+    total = hashlib.sha256(f"{roots.key(root_of(role, databases))} {role} {scale if role == 'old' else 1}".encode())
     here = settings.GUEST.parent
     paths = [here / name for name in SETUP] + sorted(p for p in settings.GUEST.rglob("*") if p.is_file())
     for path in paths:
@@ -25,12 +30,12 @@ def key(role, scale):
     return total.hexdigest()[:16]
 
 
-def image(role, scale=1, say=print):
+def image(role, scale=1, say=print, databases=False):
     """The path of the role's image, made first when the cache has none."""
-    target = settings.cache_dir() / f"image-{role}-{key(role, scale)}.tar.zst"
+    target = settings.cache_dir() / f"image-{role}-{key(role, scale, databases)}.tar.zst"
     if target.exists():
         return target
-    base = roots.build(ROLE_ROOT[role], say)
+    base = roots.build(root_of(role, databases), say)
     with locked(settings.cache_dir() / f"image-{role}.lock"):
         if not target.exists():
             start = time.monotonic()
@@ -40,17 +45,17 @@ def image(role, scale=1, say=print):
     return target
 
 
-def unpack(role, tree, scale=1, say=print):
+def unpack(role, tree, scale=1, say=print, databases=False):
     """A fresh disk of this role."""
-    roots.unpack(image(role, scale, say), tree)
+    roots.unpack(image(role, scale, say, databases), tree)
     if role == "old":
         files.deep(tree / "srv/shop")
 
 
-def image_all(hosts, scale=1, say=print):
+def image_all(hosts, scale=1, say=print, databases=False):
     """The images of several roles at the same time."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        return dict(zip(hosts, pool.map(lambda role: image(role, scale, say), hosts)))
+        return dict(zip(hosts, pool.map(lambda role: image(role, scale, say, databases), hosts)))
 
 
 def _make(role, scale, base, keys, target):

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Makes the two bare Debian roots (source and target release) and keeps them as compressed tars.
-import concurrent.futures
+# Makes the bare Debian roots (source and target release, each also with databases) and keeps them as compressed tars.
 import hashlib
 import json
 import os
@@ -12,7 +11,8 @@ import time
 from . import settings
 from .command import locked, run
 
-SUITES = {"source": "bookworm", "target": "trixie"}
+SUITES = {"source": "bookworm", "target": "trixie", "source-db": "bookworm", "target-db": "trixie"}
+DATABASES = ["mariadb-server", "postgresql", "sqlite3"]  # of each release its own version
 PACKAGES = {
     "source": """systemd-sysv libpam-systemd dbus udev openssh-server cron rsyslog sudo nginx-light acl attr
         libcap2-bin e2fsprogs iproute2 ifupdown nftables tmux procps python3 openssl""".split(),
@@ -20,6 +20,7 @@ PACKAGES = {
         libcap2-bin e2fsprogs iproute2 nftables procps python3 openssl libjansson4 libsqlite3-0 libyaml-0-2
         libnettle8t64 libxxhash0 libzstd1 libmicrohttpd12t64 libarchive13t64""".split(),
 }
+PACKAGES |= {f"{role}-db": packages + DATABASES for role, packages in PACKAGES.items()}
 OPTIONS = [
     "--variant=minbase", "--format=directory",
     "--aptopt=Acquire::Languages \"none\"", "--aptopt=APT::Install-Recommends \"false\"",
@@ -98,12 +99,6 @@ def build(role, say=print):
             shutil.rmtree(top, ignore_errors=True)
         say(f"lab: root {role} ({SUITES[role]}) made in {time.monotonic() - start:.0f} s")
     return target
-
-
-def build_all(say=print):
-    """Both roots at the same time."""
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        return dict(zip(SUITES, pool.map(lambda role: build(role, say), SUITES)))
 
 
 def _debootstrap(role, tree):
