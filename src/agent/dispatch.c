@@ -10,7 +10,7 @@
 
 static const struct verb *const tables[]
     = { verbs_host, verbs_file,   verbs_process, verbs_fence,
-        verbs_tree, verbs_keeper, verbs_program };
+        verbs_tree, verbs_keeper, verbs_program, verbs_sqlite };
 
 /* The verbs that change nothing on the host but caches of their own, and the
  * fence's own, which decide for themselves. */
@@ -26,6 +26,8 @@ static const char *const looking[] = {
   "tree.compare", "tree.still",
   "tree.touched", "tree.manifest",
   "tree.digest",  "keeper.status",
+  "sqlite.find",  "sqlite.look",
+  "sqlite.check", "sqlite.name",
 };
 
 struct err *

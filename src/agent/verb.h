@@ -45,5 +45,6 @@ extern const struct verb verbs_fence[];
 extern const struct verb verbs_tree[];
 extern const struct verb verbs_keeper[];
 extern const struct verb verbs_program[];
+extern const struct verb verbs_sqlite[];
 
 #endif

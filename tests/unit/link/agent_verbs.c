@@ -153,3 +153,4 @@ const struct verb verbs_fence[] = { { NULL, 0, NULL } };
 const struct verb verbs_tree[] = { { NULL, 0, NULL } };
 const struct verb verbs_keeper[] = { { NULL, 0, NULL } };
 const struct verb verbs_program[] = { { NULL, 0, NULL } };
+const struct verb verbs_sqlite[] = { { NULL, 0, NULL } };
