@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { FOUND_MAX = 10000, DEPTH_MAX = 200 };
+enum { FOUND_MAX = 10000, DEPTH_MAX = 200, WAL_HEADER = 32 };
 
 struct finding {
   bool beside;
@@ -44,6 +44,8 @@ look_at (struct finding *f, int dirfd, const char *leaf, const char *rel,
                 O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOATIME);
   ssize_t n = fd < 0 ? -1 : pread (fd, first, sizeof first, 0);
   lite_header_read (first, n < 0 ? 0 : (size_t)n, &h);
+  if (n == 0) /* all of it may still be in the WAL */
+    h.database = size_of (dirfd, leaf, "-wal") > WAL_HEADER;
   uint64_t wal = h.database ? size_of (dirfd, leaf, "-wal") : 0;
   uint64_t journal = h.database ? size_of (dirfd, leaf, "-journal") : 0;
   if (!h.database || (f->beside && wal == 0 && journal == 0))
@@ -71,7 +73,7 @@ visit (struct finding *f, int dirfd, const char *leaf, const char *rel,
   if (fstatat (dirfd, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0
       || st.st_dev != f->device)
     return NULL;
-  if (S_ISREG (st.st_mode) && st.st_size >= LITE_HEADER)
+  if (S_ISREG (st.st_mode) && (st.st_size >= LITE_HEADER || st.st_size == 0))
     look_at (f, dirfd, leaf, rel, (uint64_t)st.st_size);
   if (++f->files % 1024 == 0 && f->w->cancelled (f->w->ctx))
     return err_new (ERR_TRANSIENT, "RH-AGENT-CANCELLED", "cancelled");

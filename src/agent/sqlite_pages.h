@@ -11,7 +11,7 @@
  *   NAME.now     that of our copy as it was just read
  *   NAME.pages   that of our copy as the last round left it: a page that
  *                differs from it was written by somebody else
- *   NAME.ours    there while what lies at the place was made by us
+ *   NAME.ours    there while what lies at the place was made by us: its path
  */
 #ifndef REHOME_AGENT_SQLITE_PAGES_H
 #define REHOME_AGENT_SQLITE_PAGES_H

@@ -120,7 +120,7 @@ open_copy (struct receiving *r)
              ? err_new (ERR_REFUSED, "RH-SQLITE-INWAY",
                         "%s lies at the place of a database that comes",
                         p->path)
-             : durable_put (r->ours, "", 0));
+             : durable_put (r->ours, p->path, strlen (p->path)));
   r->file
       = openat (p->dirfd, p->leaf,
                 O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);

@@ -59,14 +59,53 @@ files_index (const json_t *spec, bool target)
                      target ? "-to" : "");
 }
 
+/* A path as a pattern that means it alone. */
+static void
+add_literal (const char *rel, const char *suffix, json_t *out)
+{
+  char *text CLEANUP_FREE = mem_alloc (2 * strlen (rel) + 16), *p = text;
+  *p++ = '/';
+  for (; *rel != 0; rel++) {
+    if (strchr ("*?[\\", *rel) != NULL)
+      *p++ = '\\';
+    *p++ = *rel;
+  }
+  strcpy (p, suffix);
+  json_array_append_new (out, json_bytes (text, strlen (text)));
+}
+
+static bool is_below (const char *path, const char *dir);
+
+static void
+add_databases (const struct plan *plan, const json_t *spec, json_t *out)
+{
+  static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
+  char *root CLEANUP_FREE = files_from (spec);
+  for (size_t i = 0; plan != NULL && i < plan_item_count (plan); i++) {
+    const struct plan_item *item = plan_item (plan, i);
+    const char *path = json_string_value (json_at (item->spec, "sqlite"));
+    if (strcmp (item->kind, "sqlite") != 0 || path == NULL)
+      continue;
+    char *own CLEANUP_FREE = without_slash (path);
+    for (size_t k = 0; is_below (own, root) && k < 4; k++)
+      add_literal (own + strlen (root) + 1, suffixes[k], out);
+  }
+}
+
 json_t *
-files_exclude (const json_t *spec)
+files_exclude (const struct plan *plan, const json_t *spec)
 {
   json_t *out = json_array ();
   size_t i;
   json_t *one;
-  json_array_foreach (json_at (spec, "exclude"), i, one) json_array_append_new (
-      out, json_bytes (json_string_value (one), json_string_length (one)));
+  add_databases (plan, spec, out);
+  json_array_foreach (json_at (spec, "exclude"), i, one)
+  {
+    const char *rule = json_string_value (one);
+    json_array_append_new (out, json_bytes (rule, json_string_length (one)));
+    if (strcmp (rule, "!") == 0) /* forgets those before it */
+      add_databases (plan, spec, out);
+  }
   return out;
 }
 
@@ -143,7 +182,7 @@ files_args (const struct step_call *call, bool target)
   CLEANUP_FREE char *index = files_own_index (call, target);
   json_t *args = json_object ();
   json_object_set_new (args, "root", json_bytes (root, strlen (root)));
-  json_object_set_new (args, "exclude", files_exclude (spec));
+  json_object_set_new (args, "exclude", files_exclude (call->plan, spec));
   json_object_set_new (args, "migration", json_string (call->migration));
   json_object_set_new (args, "index", json_string (index));
   if (!target && json_is_true (json_at (spec, "atimes")))
@@ -265,7 +304,7 @@ check (const json_t *spec)
   TRY (check_path (spec, "files", true));
   TRY (check_path (spec, "to", false));
   TRY (spec_words (spec, "exclude", false, is_pattern, "patterns"));
-  CLEANUP_JSON json_t *patterns = files_exclude (spec);
+  CLEANUP_JSON json_t *patterns = files_exclude (NULL, spec);
   TRY (filter_read (patterns, &filter));
   TRY (json_opt_int (spec, "delete-limit", 0, INT64_MAX, 0, &limit));
   TRY (check_into (spec));
@@ -318,7 +357,7 @@ leaves_out (const struct plan_item *item, const char *root, const char *path,
             bool *out)
 {
   CLEANUP_FILTER struct filter *filter = NULL;
-  CLEANUP_JSON json_t *patterns = files_exclude (item->spec);
+  CLEANUP_JSON json_t *patterns = files_exclude (NULL, item->spec);
   TRY (filter_read (patterns, &filter));
   const char *rel = path + strlen (root) + 1;
   *out = false;

@@ -12,8 +12,10 @@ char *files_to (const json_t *spec);
 /* The name of its indexes and marks: letters, digits and "-"; another one on
  * the target, since both may be one machine.  The caller frees. */
 char *files_index (const json_t *spec, bool target);
-/* Percent-encoded patterns for the agent; new reference. */
-json_t *files_exclude (const json_t *spec);
+/* Percent-encoded patterns for the agent; new reference.  What the plan's items
+ * of databases claim goes first: those files are never copied as bytes.
+ * `plan`: NULL for the item's own alone. */
+json_t *files_exclude (const struct plan *plan, const json_t *spec);
 bool files_overwrite (const json_t *spec);
 
 /* What becomes of other content at the item's place on the target. */

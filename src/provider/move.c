@@ -105,6 +105,7 @@ needs_of_readonly (const struct plan *plan, const char *way,
   if (steps_first (plan, "accounts") != NULL)
     needs_add (needs, "accounts#%ssuspend", way);
   needs_of_kind (plan, "service", way, "stop", needs);
+  needs_of_kind (plan, "sqlite", way, "settle", needs);
 }
 
 /* The way back is built from what services and cron recorded. */
@@ -160,7 +161,8 @@ needs_of (const char *op, const struct plan *plan, struct needs *needs)
     needs_of_kind (plan, "cron", "", "clean", needs);
   }
   if (strcmp (op, "space") == 0)
-    needs_of_kind (plan, "files", "", "usage", needs);
+    for (size_t i = 0; i < 2; i++)
+      needs_of_kind (plan, i == 0 ? "files" : "sqlite", "", "usage", needs);
   if (strcmp (plain, "left") == 0)
     needs_add (needs, "move#back-home");
 }

@@ -178,17 +178,47 @@ steps_first (const struct plan *plan, const char *kind)
   return NULL;
 }
 
+/* Is `path` one of them or below one? */
+static bool
+is_within (const json_t *paths, const char *path)
+{
+  size_t i;
+  json_t *one;
+  json_array_foreach (paths, i, one)
+  {
+    const char *root = json_string_value (one);
+    size_t len = strlen (root);
+    while (len > 1 && root[len - 1] == '/')
+      len--;
+    if (strncmp (path, root, len) == 0
+        && (path[len] == '\0' || path[len] == '/' || len == 1))
+      return true;
+  }
+  return false;
+}
+
+static void
+add_paths (const struct plan *plan, const char *kind, bool to, json_t *paths)
+{
+  bool inner = strcmp (kind, "files") != 0;
+  for (size_t i = 0; i < plan_item_count (plan); i++) {
+    const struct plan_item *item = plan_item (plan, i);
+    json_t *path = json_at (item->spec, kind);
+    json_t *there = to ? json_at (item->spec, "to") : NULL;
+    path = json_is_string (there) ? there : path;
+    if (strcmp (item->kind, kind) == 0 && json_is_string (path)
+        && (!inner || !is_within (paths, json_string_value (path))))
+      json_array_append (paths, path);
+  }
+}
+
+/* Databases are files, too; those below an item of files stand in it. */
 static json_t *
 file_paths (const struct plan *plan, bool to)
 {
   json_t *paths = json_array ();
-  for (size_t i = 0; i < plan_item_count (plan); i++) {
-    const struct plan_item *item = plan_item (plan, i);
-    json_t *path = json_at (item->spec, "files");
-    json_t *there = to ? json_at (item->spec, "to") : NULL;
-    if (strcmp (item->kind, "files") == 0 && json_is_string (path))
-      json_array_append (paths, json_is_string (there) ? there : path);
-  }
+  add_paths (plan, "files", to, paths);
+  add_paths (plan, "sqlite", to, paths);
   return paths;
 }
 
@@ -217,19 +247,7 @@ bool
 steps_path_moves (const struct plan *plan, const char *path)
 {
   json_t *paths CLEANUP_JSON = file_paths (plan, false);
-  size_t i;
-  json_t *one;
-  json_array_foreach (paths, i, one)
-  {
-    const char *root = json_string_value (one);
-    size_t len = strlen (root);
-    while (len > 1 && root[len - 1] == '/')
-      len--;
-    if (strncmp (path, root, len) == 0
-        && (path[len] == '\0' || path[len] == '/' || len == 1))
-      return true;
-  }
-  return false;
+  return is_within (paths, path);
 }
 
 char *

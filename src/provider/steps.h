@@ -39,8 +39,8 @@ struct err *steps_add (struct graph *g, const struct step_row *row,
 long steps_item_index (const struct plan *plan, const struct plan_item *item);
 /* First item of a kind, or NULL. */
 const struct plan_item *steps_first (const struct plan *plan, const char *kind);
-/* Paths of all files items on the host that the call goes from, as a JSON
- * array of plain strings. */
+/* Paths of all items of files and databases on the host that the call goes
+ * from, as a JSON array of plain strings. */
 json_t *steps_file_paths (const struct step_call *call);
 /* The same as arguments of `process.writers`. */
 json_t *steps_writers_args (const struct step_call *call);
