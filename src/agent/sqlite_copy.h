@@ -7,7 +7,8 @@
  * The stream, numbers little-endian: "RHSQ", mode (4), uid (4), gid (4),
  * extended attributes (length 4, a set as tree/xattrs.h has it); then of each
  * page that differs 1 (1 byte), its number (8), page size (4) and the page;
- * then 2 (1 byte), the list's head (16) and its sum (32 bytes of hex).
+ * then 2 (1 byte), or 3 where the pages are of several moments, the list's
+ * head (16) and its sum (32 bytes of hex).
  */
 #ifndef REHOME_AGENT_SQLITE_COPY_H
 #define REHOME_AGENT_SQLITE_COPY_H
@@ -38,5 +39,14 @@ struct lite_receive {
  * was to be copied, because it was written meanwhile. */
 struct err *lite_receive (const struct lite_receive *a, struct source *in,
                           struct lite_watch *w, json_t **result);
+
+/* Keeps a stream as DIR/NAME.pages, whole or not at all: what lay there stays
+ * until it is on the disk.  "RH-SQLITE-BUSY": of several moments. */
+struct err *lite_lay (const char *dir, const char *index, struct source *in,
+                      struct lite_watch *w, json_t **result);
+/* Receives the one that was laid up in `laid`, and removes it; *result has
+ * `applied` false where there is none. */
+struct err *lite_apply (const struct lite_receive *a, const char *laid,
+                        struct lite_watch *w, json_t **result);
 
 #endif

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { PAGE = 1, END = 2, SUM = 32 };
+enum { PAGE = 1, END = 2, END_OF_SEVERAL = 3, SUM = 32 };
 #define XATTRS_MAX ((size_t)1 << 20)
 
 struct owner {
@@ -254,7 +254,7 @@ take_pages (struct receiving *r, struct lite_watch *w)
 {
   for (unsigned char kind = PAGE; kind == PAGE;) {
     TRY (take (r, &kind, 1));
-    if (kind != PAGE && kind != END)
+    if (kind < PAGE || kind > END_OF_SEVERAL)
       return bad ("has a record of an unknown kind");
     if (kind == PAGE)
       TRY (take_page (r));

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { PAGE = 1, END = 2, YIELD_MS = 50 };
+enum { PAGE = 1, END = 2, END_OF_SEVERAL = 3, YIELD_MS = 50 };
 
 struct sending {
   const struct lite_send *a;
@@ -170,7 +170,7 @@ lite_send (const struct lite_send *a, struct sink *out, struct lite_watch *w,
   if (lite_reader_blocks (&s.reader) && now_ms () - s.began > s.held)
     s.held = now_ms () - s.began;
   CLEANUP_FREE char *sum = lite_sum_text (&s.sum);
-  TRY (buf_put_u8 (&s.buf, END));
+  TRY (buf_put_u8 (&s.buf, s.same ? END : END_OF_SEVERAL));
   TRY (buf_put (&s.buf, head, sizeof head));
   TRY (buf_put (&s.buf, sum, 32));
   TRY (flush (&s, 0));

@@ -16,6 +16,7 @@
 struct args {
   struct lite_place place;
   char *path, *dir;
+  char *laid; /* where rounds are laid up; mostly NULL */
   const char *index;
   struct idmaps maps;
   struct lite_watch watch;
@@ -28,6 +29,7 @@ args_clear (struct args *a)
   lite_place_free (&a->place);
   free (a->path);
   free (a->dir);
+  free (a->laid);
   idmaps_free (&a->maps);
 }
 #define CLEANUP_ARGS CLEANUP (args_clear)
@@ -37,27 +39,41 @@ args_clear (struct args *a)
 static struct err *
 confine_to (const struct args *a)
 {
-  CLEANUP_FD int lists = -1;
-  struct confine_place places[2];
+  const char *const own[] = { a->dir, a->laid };
+  struct confine_place places[3];
+  int fds[2] = { -1, -1 }, got;
   size_t n = 0;
-  int got;
-  if (a->dir != NULL) {
-    TRY (durable_mkdirs (a->dir, 0700));
-    lists = open (a->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  struct err *e = NULL;
+  for (size_t i = 0; e == NULL && i < 2; i++) {
+    if (own[i] == NULL)
+      continue;
+    e = durable_mkdirs (own[i], 0700);
+    fds[i] = open (own[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fds[i] >= 0)
+      places[n++] = (struct confine_place){ fds[i], true };
   }
   if (a->place.dirfd >= 0)
     places[n++] = (struct confine_place){ a->place.dirfd, true };
-  if (lists >= 0)
-    places[n++] = (struct confine_place){ lists, true };
-  return apart_is_worker () ? confine (places, n, true, &got) : NULL;
+  if (e == NULL && apart_is_worker ())
+    e = confine (places, n, true, &got);
+  for (size_t i = 0; i < 2; i++)
+    if (fds[i] >= 0)
+      close (fds[i]);
+  return e;
+}
+
+static struct lite_watch
+watch_of (const struct verb_call *call)
+{
+  return (struct lite_watch){ .tick = call->progress,
+                              .cancelled = call->cancelled,
+                              .ctx = call->ctx };
 }
 
 static struct err *
 read_args (struct verb_call *call, bool place, bool lists, struct args *a)
 {
-  a->watch = (struct lite_watch){ .tick = call->progress,
-                                  .cancelled = call->cancelled,
-                                  .ctx = call->ctx };
+  a->watch = watch_of (call);
   if (place) {
     TRY (json_get_bytes (call->args, "path", &a->path, NULL));
     TRY (lite_place_find (a->path, &a->place));
@@ -74,9 +90,7 @@ run_find (struct verb_call *call, json_t **result)
 {
   CLEANUP_FREE char *root = NULL;
   bool beside;
-  struct lite_watch w = { .tick = call->progress,
-                          .cancelled = call->cancelled,
-                          .ctx = call->ctx };
+  struct lite_watch w = watch_of (call);
   TRY (json_get_bytes (call->args, "root", &root, NULL));
   TRY (json_opt_bool (call->args, "beside", false, &beside));
   return lite_find (root, beside, &w, result);
@@ -171,6 +185,43 @@ run_name (struct verb_call *call, json_t **result)
   return lite_name (&a.place, pages, result);
 }
 
+/* Where rounds are laid up: beside the lists. */
+static char *
+laid_dir (const struct args *a)
+{
+  return mem_printf ("%.*sback", (int)(strlen (a->dir) - strlen ("index")),
+                     a->dir);
+}
+
+static struct err *
+run_lay (struct verb_call *call, json_t **result)
+{
+  CLEANUP_ARGS struct args a = ARGS_NONE;
+  TRY (lite_list_dir (call->args, &a.dir, &a.index));
+  a.laid = laid_dir (&a);
+  a.watch = watch_of (call);
+  TRY (confine_to (&a));
+  return lite_lay (a.laid, a.index, call->in, &a.watch, result);
+}
+
+static struct err *
+run_laid_apply (struct verb_call *call, json_t **result)
+{
+  CLEANUP_ARGS struct args a = ARGS_NONE;
+  CLEANUP_FREE char *laid = NULL;
+  struct lite_receive r = { .adopt = true };
+  TRY (lite_list_dir (call->args, &a.dir, &a.index));
+  a.laid = laid_dir (&a);
+  TRY (lite_list_path (a.laid, a.index, "pages", &laid));
+  free (STEAL (a.dir));
+  TRY (read_args (call, true, true, &a));
+  r.place = &a.place;
+  r.dir = a.dir;
+  r.index = a.index;
+  r.maps = &a.maps;
+  return lite_apply (&r, laid, &a.watch, result);
+}
+
 const struct verb verbs_sqlite[] = {
   { "sqlite.find", 0, run_find },
   { "sqlite.look", VERB_APART, run_look },
@@ -178,6 +229,8 @@ const struct verb verbs_sqlite[] = {
   { "sqlite.keep", VERB_IN | VERB_APART, run_keep },
   { "sqlite.send", VERB_OUT | VERB_APART, run_send },
   { "sqlite.receive", VERB_IN | VERB_APART, run_receive },
+  { "sqlite.lay", VERB_IN | VERB_APART, run_lay },
+  { "sqlite.laid-apply", VERB_APART, run_laid_apply },
   { "sqlite.check", VERB_APART, run_check },
   { "sqlite.settle", VERB_APART, run_settle },
   { "sqlite.name", VERB_APART, run_name },

@@ -229,6 +229,10 @@ static const struct step_row rows[] = {
   { "verify", "%s is equal on both", STAGE_VERIFY, STEP_PURE, SIDE_BOTH, 0 },
   { "still", "%s stands still on the source", STAGE_STILL, STEP_PURE,
     SIDE_SOURCE, 0 },
+  { "back-round", "what %s took is laid up on the source", STAGE_BACK_ROUND,
+    STEP_IDEMPOTENT, SIDE_BOTH, 0 },
+  { "back-apply", "what was laid up goes into %s", STAGE_BACK_APPLY,
+    STEP_IDEMPOTENT, SIDE_SOURCE, 0 },
   { "back-settle", "journals of %s are in the file on the target",
     STAGE_BACK_FREEZE, STEP_IDEMPOTENT, SIDE_TARGET, 120000 },
   { "back-final", "pages of %s go back", STAGE_BACK_FINAL, STEP_IDEMPOTENT,
@@ -256,6 +260,8 @@ needs_of (const char *op, const struct plan *plan, const struct plan_item *item,
   CLEANUP_FREE char *own = sqlite_from (item->spec);
   if (strcmp (op, "settle") == 0)
     needs_of_settle (plan, "", needs);
+  if (strcmp (op, "back-apply") == 0)
+    needs_add (needs, "move#back-writable");
   if (strcmp (op, "back-settle") == 0)
     needs_of_settle (plan, "back-", needs);
   if (strcmp (op, "seed") != 0)
@@ -294,12 +300,16 @@ static const struct step_op ops[] = {
   { "settled", sqlite_settled, NULL, NULL },
   { "settle", sqlite_settle, NULL, NULL },
   { "final", sqlite_final, NULL, NULL },
+  { "lay", sqlite_lay, NULL, NULL },
+  { "apply", sqlite_apply, NULL, NULL },
   { "verify", sqlite_verify, NULL, NULL },
   { "still", sqlite_still, NULL, NULL },
   { NULL, NULL, NULL, NULL },
 };
 
 static const struct back_op back_ops[] = {
+  { "back-round", BACK_MIRRORED, "lay" },
+  { "back-apply", BACK_MIRRORED, "apply" },
   { "back-settle", BACK_MIRRORED, "settle" },
   { "back-final", BACK_MIRRORED, "final" },
   { "back-verify", BACK_MIRRORED, "verify" },

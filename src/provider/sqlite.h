@@ -7,6 +7,9 @@
 
 #include <stddef.h>
 
+/* For how long programs without a WAL may be kept from committing. */
+enum { SQLITE_HOLD_MS = 1500 };
+
 /* The item's path on the source, and where it goes; without a slash at the
  * end; the caller frees. */
 char *sqlite_from (const json_t *spec);
@@ -42,6 +45,13 @@ struct err *sqlite_look (const struct step_call *call, json_t **result);
 struct err *sqlite_seed (const struct step_call *call, json_t **result);
 struct err *sqlite_settle (const struct step_call *call, json_t **result);
 struct err *sqlite_final (const struct step_call *call, json_t **result);
+/* sqlite_back.c: the way back; `lay` and `apply` are mirrored. */
+struct err *sqlite_lay (const struct step_call *call, json_t **result);
+struct err *sqlite_apply (const struct step_call *call, json_t **result);
+/* Before the receiver's file is changed on the way back: what is laid up from
+ * now on has to be compared with it anew. */
+struct err *sqlite_forget (const struct step_call *call,
+                           const struct lite_db *db);
 /* sqlite_prove.c */
 struct err *sqlite_prove (const struct step_call *call, json_t **result);
 struct err *sqlite_settled (const struct step_call *call, json_t **result);

@@ -17,8 +17,6 @@
 
 #include <string.h>
 
-enum { HOLD_MS = 1500 };
-
 /* As `from` has its parent, with the ids of the other host. */
 static struct err *
 make_parent (const struct step_call *call, const char *from, const char *to)
@@ -65,7 +63,7 @@ list_copy (const struct step_call *call, const struct lite_db *db)
   TRY (call->target->ops->pipe (call->target, "sqlite.pages", own, call->source,
                                 "sqlite.keep", keep, call->tick, call->ctx,
                                 &pages, &kept));
-  return sqlite_touched (call, db, pages);
+  return call->back ? NULL : sqlite_touched (call, db, pages);
 }
 
 static struct err *
@@ -110,7 +108,7 @@ copy_live (const struct step_call *call, const struct lite_db *db,
     return NULL;
   json_t *first = STEAL (*sent);
   TRY (list_copy (call, db));
-  struct err *e = send_pages (call, db, false, HOLD_MS, sent);
+  struct err *e = send_pages (call, db, false, SQLITE_HOLD_MS, sent);
   if (e == NULL || strcmp (err_code (e), "RH-SQLITE-BUSY") != 0) {
     json_decref (first);
     return e;
@@ -132,6 +130,8 @@ copy_rest (const struct step_call *call, const struct lite_db *db,
   struct err *e = NULL;
   TRY (make_parent (call, db->from, db->to));
   TRY (nobody_has (call, db));
+  if (call->back)
+    TRY (sqlite_forget (call, db));
   if (listed)
     e = send_pages (call, db, true, 0, sent);
   if (listed && (e == NULL || strcmp (err_code (e), "RH-SQLITE-SUM") != 0))

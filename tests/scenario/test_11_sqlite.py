@@ -90,6 +90,11 @@ def install(old):
     old.sh("echo no database > /srv/more/deep/text; setfattr -n user.kept -v yes /srv/more/deep/two")
 
 
+def outcomes(move, path, op):
+    return [r for r in move.records() if r["type"] == "outcome" and r.get("step") == f"sqlite:{path}#{op}"
+            and "result" in r["data"]]
+
+
 def acked(host):
     return int(host.sh("wc -l < /srv/ledger/acked.log"))
 
@@ -164,6 +169,9 @@ def test_what_the_target_took_comes_back(lab, moved):
     move, old, new = moved["move"], lab.old, lab.new
     before = acked(new)
     wait_for(lambda: acked(new) > before + 50)
+    since = time.time() * 1000
+    wait_for(lambda: all(any(r["time"] > since for r in outcomes(move, path, "back-round")) for path in DBS),
+             every=1)
     move.rehome("rollback", PLAN, "--no-input", "--confirm=shop-new")
     assert acked(old) > before + 50
     wait_for(lambda: old.sh("systemctl is-active ledger || true") == "active")
@@ -171,5 +179,9 @@ def test_what_the_target_took_comes_back(lab, moved):
     old.sh("systemctl stop ledger")
     seen = look(old)
     assert whole(seen), seen
+    for path in DBS:  # most of it had been laid up before, the rest came in the freeze
+        laid = outcomes(move, path, "back-apply")[-1]["data"]["result"]["applied"][path]
+        last = outcomes(move, path, "back-final")[-1]["data"]["result"]["databases"][path]
+        assert laid["written"] > 0 and last["sent"] < int(last["pages"])
     hosts = sql(old, DBS[0], "select distinct who from ledger order by who")
     assert hosts == "[('shop-new',), ('shop-old',)]"

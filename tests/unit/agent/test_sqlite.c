@@ -399,6 +399,52 @@ a_stream_that_lies_is_an_error (void **state)
 }
 
 static void
+lay (struct ground *g, bool cut, const char *expected)
+{
+  CLEANUP_JSON json_t *sent = NULL;
+  CLEANUP_JSON json_t *laid = NULL;
+  assert_ok (call (g, "sqlite.send", about (g->from, "lite"), &sent));
+  g->sent.len -= cut ? 5 : 0;
+  struct err *e = call (g, "sqlite.lay", about (g->to, "lite-to"), &laid);
+  if (expected == NULL)
+    assert_ok (e);
+  else
+    assert_code (e, expected);
+}
+
+/* What the other host took waits beside a file that stands still. */
+static void
+pages_that_were_laid_up_go_in_whole_and_only_the_newest (void **state)
+{
+  CLEANUP_GROUND struct ground g;
+  ground_make (&g, state, "wal");
+  CLEANUP_JSON json_t *sent = NULL;
+  CLEANUP_JSON json_t *pages = NULL;
+  json_t *got = NULL;
+  round_of (&g, false, 0, &sent);
+  list_target (&g, &pages);
+  for (int i = 0; i < 5; i++)
+    transfer (&g);
+  lay (&g, false, NULL);
+  must (g.writer, "UPDATE a SET n=n+1 WHERE id=78;"
+                  "UPDATE b SET n=n+1 WHERE id=78");
+  lay (&g, false, NULL);
+  int64_t rows = number (g.from, "SELECT count(*) FROM a");
+  transfer (&g);
+  lay (&g, true, "RH-SQLITE-STREAM"); /* leaves what lay there */
+  assert_int_equal (number (g.to, "SELECT count(*) FROM a"), ROWS);
+  assert_ok (call (&g, "sqlite.laid-apply", about (g.to, "lite-to"), &got));
+  assert_true (bool_of (got, "applied"));
+  json_decref (got);
+  assert_whole (g.to);
+  assert_int_equal (number (g.to, "SELECT count(*) FROM a"), rows);
+  assert_in_range (number (g.to, "SELECT n FROM a WHERE id=78"), 2, 7);
+  assert_ok (call (&g, "sqlite.laid-apply", about (g.to, "lite-to"), &got));
+  assert_false (bool_of (got, "applied"));
+  json_decref (got);
+}
+
+static void
 a_walk_finds_databases_by_what_they_begin_with (void **state)
 {
   CLEANUP_GROUND struct ground g;
@@ -458,6 +504,7 @@ main (void)
     in_state (nobody_within_a_transaction_can_be_settled),
     in_state (what_lies_in_the_way_is_not_overwritten),
     in_state (a_stream_that_lies_is_an_error),
+    in_state (pages_that_were_laid_up_go_in_whole_and_only_the_newest),
     in_state (a_walk_finds_databases_by_what_they_begin_with),
     in_state (the_library_says_whether_a_copy_is_whole),
   };
