@@ -4,6 +4,7 @@
  * another host's, with no disk in between. */
 #include "agent/verb.h"
 
+#include "agent/groups.h"
 #include "agent/named.h"
 #include "agent/rows.h"
 #include "base/mem.h"
@@ -20,7 +21,8 @@ enum {
 
 struct streaming {
   struct verb_call *call;
-  struct rows *rows; /* of program.digest */
+  struct rows *rows;     /* of program.digest */
+  struct groups *groups; /* of one by group, in place of rows */
   uint64_t bytes, ticked;
 };
 
@@ -64,6 +66,8 @@ digest_output (void *ctx, const void *data, size_t len)
 {
   struct streaming *s = ctx;
   count (s, len);
+  if (s->groups != NULL)
+    return groups_put (s->groups, data, len);
   rows_put (s->rows, data, len);
   return NULL;
 }
@@ -150,6 +154,12 @@ digest (struct streaming *s, json_t **result)
   CLEANUP (spawn_end_free) struct spawn_end end = { 0 };
   char sum[33];
   TRY (perform (s, NULL, digest_output, &end));
+  if (s->groups != NULL) {
+    TRY (groups_end (s->groups));
+    *result = json_pack ("{s:o, s:o}", "groups", groups_result (s->groups),
+                         "bytes", json_u64 (s->bytes));
+    return NULL;
+  }
   rows_end (s->rows);
   rows_sum (s->rows, sum);
   *result
@@ -161,9 +171,14 @@ digest (struct streaming *s, json_t **result)
 static struct err *
 run_digest (struct verb_call *call, json_t **result)
 {
-  struct streaming s = { .call = call, .rows = rows_new () };
+  bool by_group;
+  TRY (json_opt_bool (call->args, "group", false, &by_group));
+  struct streaming s = { .call = call,
+                         .rows = rows_new (),
+                         .groups = by_group ? groups_new () : NULL };
   struct err *e = digest (&s, result);
   rows_free (s.rows);
+  groups_free (s.groups);
   return e;
 }
 

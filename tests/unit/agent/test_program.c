@@ -202,6 +202,50 @@ lines_count_the_same_wherever_the_stream_is_cut (void **state)
   rows_free (b);
 }
 
+static json_t *
+groups_of (const char *script)
+{
+  CLEANUP_JSON json_t *args = shell (script);
+  json_t *got;
+  json_object_set_new (args, "group", json_true ());
+  assert_ok (perform ("program.digest", json_incref (args), NULL, NULL, &got));
+  return got;
+}
+
+static void
+groups_are_digested_each_for_itself_whatever_the_order (void **state)
+{
+  (void)state;
+  CLEANUP_JSON json_t *a = groups_of ("printf 'a\t1\nb\t1\na\t2\nc\nd\t'");
+  CLEANUP_JSON json_t *b = groups_of ("printf 'd\t\na\t2\nc\nb\t1\na\t1'");
+  CLEANUP_JSON json_t *c = groups_of ("printf 'a\t1\nb\t1\na\t3\nc\n'");
+  const json_t *of_a = json_at (a, "groups");
+  assert_int_equal (json_object_size (of_a), 4);
+  assert_true (json_equal (of_a, json_at (b, "groups")));
+  assert_true (
+      json_equal (json_at (of_a, "b"), json_at (json_at (c, "groups"), "b")));
+  assert_false (
+      json_equal (json_at (of_a, "a"), json_at (json_at (c, "groups"), "a")));
+  assert_memory_equal (str_of (of_a, "a"), "2 ", 2);
+}
+
+static void
+too_many_groups_and_too_long_names_are_refused (void **state)
+{
+  (void)state;
+  static const char *const bad[]
+      = { "seq 16385 | sed 's/$/\t/'", "seq -s 0 100 | sed 's,$,\tx,'",
+          "seq -s 0 100 | tr -d '\n'" };
+  for (size_t i = 0; i < 3; i++) {
+    CLEANUP_JSON json_t *args = shell (bad[i]);
+    json_t *got;
+    json_object_set_new (args, "group", json_true ());
+    assert_code (perform ("program.digest", json_incref (args), NULL, NULL,
+                          &got),
+                 "RH-PROGRAM-GROUPS");
+  }
+}
+
 int
 main (void)
 {
@@ -216,6 +260,8 @@ main (void)
     cmocka_unit_test (a_taker_that_refuses_ends_the_program),
     cmocka_unit_test (a_digest_knows_rows_and_not_their_order),
     cmocka_unit_test (lines_count_the_same_wherever_the_stream_is_cut),
+    cmocka_unit_test (groups_are_digested_each_for_itself_whatever_the_order),
+    cmocka_unit_test (too_many_groups_and_too_long_names_are_refused),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
