@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "host/durable.h"
+#include "host/facts.h"
 #include "host/slurp.h"
 
 #include <errno.h>
@@ -195,9 +196,31 @@ run_put (struct verb_call *call, json_t **result)
   json_t *value;
   TRY (result_path (call->args, &dir, &path));
   TRY (json_get_object (call->args, "result", &value));
-  CLEANUP_FREE char *line = json_line (value);
+  char boot[37];
+  host_boot_id (boot);
+  CLEANUP_JSON json_t *kept
+      = json_pack ("{s:s, s:O}", "boot_id", boot, "result", value);
+  CLEANUP_FREE char *line = json_line (kept);
   TRY (durable_mkdirs (dir, 0700));
   return durable_put (path, line, strlen (line));
+}
+
+/* What a step did need not outlive a boot, so that is told. */
+static struct err *
+read_kept (const struct buf *b, json_t **result)
+{
+  CLEANUP_JSON json_t *kept = NULL;
+  json_t *value;
+  const char *boot;
+  char now[37];
+  TRY (json_parse (b->data == NULL ? "" : (const char *)b->data, b->len,
+                   RESULT_MAX, &kept));
+  TRY (json_get_str (kept, "boot_id", &boot));
+  TRY (json_get_object (kept, "result", &value));
+  host_boot_id (now);
+  *result = json_pack ("{s:b, s:b, s:O}", "found", 1, "rebooted",
+                       strcmp (boot, now) != 0, "result", value);
+  return NULL;
 }
 
 static struct err *
@@ -214,12 +237,7 @@ run_get (struct verb_call *call, json_t **result)
   }
   if (bad != 0)
     return err_sys (bad, "RH-FILE-READ", "a result cannot be read");
-  CLEANUP_JSON json_t *value = NULL;
-  TRY (err_wrap (json_parse (b.data == NULL ? "" : (const char *)b.data, b.len,
-                             RESULT_MAX, &value),
-                 "a result that was stored"));
-  *result = json_pack ("{s:b, s:O}", "found", 1, "result", value);
-  return NULL;
+  return err_wrap (read_kept (&b, result), "a result that was stored");
 }
 
 const struct verb verbs_fence[] = {

@@ -277,12 +277,25 @@ take_resume (struct engine *e)
     try_again (e);
 }
 
+/* What the pause tells to end (schedule_hold) may do so only after it was
+ * resumed. */
+static void
+take_pause (struct engine *e)
+{
+  e->paused = true;
+  for (size_t i = 0; i < e->n; i++)
+    e->steps[i].dismissed
+        |= e->steps[i].mark == MARK_OPEN && state_is_held (e, i);
+}
+
 static void
 take (struct engine *e, enum request r)
 {
-  e->paused = r == REQUEST_PAUSE;
-  if (r == REQUEST_PAUSE)
+  if (r == REQUEST_PAUSE) {
+    take_pause (e);
     return;
+  }
+  e->paused = false;
   if (e->phase != course_of (phase_way (e->phase))->opening)
     attention_clear (e);
   if (r == REQUEST_SYNC)

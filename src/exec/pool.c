@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "exec/clock.h"
+#include "exec/kept.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -102,20 +103,40 @@ probe_of (enum probe_state s)
 }
 
 static struct err *
+run_and_keep (const struct provider *p, const struct step_call *call,
+              struct job *j)
+{
+  int64_t begun = clock_boot_ms ();
+  TRY (provider_run (p, call, &j->result));
+  kept_put (call, clock_boot_ms () - begun, j->result);
+  return NULL;
+}
+
+/* The host is asked for the result before anything is looked at. */
+static struct err *
+find_out (const struct provider *p, const struct step_call *call, struct job *j)
+{
+  enum probe_state state = PROBED_UNKNOWN;
+  j->result = kept_get (call);
+  j->probe = j->result != NULL ? PROBE_DONE : PROBE_UNKNOWN;
+  if (j->result != NULL)
+    return NULL;
+  TRY (provider_probe (p, call, &state));
+  j->probe = probe_of (state);
+  return NULL;
+}
+
+static struct err *
 call_provider (const struct provider *p, const struct step_call *call,
                struct job *j)
 {
-  enum probe_state state = PROBED_UNKNOWN;
   switch (j->kind) {
   case JOB_RUN:
-    return provider_run (p, call, &j->result);
+    return run_and_keep (p, call, j);
   case JOB_UNDO:
     return provider_undo (p, call, &j->result);
   case JOB_PROBE:
-    j->probe = PROBE_UNKNOWN;
-    TRY (provider_probe (p, call, &state));
-    j->probe = probe_of (state);
-    return NULL;
+    return find_out (p, call, j);
   }
   return NULL;
 }

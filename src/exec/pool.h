@@ -24,7 +24,7 @@ struct job {
   bool cancelled; /* before it began; under the pool's lock */
   /* Filled in when it has ended. */
   struct err *error;
-  json_t *result;
+  json_t *result; /* of a probe: what was kept of the run, or NULL */
   enum probe probe;
 };
 void job_free (struct job *j);

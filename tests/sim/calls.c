@@ -268,7 +268,9 @@ error_of (const struct call *c)
 static enum probe
 look (struct run *r, const struct call *c, bool *remembered)
 {
-  *remembered = r->world.remembered[c->step] == c->attempt;
+  uint32_t kept = r->world.remembered[c->step];
+  *remembered
+      = kept == c->attempt || (kept != 0 && r->world.bug == BUG_RESULT_OLD);
   int state = r->world.state[c->step];
   enum step_class cls = step_of (r, c)->cls;
   bool by_result = cls == STEP_IDEMPOTENT;

@@ -50,6 +50,8 @@ static const struct {
         "a rollback was aborted, but the target is still frozen or without" } },
   [BUG_KEY_FORGOTTEN]
   = { "key-forgotten", { "one call had its effect twice" } },
+  [BUG_RESULT_OLD]
+  = { "result-old", { "an outcome is recorded before its effect" } },
   [BUG_CLAIM_KEPT]
   = { "claim-kept", { "accepted, but a host is still claimed" } },
   [BUG_OLD_APPROVAL]

@@ -24,6 +24,7 @@ enum bug {
   BUG_RETRY_BLIND,   /* a second attempt takes what the first left for what
                         there was before */
   BUG_KEY_FORGOTTEN, /* a call that arrives twice is done twice */
+  BUG_RESULT_OLD,    /* what an earlier attempt gave is taken for this one's */
   BUG_CLAIM_KEPT,    /* accepting leaves a host claimed */
   BUG_OLD_APPROVAL,  /* an approval of an older plan counts */
   BUG_COUNT

@@ -332,6 +332,23 @@ results_are_found_again_by_their_key (void **state)
   CLEANUP_JSON json_t *got = get ("files#1/round:2");
   assert_true (bool_of (got, "found"));
   assert_int_equal (int_of (json_object_get (got, "result"), "v"), 2);
+  assert_false (bool_of (got, "rebooted"));
+}
+
+static void
+a_result_of_another_boot_says_so (void **state)
+{
+  CLEANUP_FREE char *dir = mem_printf ("%s/state/shop/results", (char *)*state);
+  CLEANUP_FREE char *path = mem_printf ("%s/old", dir);
+  assert_ok (put ("new", 1));
+  FILE *f = fopen (path, "we");
+  assert_non_null (f);
+  assert_true (fputs ("{\"boot_id\":\"another\",\"result\":{\"v\":1}}\n", f)
+               >= 0);
+  assert_int_equal (fclose (f), 0);
+  CLEANUP_JSON json_t *got = get ("old");
+  assert_true (bool_of (got, "found"));
+  assert_true (bool_of (got, "rebooted"));
 }
 
 static void
@@ -372,6 +389,7 @@ main (void)
     in_state (ids_are_checked),
     in_state (all_migrations_are_listed),
     in_state (results_are_found_again_by_their_key),
+    in_state (a_result_of_another_boot_says_so),
     in_state (no_key_leads_out_of_the_results),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);

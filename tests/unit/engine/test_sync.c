@@ -144,6 +144,23 @@ a_paused_move_begins_no_step_until_it_is_resumed (void **state)
   assert_true (engine_in_step (p->engine));
 }
 
+/* Found by the simulator: the pause had told the step to end, the resume came
+ * before it had, and its end was taken for a failure. */
+static void
+what_a_pause_ended_is_no_failure_once_it_is_resumed (void **state)
+{
+  struct play *p = *state;
+  play_request (p, REQUEST_SYNC);
+  play_to_step (p, "prepare#seed");
+  play_request (p, REQUEST_PAUSE);
+  assert_true (play_call (p, "prepare#seed")->cancelled);
+  play_request (p, REQUEST_SYNC);
+  play_fails (p, "prepare#seed", ERR_REFUSED);
+  assert_string_equal (play_attention (p), "");
+  play_out (p);
+  assert_true (engine_in_step (p->engine));
+}
+
 static void
 an_abort_while_seeding_cancels_and_needs_no_attention (void **state)
 {
@@ -252,6 +269,7 @@ main (void)
     STORY (a_passing_fault_is_tried_again_after_a_while),
     STORY (what_was_prepared_is_not_prepared_again),
     STORY (a_paused_move_begins_no_step_until_it_is_resumed),
+    STORY (what_a_pause_ended_is_no_failure_once_it_is_resumed),
     STORY (an_abort_while_seeding_cancels_and_needs_no_attention),
     STORY (a_second_abort_cancels_as_the_first_did),
     STORY (a_cancelled_round_does_not_fail_the_request_that_follows),
