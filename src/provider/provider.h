@@ -111,6 +111,7 @@ extern const struct provider provider_accounts;
 extern const struct provider provider_service;
 extern const struct provider provider_cron;
 extern const struct provider provider_sqlite;
+extern const struct provider provider_postgresql;
 extern const struct provider provider_address; /* plan section switch: */
 extern const struct provider provider_move;    /* the move itself: identity,
       claims, freeze flag and text, writers, smoke checks, gate order, clean-up */

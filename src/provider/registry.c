@@ -8,7 +8,7 @@
  * move itself are theirs. */
 static const struct provider *const item_providers[]
     = { &provider_files, &provider_accounts, &provider_service, &provider_cron,
-        &provider_sqlite };
+        &provider_sqlite, &provider_postgresql };
 static const struct provider *const other_providers[]
     = { &provider_address, &provider_move };
 

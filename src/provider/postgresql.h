@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the parts of the PostgreSQL provider share: how its server is asked,
+ * and what it says of a database.
+ *
+ * The host's own psql and pg_dump talk to the server's socket as the operating
+ * system's user "postgres" (peer authentication): no password, no port, no
+ * account is made for the move.  SQL is composed with the quoting of
+ * PostgreSQL's manual, 4.1 (identifiers) and 4.1.2.1 (strings), or by the
+ * server itself.
+ */
+#ifndef REHOME_PROVIDER_POSTGRESQL_H
+#define REHOME_PROVIDER_POSTGRESQL_H
+
+#include "provider/provider.h"
+
+/* The database that the item names. */
+const char *postgresql_database (const struct step_call *call);
+/* A string constant; the caller frees. */
+char *postgresql_literal (const char *text);
+
+/* runuser -u postgres -- PROGRAM WORDS...; new reference. */
+json_t *postgresql_argv (const char *program, const char *const *words);
+/* Runs SQL in a database; any error of it is "RH-HOST-COMMAND".  `out` may be
+ * NULL, else the caller frees what the statements gave. */
+struct err *postgresql_run (struct port *p, const char *database,
+                            const char *sql, char **out);
+/* A statement that gives one JSON value; new reference. */
+struct err *postgresql_json (struct port *p, const char *database,
+                             const char *sql, json_t **out);
+
+/* Whether a database is there. */
+struct err *postgresql_exists (struct port *p, const char *database, bool *out);
+
+/* postgresql_look.c */
+struct err *postgresql_look (const struct step_call *call, json_t **result);
+
+/* postgresql_roles.c: the roles that the database's objects and sessions need,
+ * with their hashes, memberships and settings. */
+struct err *postgresql_roles (const struct step_call *call, json_t **result);
+/* Adds what differs, in words, to `differences`. */
+struct err *postgresql_roles_compare (const struct step_call *call,
+                                      json_t *differences);
+
+/* postgresql_tables.c */
+struct table_set;
+/* What the source has: [{"name", "columns", "from"}...], quoted by the server;
+ * `from` is what COPY (SELECT ... FROM) reads. */
+struct err *postgresql_tables (struct port *p, const char *database,
+                               json_t **out);
+/* Digests of all of them on both hosts at the same time:
+ * {NAME: {"rows", "sum"}} each. */
+struct err *postgresql_digests (const struct step_call *call,
+                                const json_t *tables, json_t **source,
+                                json_t **target);
+/* Sequences' values: {NAME: "LAST CALLED"}. */
+struct err *postgresql_sequences (struct port *p, const char *database,
+                                  json_t **out);
+
+/* postgresql_copy.c */
+struct err *postgresql_seed (const struct step_call *call, json_t **result);
+struct err *postgresql_round (const struct step_call *call, json_t **result);
+/* The record of what was made on the host that is copied to; the caller
+ * frees. */
+char *postgresql_record (const struct step_call *call);
+
+/* postgresql_freeze.c */
+struct err *postgresql_stop (const struct step_call *call, json_t **result);
+struct err *postgresql_stop_probe (const struct step_call *call,
+                                   enum probe_state *out);
+struct err *postgresql_stop_undo (const struct step_call *call,
+                                  json_t **result);
+/* Nobody is connected, and nothing was written since the freeze:
+ * "RH-POSTGRESQL-WRITTEN". */
+struct err *postgresql_still (const struct step_call *call);
+/* The commands of the way back by hand: [{"why", "argv"}...], appended. */
+void postgresql_thaw (const struct step_call *call,
+                      const struct plan_item *item, json_t *out);
+
+/* postgresql_prove.c */
+struct err *postgresql_verify (const struct step_call *call, json_t **result);
+
+#endif

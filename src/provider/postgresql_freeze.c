@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The freeze of a PostgreSQL database: no session may begin (connection limit
+ * 0, which superusers pass) and none can write by default, sessions are
+ * ended, and the server's own counters show that nothing was written since.
+ * Both settings lie in its catalog: they survive a restart.
+ */
+#include "provider/postgresql.h"
+
+#include "base/mem.h"
+#include "provider/remote.h"
+#include "provider/steps.h"
+
+#include <string.h>
+
+enum { TRIES = 50, TRY_MS = 100 };
+
+static char *
+record_of (const struct step_call *call)
+{
+  return steps_path (call, "freeze/postgresql-%ld.json", call->step->item);
+}
+
+static const char frozen_sql[]
+    = "SET default_transaction_read_only = off;"
+      " ALTER DATABASE \"%s\" CONNECTION LIMIT 0;"
+      " ALTER DATABASE \"%s\" SET default_transaction_read_only = on;";
+
+static char *
+thaw_sql (const char *db, const json_t *before)
+{
+  const json_t *limit = json_at (before, "connections");
+  const char *readonly = json_string_value (json_at (before, "readonly"));
+  return mem_printf (
+      "SET default_transaction_read_only = off;"
+      " ALTER DATABASE \"%s\" %s;"
+      " ALTER DATABASE \"%s\" CONNECTION LIMIT %lld;",
+      db,
+      readonly == NULL ? "RESET default_transaction_read_only"
+      : strcmp (readonly, "on") == 0
+          ? "SET default_transaction_read_only = on"
+          : "SET default_transaction_read_only = off",
+      db, limit == NULL ? -1LL : (long long)json_integer_value (limit));
+}
+
+/* Sessions in the database, and rows written there since the server began to
+ * count. */
+static struct err *
+count (const struct step_call *call, json_t **out)
+{
+  static const char sql[]
+      = "SELECT json_build_object('sessions', (SELECT count(*) FROM"
+        " pg_stat_activity WHERE datname = '%s' AND pid <> pg_backend_pid()),"
+        " 'written', tup_inserted + tup_updated + tup_deleted, 'since',"
+        " stats_reset) FROM pg_stat_database WHERE datname = '%s';";
+  const char *db = postgresql_database (call);
+  char *query CLEANUP_FREE = mem_printf (sql, db, db);
+  return postgresql_json (call->source, "postgres", query, out);
+}
+
+static struct err *
+end_sessions (const struct step_call *call)
+{
+  const char *db = postgresql_database (call);
+  char *sql CLEANUP_FREE
+      = mem_printf ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = '%s' AND pid <> pg_backend_pid();",
+                    db);
+  for (int i = 0; i < TRIES; i++) {
+    json_t *now CLEANUP_JSON = NULL;
+    TRY (postgresql_run (call->source, "postgres", sql, NULL));
+    TRY (count (call, &now));
+    if (json_integer_value (json_at (now, "sessions")) == 0)
+      return NULL;
+    TRY (remote_pause (call, TRY_MS));
+  }
+  return err_todo (err_new (ERR_REFUSED, "RH-POSTGRESQL-SESSION",
+                            "sessions in database %s do not end", db),
+                   "SELECT * FROM pg_stat_activity WHERE datname = '%s' on the "
+                   "source says which; end what starts them",
+                   db);
+}
+
+struct err *
+postgresql_stop (const struct step_call *call, json_t **result)
+{
+  const char *db = postgresql_database (call);
+  char *path CLEANUP_FREE = record_of (call);
+  json_t *record CLEANUP_JSON = NULL;
+  TRY (remote_recall (call->source, path, &record));
+  if (record == NULL) {
+    json_t *now CLEANUP_JSON = NULL;
+    char *literal CLEANUP_FREE = postgresql_literal (db);
+    char *sql CLEANUP_FREE = mem_printf (
+        "SELECT json_build_object('connections', d.datconnlimit, 'readonly',"
+        " (SELECT split_part(c, '=', 2) FROM pg_db_role_setting s,"
+        " unnest(s.setconfig) c WHERE s.setdatabase = d.oid AND s.setrole = 0"
+        " AND c LIKE 'default_transaction_read_only=%%'))"
+        " FROM pg_database d WHERE datname = %s;",
+        literal);
+    TRY (postgresql_json (call->source, "postgres", sql, &now));
+    TRY (remote_record (call->source, path, now));
+  }
+  char *freeze CLEANUP_FREE = mem_printf (frozen_sql, db, db);
+  TRY (postgresql_run (call->source, "postgres", freeze, NULL));
+  TRY (end_sessions (call));
+  return count (call, result);
+}
+
+struct err *
+postgresql_stop_probe (const struct step_call *call, enum probe_state *out)
+{
+  char *path CLEANUP_FREE = record_of (call);
+  bool begun;
+  TRY (remote_exists (call->source, path, &begun));
+  *out = begun ? PROBED_PARTIAL : PROBED_NOT_DONE;
+  return NULL;
+}
+
+struct err *
+postgresql_stop_undo (const struct step_call *call, json_t **result)
+{
+  (void)result;
+  char *path CLEANUP_FREE = record_of (call);
+  json_t *record CLEANUP_JSON = NULL;
+  TRY (remote_recall (call->source, path, &record));
+  if (record == NULL)
+    return NULL;
+  char *sql CLEANUP_FREE = thaw_sql (postgresql_database (call), record);
+  TRY (postgresql_run (call->source, "postgres", sql, NULL));
+  return remote_remove (call->source, path);
+}
+
+struct err *
+postgresql_still (const struct step_call *call)
+{
+  const json_t *then = steps_input (call, "%s#stop", call->item->name);
+  json_t *now CLEANUP_JSON = NULL;
+  TRY (count (call, &now));
+  long long sessions
+      = (long long)json_integer_value (json_at (now, "sessions"));
+  if (sessions == 0
+      && json_equal (json_at (now, "written"), json_at (then, "written"))
+      && json_equal (json_at (now, "since"), json_at (then, "since")))
+    return NULL;
+  return err_todo (
+      err_new (ERR_REFUSED, "RH-POSTGRESQL-WRITTEN",
+               "database %s was used while it was frozen: %lld sessions, rows "
+               "written %lld before and %lld now",
+               postgresql_database (call), sessions,
+               (long long)json_integer_value (json_at (then, "written")),
+               (long long)json_integer_value (json_at (now, "written"))),
+      "find the superuser's session that did it (pg_stat_activity, the "
+      "server's log), end it, and cut over again");
+}
+
+void
+postgresql_thaw (const struct step_call *call, const struct plan_item *item,
+                 json_t *out)
+{
+  const json_t *look = steps_input (call, "%s#look", item->name);
+  const char *db = json_string_value (json_at (item->spec, "postgresql"));
+  char *sql CLEANUP_FREE = thaw_sql (db, look);
+  /* Several statements of one -c would be one transaction, in which the first
+   * could not make it writable. */
+  json_t *argv = postgresql_argv ("psql", ARGV ("-X", "-d", "postgres"));
+  char *rest CLEANUP_FREE = mem_strdup (sql);
+  char *at = rest;
+  for (char *one; (one = strsep (&at, ";")) != NULL;) {
+    one += strspn (one, " ");
+    if (*one != '\0') {
+      remote_word (argv, "-c");
+      remote_word (argv, one);
+    }
+  }
+  json_array_append_new (out, json_pack ("{s:s, s:o}", "why",
+                                         "the database takes sessions again",
+                                         "argv", argv));
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The proof of a PostgreSQL database: the digest of each table on both sides,
+ * sequences, a census of all objects with their definitions and rights, and
+ * roles. */
+#include "provider/postgresql.h"
+
+#include "base/mem.h"
+#include "provider/remote.h"
+#include "provider/steps.h"
+
+#include <string.h>
+
+/*
+ * What there is, as {"KIND NAME": definition}.  Definitions of views are
+ * spelt differently by different versions, so of them the columns count; the
+ * owner's own rights and MAINTAIN, which versions imply differently, are left
+ * out.
+ */
+static const char census_sql[]
+    = "SET search_path = pg_catalog;"
+      "WITH n AS (SELECT oid, nspname, nspowner, nspacl FROM pg_namespace"
+      "  WHERE nspname NOT IN ('pg_catalog', 'information_schema')"
+      "  AND nspname NOT LIKE 'pg\\_toast%' AND nspname NOT LIKE"
+      "  'pg\\_temp%'),"
+      " c AS (SELECT c.*, format('%I.%I', nspname, relname) AS name"
+      "  FROM pg_class c JOIN n ON n.oid = relnamespace"
+      "  WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f')),"
+      " f AS (SELECT p.*, format('%I.%s', nspname, p.oid::regprocedure)"
+      "  AS name FROM pg_proc p JOIN n ON n.oid = pronamespace WHERE NOT"
+      "  EXISTS (SELECT FROM pg_depend d WHERE d.classid ="
+      "  'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')),"
+      " acl AS (SELECT 'relation ' || name AS what, relowner AS own, relacl"
+      "  AS acl FROM c UNION ALL SELECT 'function ' || name, proowner, proacl"
+      "  FROM f UNION ALL SELECT 'schema ' || nspname, nspowner, nspacl"
+      "  FROM n UNION ALL SELECT 'database', datdba, datacl FROM pg_database"
+      "  WHERE datname = current_database() UNION ALL SELECT 'column ' ||"
+      "  c.name || '.' || attname, relowner, attacl FROM pg_attribute a"
+      "  JOIN c ON c.oid = attrelid WHERE attacl IS NOT NULL)"
+      " SELECT coalesce(json_object_agg(k, v ORDER BY k), '{}') FROM ("
+      " SELECT 'relation ' || name AS k, relkind || ' ' ||"
+      "  pg_get_userbyid(relowner) || ' ' || relrowsecurity || ' ' ||"
+      "  relforcerowsecurity || ' ' || relpersistence AS v FROM c"
+      " UNION ALL SELECT 'column ' || c.name || '.' || attname,"
+      "  format_type(atttypid, atttypmod) || ' ' || attnotnull || ' ' ||"
+      "  attidentity || attgenerated || ' ' || coalesce(pg_get_expr(adbin,"
+      "  adrelid), '') || ' ' || attcollation::regcollation::text"
+      "  FROM pg_attribute a JOIN c ON c.oid = attrelid LEFT JOIN pg_attrdef"
+      "  d ON adrelid = attrelid AND adnum = attnum WHERE attnum > 0"
+      "  AND NOT attisdropped AND relkind <> 'S'"
+      " UNION ALL SELECT 'index ' || format('%I.%I', nspname, i.relname),"
+      "  pg_get_indexdef(i.oid) || ' ' || indisvalid FROM pg_index x"
+      "  JOIN pg_class i ON i.oid = indexrelid JOIN n"
+      "  ON n.oid = i.relnamespace WHERE i.relkind = 'i'"
+      " UNION ALL SELECT 'constraint ' || coalesce(conrelid::regclass::text,"
+      "  contypid::regtype::text) || ' ' || conname,"
+      "  pg_get_constraintdef(o.oid) || ' ' || convalidated"
+      "  FROM pg_constraint o JOIN n ON n.oid = connamespace"
+      "  WHERE contype <> 'n'"
+      " UNION ALL SELECT 'trigger ' || c.name || ' ' || tgname,"
+      "  pg_get_triggerdef(t.oid) || ' ' || tgenabled FROM pg_trigger t"
+      "  JOIN c ON c.oid = tgrelid WHERE NOT tgisinternal"
+      " UNION ALL SELECT 'function ' || name, md5(prosrc) || ' ' ||"
+      "  pg_get_userbyid(proowner) || ' ' || prosecdef || ' ' || provolatile"
+      "  || ' ' || coalesce(proconfig::text, '') || ' ' ||"
+      "  pg_get_function_result(oid) FROM f"
+      " UNION ALL SELECT 'type ' || format('%I.%I', nspname, typname),"
+      "  typtype || ' ' || pg_get_userbyid(typowner) || ' ' || coalesce("
+      "  (SELECT string_agg(enumlabel, ',' ORDER BY enumsortorder) FROM"
+      "  pg_enum e WHERE enumtypid = t.oid), '') FROM pg_type t JOIN n"
+      "  ON n.oid = typnamespace WHERE typtype IN ('e', 'd', 'r', 'c')"
+      "  AND (typrelid = 0 OR EXISTS (SELECT FROM pg_class WHERE oid ="
+      "  typrelid AND relkind = 'c'))"
+      " UNION ALL SELECT 'sequence ' || c.name, s::text FROM c JOIN LATERAL"
+      "  (SELECT seqtypid::regtype, seqstart, seqincrement, seqmax, seqmin,"
+      "  seqcache, seqcycle FROM pg_sequence WHERE seqrelid = c.oid) s ON true"
+      " UNION ALL SELECT 'policy ' || c.name || ' ' || polname, polcmd || ' '"
+      "  || coalesce(pg_get_expr(polqual, polrelid), '') FROM pg_policy"
+      "  JOIN c ON c.oid = polrelid"
+      " UNION ALL SELECT 'extension ' || extname, '' FROM pg_extension"
+      " UNION ALL SELECT 'schema ' || nspname, pg_get_userbyid(nspowner)"
+      "  FROM n WHERE nspname <> 'public'"
+      " UNION ALL SELECT 'database', pg_encoding_to_char(encoding) || ' ' ||"
+      "  datcollate || ' ' || datctype || ' ' || pg_get_userbyid(datdba)"
+      "  FROM pg_database WHERE datname = current_database()"
+      " UNION ALL SELECT 'rights ' || what || ' ' || CASE grantee WHEN 0 THEN"
+      "  'PUBLIC' ELSE pg_get_userbyid(grantee) END, string_agg("
+      "  privilege_type || ' ' || is_grantable, ',' ORDER BY privilege_type)"
+      "  FROM acl, aclexplode(acl) WHERE grantee <> own"
+      "  AND privilege_type <> 'MAINTAIN' GROUP BY 1) AS t;";
+
+static struct err *
+census (struct port *p, const char *db, json_t **out)
+{
+  return postgresql_json (p, db, census_sql, out);
+}
+
+/* What one has and the other lacks or has otherwise. */
+static void
+compare (const char *what, const json_t *source, const json_t *target,
+         json_t *differences)
+{
+  const char *key;
+  json_t *value;
+  json_object_foreach ((json_t *)source, key, value)
+  {
+    const json_t *other = json_object_get (target, key);
+    if (other == NULL)
+      json_array_append_new (differences,
+                             json_sprintf ("%s%s is missing on the target",
+                                           what, key));
+    else if (!json_equal (value, other))
+      json_array_append_new (differences,
+                             json_sprintf ("%s%s differs", what, key));
+  }
+  json_object_foreach ((json_t *)target, key, value)
+  {
+    if (json_object_get (source, key) == NULL)
+      json_array_append_new (
+          differences, json_sprintf ("%s%s is only on the target", what, key));
+  }
+}
+
+static struct err *
+compare_data (const struct step_call *call, json_t *differences,
+              json_t **digests)
+{
+  const char *db = postgresql_database (call);
+  json_t *tables CLEANUP_JSON = NULL;
+  json_t *target CLEANUP_JSON = NULL;
+  json_t *a CLEANUP_JSON = NULL;
+  json_t *b CLEANUP_JSON = NULL;
+  TRY (postgresql_tables (call->source, db, &tables));
+  TRY (postgresql_digests (call, tables, digests, &target));
+  compare ("table ", *digests, target, differences);
+  TRY (postgresql_sequences (call->source, db, &a));
+  TRY (postgresql_sequences (call->target, db, &b));
+  compare ("sequence ", a, b, differences);
+  return NULL;
+}
+
+static int64_t
+rows_of (const json_t *digests)
+{
+  const char *key;
+  json_t *value;
+  int64_t n = 0;
+  json_object_foreach ((json_t *)digests, key, value)
+  {
+    uint64_t rows = 0;
+    err_free (json_get_u64 (value, "rows", &rows));
+    n += (int64_t)rows;
+  }
+  return n;
+}
+
+struct err *
+postgresql_verify (const struct step_call *call, json_t **result)
+{
+  const char *db = postgresql_database (call);
+  json_t *differences CLEANUP_JSON = json_array ();
+  json_t *digests CLEANUP_JSON = NULL;
+  json_t *a CLEANUP_JSON = NULL;
+  json_t *b CLEANUP_JSON = NULL;
+  TRY (compare_data (call, differences, &digests));
+  TRY (census (call->source, db, &a));
+  TRY (census (call->target, db, &b));
+  compare ("", a, b, differences);
+  if (!call->back)
+    TRY (postgresql_roles_compare (call, differences));
+  TRY (postgresql_still (call));
+  if (json_array_size (differences) > 0)
+    return err_todo (steps_unequal ("RH-POSTGRESQL-UNEQUAL",
+                                    "the database is not equal", differences),
+                     "run 'rehome sync' again, which copies what differs");
+  *result = json_pack ("{s:O, s:I, s:I, s:i}", "digests", digests, "rows",
+                       (json_int_t)rows_of (digests), "objects",
+                       (json_int_t)json_object_size (a), "differences", 0);
+  return NULL;
+}
