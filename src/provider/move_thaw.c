@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "provider/address.h"
+#include "provider/postgresql.h"
 #include "provider/remote.h"
 #include "provider/service.h"
 #include "provider/steps.h"
@@ -177,6 +178,8 @@ move_thaw_commands (const struct step_call *call, json_t **out)
       add_crons (call, item, list);
     if (strcmp (item->kind, "service") == 0)
       add_units (call, item, list, start);
+    if (strcmp (item->kind, "postgresql") == 0)
+      postgresql_thaw (call, item, list);
   }
   add_argv (list, "units may start again", words_of (ARGV ("rm", "-f", file)));
   add_argv (list, "units may start again",

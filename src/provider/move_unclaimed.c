@@ -127,6 +127,21 @@ path_within (const struct step_call *call, const json_t *row)
   return NULL;
 }
 
+/* The server of a database that moves: it goes on, for itself and for others,
+ * and the item's own freeze keeps it from writing there. */
+static bool
+is_database (const struct step_call *call, const char *unit)
+{
+  static const char *const servers[][2] = {
+    { "postgresql", "postgresql@" },
+    { "mariadb", "mariadb.service" },
+  };
+  for (size_t i = 0; i < sizeof servers / sizeof servers[0]; i++)
+    if (strncmp (unit, servers[i][1], strlen (servers[i][1])) == 0)
+      return steps_first (call->plan, servers[i][0]) != NULL;
+  return false;
+}
+
 static void
 judge_writer (const struct step_call *call, const json_t *row,
               const json_t *units, const json_t *uids, const json_t *left_uids,
@@ -141,7 +156,8 @@ judge_writer (const struct step_call *call, const json_t *row,
   if (stopped)
     return;
   if (within == NULL
-      && (is_base (unit) || is_left (call, row, left_uids, false)))
+      && (is_base (unit) || is_database (call, unit)
+          || is_left (call, row, left_uids, false)))
     return;
   const char *path
       = within != NULL
@@ -159,7 +175,7 @@ judge_listener (const struct step_call *call, const json_t *row,
 {
   const char *unit = text_of (row, "unit");
   if (strncmp (text_of (row, "proto"), "unix", 4) == 0
-      || words_have (units, unit) || is_base (unit)
+      || words_have (units, unit) || is_base (unit) || is_database (call, unit)
       || is_left (call, row, left_uids, true))
     return;
   char *does CLEANUP_FREE

@@ -43,11 +43,13 @@ struct err *postgresql_roles_compare (const struct step_call *call,
                                       json_t *differences);
 
 /* postgresql_tables.c */
-struct table_set;
 /* What the source has: [{"name", "columns", "from"}...], quoted by the server;
  * `from` is what COPY (SELECT ... FROM) reads. */
 struct err *postgresql_tables (struct port *p, const char *database,
                                json_t **out);
+/* Digests of them on one host. */
+struct err *postgresql_digest (struct port *p, const char *database,
+                               const json_t *tables, json_t **out);
 /* Digests of all of them on both hosts at the same time:
  * {NAME: {"rows", "sum"}} each. */
 struct err *postgresql_digests (const struct step_call *call,
@@ -59,10 +61,28 @@ struct err *postgresql_sequences (struct port *p, const char *database,
 
 /* postgresql_copy.c */
 struct err *postgresql_seed (const struct step_call *call, json_t **result);
-struct err *postgresql_round (const struct step_call *call, json_t **result);
+/* The schema of the database on the source as text, without what differs each
+ * time; the caller frees. */
+struct err *postgresql_schema (const struct step_call *call, char **out);
+/* Drops a copy that was made before and makes it anew; `schema` is recorded. */
+struct err *postgresql_whole (const struct step_call *call, const char *schema);
+/* Whether the copy was made from this very schema. */
+struct err *postgresql_is_current (const struct step_call *call,
+                                   const char *schema, bool *out);
+/* One program's output on the source as the input of one on the target; both
+ * vectors are taken. */
+struct err *postgresql_stream (const struct step_call *call, json_t *from,
+                               json_t *into);
 /* The record of what was made on the host that is copied to; the caller
  * frees. */
 char *postgresql_record (const struct step_call *call);
+
+/* postgresql_round.c */
+struct err *postgresql_round (const struct step_call *call, json_t **result);
+/* Records what the target holds now. */
+struct err *postgresql_remember (const struct step_call *call);
+/* The target holds what the last round left there: "RH-POSTGRESQL-TOUCHED". */
+struct err *postgresql_untouched (const struct step_call *call);
 
 /* postgresql_freeze.c */
 struct err *postgresql_stop (const struct step_call *call, json_t **result);
@@ -77,7 +97,9 @@ struct err *postgresql_still (const struct step_call *call);
 void postgresql_thaw (const struct step_call *call,
                       const struct plan_item *item, json_t *out);
 
-/* postgresql_prove.c */
+/* postgresql_prove.c: before the freeze what does not change by itself, behind
+ * it everything. */
+struct err *postgresql_prove (const struct step_call *call, json_t **result);
 struct err *postgresql_verify (const struct step_call *call, json_t **result);
 
 #endif

@@ -144,6 +144,16 @@ digest_thread (void *arg)
 }
 
 struct err *
+postgresql_digest (struct port *p, const char *database, const json_t *tables,
+                   json_t **out)
+{
+  struct digesting d = { p, database, tables, NULL, NULL };
+  struct err *e = digest_side (&d);
+  *out = d.out;
+  return e;
+}
+
+struct err *
 postgresql_digests (const struct step_call *call, const json_t *tables,
                     json_t **source, json_t **target)
 {

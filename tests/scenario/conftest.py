@@ -25,6 +25,23 @@ def lab():
         it.down()
 
 
+@pytest.fixture(scope="session")
+def build():
+    """What is installed into the servers."""
+    return BUILD
+
+
+@pytest.fixture(scope="session")
+def database_lab():
+    """Servers that have databases, beside the others."""
+    it = Lab(os.environ.get("REHOME_LAB_NAME", "story")[:7] + "d", databases=True)
+    it.down()
+    try:
+        yield it.up()
+    finally:
+        it.down()
+
+
 def _fresh(lab):
     lab.reset()
     lab.install(BUILD)

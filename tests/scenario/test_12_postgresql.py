@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A live PostgreSQL database moves from Debian 12's server to Debian 13's, and comes back; what is planted on the
+target stops the cutover and is named. The checker is psql.
+
+S0.16-17, S1.4-5, S2.25-27 and S2.41 partly.
+"""
+import pathlib
+import time
+
+import pytest
+
+from story import PLAN, Move, codes, phase_of
+
+PLANS = pathlib.Path(__file__).with_name("plans")
+UNIT = """[Unit]
+After=postgresql.service
+[Service]
+User=shop
+Environment=PGPASSWORD=geheim
+ExecStart=/usr/local/bin/crm-writer
+Restart=on-failure
+RestartSec=1
+[Install]
+WantedBy=multi-user.target
+"""
+SCHEMA = (PLANS / "crm.sql").read_text()
+LOOK = (PLANS / "crm-look.sql").read_text()
+
+
+def psql(host, sql, database="crm"):
+    return host.run(["runuser", "-u", "postgres", "--", "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
+                     "-v", "VERBOSITY=terse", "-d", database], input=f"SET extra_float_digits = 3;\n{sql}", cwd="/").stdout
+
+
+def put(host, path, text, mode):
+    host.run(["/bin/sh", "-c", f"cat > {path}; chmod {mode} {path}"], input=text)
+
+
+def unacknowledged(host):
+    """Ids that the writer noted as committed and that are not there exactly once; how many it noted."""
+    put(host, "/tmp/acks", host.sh("cat /srv/shop/crm-acks.log"), 644)
+    lost = psql(host, "CREATE TEMP TABLE acks (id bigint);\n\\copy acks from /tmp/acks\n"
+                      "SELECT id FROM acks LEFT JOIN orders USING (id) GROUP BY id HAVING count(orders.id) <> 1;"
+                      "SELECT count(*) FROM acks;").split()
+    return lost[:-1], int(lost[-1])
+
+
+def stop_writer(host):
+    host.sh("systemctl stop crm-writer")
+
+
+@pytest.fixture(scope="module")
+def synced(database_lab, build):
+    lab = database_lab
+    lab.reset()
+    lab.install(build)
+    old = lab.old
+    psql(old, SCHEMA, "postgres")
+    put(old, "/usr/local/bin/crm-writer", (PLANS / "crm-writer").read_text(), 755)
+    put(old, "/etc/systemd/system/crm-writer.service", UNIT, 644)
+    old.sh("systemctl daemon-reload; systemctl enable --now crm-writer")
+    move = Move(lab)
+    move.write_plan(lambda text: text.replace(
+        "  - service: nginx.service\n",
+        "  - postgresql: crm\n"
+        "  - files: /usr/local/bin/crm-writer\n"
+        "  - service: crm-writer.service\n"
+        "    ready: {none: true}\n"
+        "    after: [\"postgresql:crm\"]\n"
+        "  - service: nginx.service\n", 1).replace(
+        "leave:\n", "leave:\n  - {unit: mariadb.service, why: it has another owner}\n", 1))
+    move.sync()
+    return move
+
+
+FAULTS = {
+    "changed row": ("UPDATE kinds SET n = 0.11 WHERE id = 3", "public.kinds"),
+    "float one unit off": ("UPDATE kinds SET f = 16777218 WHERE id = 1", "public.kinds"),
+    "missing row of a table without key": ("DELETE FROM nokey WHERE ctid = '(0,1)'", "public.nokey"),
+    "wrong sequence": ("SELECT setval('orders_id_seq', 7)", "orders_id_seq"),
+    "lost grant": ("REVOKE SELECT ON nokey FROM reader", "public.nokey reader"),
+    "dropped trigger": ("DROP TRIGGER stamped ON orders", "public.orders stamped"),
+    "dropped index": ("ALTER TABLE orders DROP CONSTRAINT orders_pkey CASCADE", "orders_pkey"),
+    "another password": ("ALTER ROLE crm PASSWORD 'other'", "role crm"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_stops_the_cutover_and_is_named(synced, fault):
+    sql, name = FAULTS[fault]
+    psql(synced.lab.new, sql)
+    said = synced.rehome("cutover", PLAN, "--no-input", "--confirm=shop-old", expect=None)
+    assert codes(said) & {"RH-POSTGRESQL-TOUCHED", "RH-POSTGRESQL-UNEQUAL"} and name in said, said
+    assert phase_of(synced) == "syncing", "found before anything was frozen"
+    psql(synced.lab.new, "DROP DATABASE crm WITH (FORCE)", "postgres")
+    hashed = psql(synced.lab.old, "SELECT rolpassword FROM pg_authid WHERE rolname = 'crm'").strip()
+    psql(synced.lab.new, f"ALTER ROLE crm PASSWORD '{hashed}'", "postgres")
+    synced.sync()
+
+
+@pytest.fixture(scope="module")
+def moved(synced):
+    synced.cutover()
+    time.sleep(1)
+    return synced
+
+
+def test_every_committed_order_is_there_once_after_the_move(moved):
+    new = moved.lab.new
+    stop_writer(new)
+    lost, acked = unacknowledged(new)
+    assert acked > 500 and lost == []
+    old, new = psql(moved.lab.old, LOOK).split("\n"), psql(new, LOOK).split("\n")
+    frozen = "default_transaction_read_only=on"
+    assert sorted(line.replace("," + frozen, "") for line in old) == sorted(new)
+    assert any(frozen in line for line in old)
+
+
+def test_the_frozen_database_takes_nobody(moved):
+    said = moved.lab.old.sh("PGPASSWORD=geheim psql -h 127.0.0.1 -U crm crm -c 'SELECT 1' 2>&1 || true")
+    assert "too many connections" in said, said
+
+
+def test_what_the_new_server_took_comes_back(moved):
+    new, old = moved.lab.new, moved.lab.old
+    new.sh("systemctl start crm-writer")
+    time.sleep(2)
+    moved.rehome("rollback", PLAN, "--no-input", "--confirm=shop-new")
+    time.sleep(1)
+    stop_writer(old)
+    lost, acked = unacknowledged(old)
+    assert acked > 800 and lost == []
+    assert psql(old, "SELECT datconnlimit, (SELECT count(*) FROM pg_db_role_setting WHERE setconfig::text LIKE "
+                     "'%read_only%') FROM pg_database WHERE datname = 'crm'").strip() == "-1|0"
