@@ -8,6 +8,7 @@
 #include "provider/remote.h"
 #include "provider/steps.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -149,9 +150,7 @@ rows_of (const json_t *digests)
   int64_t n = 0;
   json_object_foreach ((json_t *)digests, key, value)
   {
-    uint64_t rows = 0;
-    err_free (json_get_u64 (value, "rows", &rows));
-    n += (int64_t)rows;
+    n += strtoll (json_string_value (value), NULL, 10);
   }
   return n;
 }

@@ -8,7 +8,6 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <sys/random.h>
 
 /*
  * Tables and filled materialized views, large objects as one more table.
@@ -60,9 +59,10 @@ text_of (const json_t *o, const char *key)
   return v == NULL ? "" : v;
 }
 
-/* One script for all tables, which begins each with a line "MARK NAME". */
+/* One script for all tables; each line begins with the table's number, which
+ * the digests are grouped by, and one column more: a table may have none. */
 static struct err *
-script_of (const json_t *tables, const char *mark, char **out)
+script_of (const json_t *tables, char **out)
 {
   struct buf b CLEANUP_BUF = BUF_INIT;
   size_t i;
@@ -71,25 +71,14 @@ script_of (const json_t *tables, const char *mark, char **out)
                    "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;\n"));
   json_array_foreach (tables, i, one)
   {
-    bool parent = strcmp (text_of (one, "kind"), "r") == 0;
-    TRY (buf_printf (&b, "\\qecho '%s %zu'\n", mark, i));
-    TRY (buf_printf (&b, "COPY (SELECT %s FROM %s%s) TO STDOUT;\n",
-                     text_of (one, "columns"), parent ? "ONLY " : "",
-                     text_of (one, "name")));
+    const char *columns = text_of (one, "columns");
+    bool only = strcmp (text_of (one, "kind"), "r") == 0;
+    TRY (buf_printf (&b, "COPY (SELECT %zu, 0%s%s FROM %s%s) TO STDOUT;\n", i,
+                     columns[0] != '\0' ? ", " : "", columns,
+                     only ? "ONLY " : "", text_of (one, "name")));
   }
   TRY (buf_printf (&b, "COMMIT;\n"));
   *out = buf_steal_str (&b);
-  return NULL;
-}
-
-static struct err *
-random_mark (char out[33])
-{
-  unsigned char raw[16];
-  if (getrandom (raw, sizeof raw, 0) != sizeof raw)
-    return err_new (ERR_SYSTEM, "RH-STATE-ID", "no randomness");
-  char *hex CLEANUP_FREE = text_hex (raw, sizeof raw);
-  snprintf (out, 33, "%s", hex);
   return NULL;
 }
 
@@ -105,18 +94,16 @@ struct digesting {
 static struct err *
 digest_side (struct digesting *d)
 {
-  char mark[33];
   char *script CLEANUP_FREE = NULL;
   json_t *got CLEANUP_JSON = NULL;
-  TRY (random_mark (mark));
-  TRY (script_of (d->tables, mark, &script));
+  TRY (script_of (d->tables, &script));
   char *input CLEANUP_FREE = text_base64 (script, strlen (script));
   json_t *argv = postgresql_argv ("psql", ARGV ("-X", "-q", "-A", "-t", "-v",
                                                 "ON_ERROR_STOP=1", "-d",
                                                 d->database, "-f", "-"));
   TRY (port_call (d->port, "program.digest",
-                  json_pack ("{s:o, s:s, s:s}", "argv", argv, "input", input,
-                             "mark", mark),
+                  json_pack ("{s:o, s:s, s:b}", "argv", argv, "input", input,
+                             "group", 1),
                   &got));
   d->out = json_object ();
   size_t i;
@@ -125,12 +112,9 @@ digest_side (struct digesting *d)
   {
     char key[24];
     snprintf (key, sizeof key, "%zu", i);
-    const json_t *part = json_object_get (json_at (got, "sections"), key);
-    if (part == NULL)
-      return err_new (ERR_CORRUPT, "RH-POSTGRESQL-DIGEST",
-                      "psql on the %s said nothing of %s", d->port->name,
-                      text_of (one, "name"));
-    json_object_set (d->out, text_of (one, "name"), (json_t *)part);
+    json_t *sum = json_object_get (json_at (got, "groups"), key);
+    json_object_set_new (d->out, text_of (one, "name"),
+                         sum != NULL ? json_incref (sum) : json_string ("0"));
   }
   return NULL;
 }
