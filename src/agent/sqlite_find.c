@@ -75,13 +75,35 @@ visit (struct finding *f, int dirfd, const char *leaf, const char *rel,
     return NULL;
   if (S_ISREG (st.st_mode) && (st.st_size >= LITE_HEADER || st.st_size == 0))
     look_at (f, dirfd, leaf, rel, (uint64_t)st.st_size);
-  if (++f->files % 1024 == 0 && f->w->cancelled (f->w->ctx))
-    return err_new (ERR_TRANSIENT, "RH-AGENT-CANCELLED", "cancelled");
   if (!S_ISDIR (st.st_mode) || depth >= DEPTH_MAX)
     return NULL;
   int fd
       = openat (dirfd, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   return fd < 0 ? NULL : walk (f, fd, rel, depth + 1);
+}
+
+/* Of a tree of many files only those need a look whose companions' names
+ * stand in a directory. */
+static struct err *
+visit_named (struct finding *f, int dirfd, const struct dirent *one,
+             const char *rel, int depth)
+{
+  static const char *const ends[] = { "-wal", "-journal" };
+  size_t len = strlen (one->d_name), all = strlen (rel);
+  if (++f->files % 1024 == 0 && f->w->cancelled (f->w->ctx))
+    return err_new (ERR_TRANSIENT, "RH-AGENT-CANCELLED", "cancelled");
+  if (!f->beside || one->d_type == DT_DIR || one->d_type == DT_UNKNOWN)
+    return visit (f, dirfd, one->d_name, rel, depth);
+  for (size_t i = 0; i < 2; i++) {
+    size_t end = strlen (ends[i]);
+    if (len <= end || strcmp (one->d_name + len - end, ends[i]) != 0)
+      continue;
+    CLEANUP_FREE char *leaf = mem_strndup (one->d_name, len - end);
+    CLEANUP_FREE char *path = mem_strndup (rel, all - end);
+    if (i == 0 || size_of (dirfd, leaf, "-wal") == 0) /* not twice */
+      return visit (f, dirfd, leaf, path, DEPTH_MAX);
+  }
+  return NULL;
 }
 
 /* Closes `dirfd`. */
@@ -99,7 +121,7 @@ walk (struct finding *f, int dirfd, const char *rel, int depth)
       continue;
     CLEANUP_FREE char *below
         = mem_printf ("%s%s%s", rel, *rel != 0 ? "/" : "", one->d_name);
-    e = visit (f, dirfd, one->d_name, below, depth);
+    e = visit_named (f, dirfd, one, below, depth);
   }
   closedir (d);
   return e;

@@ -43,15 +43,17 @@ make_absolute (const char *text, char **name)
 }
 
 static struct err *
-one (const char *text, struct address *out)
+one (const char *text, bool databases, struct address *out)
 {
   TRY (address_parse (text, is_kind, out));
-  if (strcmp (out->kind, "files") != 0)
+  bool database = databases && strcmp (out->kind, "sqlite") == 0;
+  if (strcmp (out->kind, "files") != 0 && !database)
     return err_advise (err_new (ERR_CORRECT, "RH-CLI-ITEM",
-                                "%s: this version copies and compares trees "
-                                "of files alone",
+                                "%s: this version copies trees of files and "
+                                "SQLite databases alone, and compares trees",
                                 text),
-                       "nothing was changed", "give [HOST:]/PATH");
+                       "nothing was changed",
+                       "give [HOST:]/PATH, or to copy [HOST:]sqlite:/PATH");
   if (out->name[0] != '/' && out->host == NULL)
     TRY (make_absolute (text, &out->name));
   if (out->name[0] != '/')
@@ -68,11 +70,15 @@ one (const char *text, struct address *out)
 }
 
 struct err *
-both_parse (const struct invocation *in, struct both *out)
+both_parse (const struct invocation *in, bool databases, struct both *out)
 {
   memset (out, 0, sizeof *out);
-  TRY (one (in->args[0], &out->from));
-  return one (in->args[1], &out->to);
+  TRY (one (in->args[0], databases, &out->from));
+  TRY (one (in->args[1], databases, &out->to));
+  if (strcmp (out->from.kind, out->to.kind) == 0)
+    return NULL;
+  return err_new (ERR_CORRECT, "RH-CLI-ITEM", "%s and %s are not of one kind",
+                  in->args[0], in->args[1]);
 }
 
 json_t *

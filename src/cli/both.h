@@ -15,9 +15,10 @@ struct both {
   struct link *target;
 };
 
-/* Parses both; only trees of files, and an absolute path after a host:
- * "RH-CLI-ITEM". */
-struct err *both_parse (const struct invocation *in, struct both *out);
+/* Parses both; only trees of files or, with `databases`, two of SQLite, and an
+ * absolute path after a host: "RH-CLI-ITEM". */
+struct err *both_parse (const struct invocation *in, bool databases,
+                        struct both *out);
 /* The rules of --exclude and --include in the order in which they were typed;
  * percent-encoded for an agent, or as a plan has them.  New reference. */
 json_t *both_rules (const struct invocation *in, bool encoded);

@@ -167,7 +167,7 @@ compare (const struct invocation *in, bool *equal)
 {
   CLEANUP_BOTH struct both i = { 0 };
   CLEANUP_JSON json_t *out = NULL, *r = NULL, *list = NULL, *with = NULL;
-  TRY (both_parse (in, &i));
+  TRY (both_parse (in, false, &i));
   TRY (arguments (in, &i.from, false, &list));
   TRY (arguments (in, &i.to, true, &with));
   TRY (both_open (&i));

@@ -88,19 +88,37 @@ item_of (const struct invocation *in, const struct both *i, json_t **out)
   return NULL;
 }
 
+/* Nothing of a tree's options means anything to a database. */
+static struct err *
+database_of (const struct invocation *in, const struct both *i, json_t **out)
+{
+  static const enum option_id of_trees[] = {
+    OPT_DELETE,          OPT_MERGE,    OPT_MAP_USER,     OPT_MAP_GROUP,
+    OPT_EXCLUDE,         OPT_INCLUDE,  OPT_ATIMES,       OPT_BWLIMIT,
+    OPT_ONE_FILE_SYSTEM, OPT_COMPRESS, OPT_DISK_LATENCY, OPT_DELETE_LIMIT
+  };
+  for (size_t k = 0; k < sizeof of_trees / sizeof *of_trees; k++)
+    if (has (in, of_trees[k]))
+      return err_new (ERR_CORRECT, "RH-CLI-USAGE",
+                      "an option of trees is given for a database");
+  *out = json_pack ("{s:s, s:s}", "sqlite", i->from.name, "to", i->to.name);
+  return NULL;
+}
+
 /* JSON is YAML: the plan of one item. */
 static struct err *
 plan_of (const struct invocation *in, const struct both *i, char **out)
 {
   char name[65];
   json_t *item = NULL;
-  TRY (item_of (in, i, &item));
+  bool database = strcmp (i->from.kind, "sqlite") == 0;
+  TRY (database ? database_of (in, i, &item) : item_of (in, i, &item));
   CLEANUP_JSON json_t *source = host_of (&i->from);
   CLEANUP_JSON json_t *target = host_of (&i->to);
   CLEANUP_FREE char *both
-      = mem_printf ("%s:%s %s:%s", json_string_value (json_at (source, "host")),
-                    i->from.name, json_string_value (json_at (target, "host")),
-                    i->to.name);
+      = mem_printf ("%s%s:%s %s:%s", database ? "sqlite " : "",
+                    json_string_value (json_at (source, "host")), i->from.name,
+                    json_string_value (json_at (target, "host")), i->to.name);
   record_hash (both, strlen (both), name);
   CLEANUP_FREE char *copy = mem_printf ("copy-%.8s", name);
   CLEANUP_JSON json_t *plan
@@ -206,6 +224,12 @@ print (const struct invocation *in, const json_t *result)
             in->args[1]);
     return;
   }
+  if (json_is_object (json_object_get (proof, "databases"))) {
+    printf ("equal: %lld databases, read back from the target's disk; every "
+            "page, and SQLite's own checks\n",
+            (long long)json_integer_value (json_object_get (proof, "count")));
+    return;
+  }
   CLEANUP_FREE char *entries
       = standing_count (moved_number (json_object_get (proof, "entries")));
   CLEANUP_FREE char *digest = words_of (proof, "digest");
@@ -224,7 +248,7 @@ copy (const struct invocation *in, bool *warned)
   CLEANUP_PLAN struct plan *plan = NULL;
   CLEANUP_JSON json_t *result = NULL;
   CLEANUP_FREE char *text = NULL;
-  TRY (both_parse (in, &i));
+  TRY (both_parse (in, !has (in, OPT_DRY_RUN), &i));
   TRY (place_agent (&i.agent));
   TRY (plan_of (in, &i, &text));
   TRY (plan_parse_copy (text, strlen (text), "copy", provider_kinds (), &plan));

@@ -184,7 +184,9 @@ const struct command command_table[] = {
     "the target is removed only with --delete.  --dry-run lists what would be "
     "done as rsync -n -i does, by names, sizes, times and all metadata, "
     "without "
-    "reading content.  Afterwards both sides are "
+    "reading content.  A SQLite database in use is refused among files; "
+    "HOST:sqlite:PATH to sqlite:PATH copies it while programs write in it.  "
+    "Afterwards both sides are "
     "read from their disks and compared: exit status 0 when they are equal, 3 "
     "when they are and there are findings, 5 when they differ.",
     BIT (OPT_EXCLUDE) | BIT (OPT_INCLUDE) | BIT (OPT_MERGE) | BIT (OPT_DELETE)

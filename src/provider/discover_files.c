@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "provider/remote.h"
+#include "provider/sqlite_live.h"
 
 #include <string.h>
 
@@ -188,6 +189,26 @@ on_target (struct draft *d, const char *path, bool *out)
   return d->target != NULL ? remote_exists (d->target, path, out) : NULL;
 }
 
+/* Databases in use below a path are items of their own. */
+static struct err *
+add_databases (struct draft *d, const char *path)
+{
+  CLEANUP_JSON json_t *live = NULL;
+  TRY (sqlite_live (d->source, path, &live));
+  for (size_t i = 0; i < json_array_size (live); i++) {
+    CLEANUP_FREE char *db = NULL;
+    size_t len;
+    TRY (text_decode (json_string_value (json_array_get (live, i)), &db, &len));
+    if (text_is_utf8 (db, len))
+      draft_item (d, "sqlite", json_pack ("{s:s}", "sqlite", db), false,
+                  "a SQLite database in use, below %s", path);
+    else
+      draft_note (d, "%s: a SQLite database in use, whose path is not UTF-8",
+                  json_string_value (json_array_get (live, i)));
+  }
+  return NULL;
+}
+
 /* An item for one path, as it is on the source. */
 static struct err *
 add_path (struct draft *d, const char *path, const char *why)
@@ -212,7 +233,7 @@ add_path (struct draft *d, const char *path, const char *why)
               there ? "; the target has it, too: with overwrite: true it "
                       "would be kept aside"
                     : "");
-  return NULL;
+  return add_databases (d, path);
 }
 
 /* Those of the uses that lead to something to move: top -> reason. */

@@ -5,7 +5,10 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/text.h"
+#include "provider/sqlite_live.h"
 #include "provider/steps.h"
+#include "tree/filter.h"
 
 #include <string.h>
 
@@ -132,6 +135,64 @@ check_mounts (const struct step_call *call, const char *path,
   return NULL;
 }
 
+/* Those that the item takes. */
+static struct err *
+databases_of (const struct step_call *call, const char *from, json_t **out)
+{
+  CLEANUP_FILTER struct filter *filter = NULL;
+  CLEANUP_JSON json_t *rules = files_exclude (call->plan, call->item->spec);
+  CLEANUP_JSON json_t *live = NULL;
+  CLEANUP_FREE char *top = text_encode (from, strlen (from));
+  size_t i, n = strlen (top);
+  json_t *one;
+  TRY (filter_read (rules, &filter));
+  TRY (sqlite_live (call->source, from, &live));
+  *out = json_array ();
+  json_array_foreach (live, i, one)
+  {
+    const char *coded = json_string_value (one);
+    CLEANUP_FREE char *rel = NULL;
+    size_t len = 0;
+    if (strncmp (coded, top, n) == 0 && coded[n] == '/')
+      TRY (text_decode (coded + n + 1, &rel, &len));
+    if (rel == NULL || !filter_hides (filter, rel, len, false))
+      json_array_append (*out, one);
+  }
+  return NULL;
+}
+
+/* The bytes of a database in use are no copy of it.  Where a freeze follows
+ * all of it is copied at rest in the last round; where nothing in the plan
+ * stops a writer it is not copied at all. */
+static struct err *
+check_databases (const struct step_call *call, const char *from,
+                 json_t *findings)
+{
+  CLEANUP_JSON json_t *live = NULL;
+  TRY (databases_of (call, from, &live));
+  if (json_array_size (live) == 0)
+    return NULL;
+  CLEANUP_FREE char *some = examples (live);
+  bool frozen = plan_item_count (call->plan) > 1;
+  char *said = mem_printf ("%zu SQLite databases below %s are in use: %s",
+                           json_array_size (live), from, some);
+  if (frozen) {
+    add (findings, "RH-FILES-DATABASE", said,
+         "on the target they are whole behind the last round alone; as items "
+         "of sqlite: they are whole from the first copy on");
+    return NULL;
+  }
+  struct err *e = err_advise (
+      err_new (ERR_BLOCKED, "RH-FILES-DATABASE",
+               "%s; their bytes alone would be no copy of them", said),
+      "nothing was changed",
+      "copy each as a database, rehome copy HOST:sqlite:PATH sqlite:PATH, and "
+      "leave it out here with its -wal, -shm and -journal: "
+      "--exclude='NAME*'");
+  free (said);
+  return e;
+}
+
 struct err *
 files_findings (const struct step_call *call, json_t *usage)
 {
@@ -152,6 +213,7 @@ files_findings (const struct step_call *call, json_t *usage)
          mem_printf ("%lld swap files are left out: %s", swaps, some),
          "make swap on the target where it needs some");
   }
+  TRY (check_databases (call, from, findings));
   TRY (check_mounts (call, from, usage, findings));
   TRY (check_lacks (to, json_at (usage, "uses"), findings));
   json_object_set (usage, "findings", findings);

@@ -17,6 +17,8 @@
 
 #include <string.h>
 
+enum { ALONE_HOLD_MS = 5000 };
+
 /* As `from` has its parent, with the ids of the other host. */
 static struct err *
 make_parent (const struct step_call *call, const char *from, const char *to)
@@ -107,9 +109,11 @@ copy_live (const struct step_call *call, const struct lite_db *db,
   if (json_is_true (json_at (*sent, "same")))
     return NULL;
   json_t *first = STEAL (*sent);
+  bool last = plan_item_count (call->plan) == 1; /* no freeze will follow */
   TRY (list_copy (call, db));
-  struct err *e = send_pages (call, db, false, SQLITE_HOLD_MS, sent);
-  if (e == NULL || strcmp (err_code (e), "RH-SQLITE-BUSY") != 0) {
+  struct err *e = send_pages (call, db, false,
+                              last ? ALONE_HOLD_MS : SQLITE_HOLD_MS, sent);
+  if (e == NULL || last || strcmp (err_code (e), "RH-SQLITE-BUSY") != 0) {
     json_decref (first);
     return e;
   }
@@ -167,7 +171,7 @@ copy_all (const struct step_call *call, bool rest, json_t **result)
                         "made in the freeze alone",
                         dbs.v[i].name));
   }
-  *result = json_pack ("{s:O, s:I, s:o, s:o, s:O}", "databases", each, "count",
+  *result = json_pack ("{s:O, s:I, s:o, s:o, s:O}", "databases", each, "files",
                        (json_int_t)dbs.n, "bytes", json_u64 (bytes), "data",
                        json_u64 (all), "findings", findings);
   return NULL;

@@ -17,7 +17,8 @@ static bool
 is_kind (const char *word)
 {
   static const char *const kinds[]
-      = { "files", "accounts", "service", "cron", "mariadb", "postgresql" };
+      = { "files",  "accounts", "service",   "cron",
+          "sqlite", "mariadb",  "postgresql" };
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (strcmp (word, kinds[i]) == 0)
       return true;

@@ -145,6 +145,25 @@ program (struct canned *c, const json_t *args)
   return NULL;
 }
 
+/* Files that begin as a database does and have a WAL beside them. */
+static json_t *
+databases (struct canned *c, const json_t *args)
+{
+  const char *root = json_string_value (json_object_get (args, "root")), *path;
+  json_t *text, *found = json_array ();
+  size_t len = strlen (root);
+  json_object_foreach (part (c, "files"), path, text)
+  {
+    CLEANUP_FREE char *wal = mem_printf ("%s-wal", path);
+    if (strncmp (path, root, len) == 0 && path[len] == '/'
+        && strncmp (json_string_value (text), "SQLite format 3", 15) == 0
+        && json_object_get (part (c, "files"), wal) != NULL)
+      json_array_append_new (found,
+                             json_pack ("{s:s}", "path", path + len + 1));
+  }
+  return json_pack ("{s:b, s:o}", "exists", 1, "databases", found);
+}
+
 static json_t *
 answer (struct canned *c, const char *verb, const json_t *args)
 {
@@ -164,6 +183,10 @@ answer (struct canned *c, const char *verb, const json_t *args)
     return program (c, args);
   if (strcmp (verb, "process.listeners") == 0)
     return json_pack ("{s:O}", "listeners", part (c, "listeners"));
+  if (strcmp (verb, "sqlite.find") == 0)
+    return databases (c, args);
+  if (strcmp (verb, "process.writers") == 0)
+    return json_pack ("{s:[]}", "writers");
   if (strcmp (verb, "process.open") == 0)
     return json_pack ("{s:O}", "writers", part (c, "writers"));
   const json_t *status

@@ -113,6 +113,18 @@ files_that_the_work_uses_are_in_it (void **state)
 }
 
 static void
+a_database_in_use_is_an_item_of_its_own (void **state)
+{
+  struct hosts *h = *state;
+  set_file (h, "/srv/shop/data/app.db", "SQLite format 3");
+  set_file (h, "/srv/shop/data/app.db-wal", "frames");
+  set_file (h, "/srv/shop/data/at-rest", "SQLite format 3");
+  const char *yaml = write_draft (h);
+  ASSERT_LINE (yaml, "  - sqlite: /srv/shop/data/app.db");
+  assert_null (strstr (yaml, "at-rest"));
+}
+
+static void
 a_directory_that_is_only_written_to_is_in_it (void **state)
 {
   struct hosts *h = *state;
@@ -421,6 +433,7 @@ main (void)
     TEST (a_service_that_speaks_no_http_is_ready_when_it_listens),
     TEST (a_database_is_not_taken_for_a_service_that_moves),
     TEST (files_that_the_work_uses_are_in_it),
+    TEST (a_database_in_use_is_an_item_of_its_own),
     TEST (a_directory_that_is_only_written_to_is_in_it),
     TEST (a_changed_configuration_is_in_it_and_overwrites_the_targets),
     TEST (an_unchanged_configuration_is_not_in_it),

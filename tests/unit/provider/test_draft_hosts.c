@@ -16,9 +16,11 @@
 static void
 nothing_is_changed_on_either_host (void **state)
 {
-  static const char *const looks[]
-      = { "facts",     "run",  "file.stat",    "file.read",
-          "file.list", "http", "process.open", "process.listeners" };
+  static const char *const looks[] = { "facts",           "run",
+                                       "file.stat",       "file.read",
+                                       "file.list",       "http",
+                                       "sqlite.find",     "process.open",
+                                       "process.writers", "process.listeners" };
   struct hosts *h = *state;
   const json_t *asked[]
       = { of_source (h, "asked"), json_object_get (h->target.host, "asked") };
