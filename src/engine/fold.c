@@ -124,6 +124,16 @@ static struct err *(*const folds[RECORD_TYPE_COUNT]) (struct engine *,
         [RECORD_SEAL] = fold_nothing,
       };
 
+struct instant
+fold_instant (const struct record *r)
+{
+  struct instant t
+      = { .wall_ms = r->time_ms, .boot_ms = (int64_t)(r->mono_ns / 1000000) };
+  if (r->boot_id != NULL && strlen (r->boot_id) < sizeof t.boot)
+    memcpy (t.boot, r->boot_id, strlen (r->boot_id));
+  return t;
+}
+
 struct err *
 fold_record (struct engine *e, const struct record *r)
 {
@@ -133,5 +143,6 @@ fold_record (struct engine *e, const struct record *r)
     return fold_bad (r, "is of another epoch than the last claim");
   TRY (folds[r->type](e, r));
   e->seq = r->seq;
+  e->last = fold_instant (r);
   return NULL;
 }

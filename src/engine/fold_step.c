@@ -34,9 +34,10 @@ go_to_leg (struct engine *e, size_t leg)
 }
 
 static void
-begin_frozen (struct engine *e, int64_t time_ms)
+begin_frozen (struct engine *e, const struct record *r)
 {
-  state_outage (e)->frozen_at = time_ms;
+  state_outage (e)->frozen = fold_instant (r);
+  state_outage (e)->frozen_at = r->time_ms;
   e->writer = writer_frozen[phase_way (e->phase)].writer;
 }
 
@@ -80,7 +81,7 @@ fold_run_intent (struct engine *e, size_t i, const struct record *r)
   if (p->first_intent == 0)
     p->first_intent = r->seq;
   if (s->stage == state_course (e)->freeze && state_outage (e)->frozen_at == 0)
-    begin_frozen (e, r->time_ms);
+    begin_frozen (e, r);
   if (s->stage == STAGE_BACK_ROUND && e->back_begun_at == 0)
     e->back_begun_at = r->time_ms;
   if (s->cls == STEP_PIVOT && e->phase == state_course (e)->outside)
@@ -120,13 +121,13 @@ set_json (json_t **to, json_t *value)
 }
 
 static void
-count_round (struct engine *e, size_t i, int64_t time_ms)
+count_round (struct engine *e, size_t i, const struct record *r)
 {
   enum stage s = state_stage (e);
   bool round = s == STAGE_ROUND || s == STAGE_BACK_ROUND;
   if (!round || state_step (e, i)->stage != s || !leg_done (e))
     return;
-  e->round_at = time_ms;
+  e->round = fold_instant (r);
   if (s == STAGE_ROUND) {
     e->rounds++;
     return;
@@ -151,7 +152,7 @@ succeed (struct engine *e, size_t i, json_t *result, const struct record *r)
   }
   if (phase_legs (e->phase)->n == 0)
     return; /* it ended while its phase was left */
-  count_round (e, i, r->time_ms);
+  count_round (e, i, r);
   leg_advance (e);
 }
 

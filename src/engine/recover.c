@@ -87,10 +87,16 @@ recover_open (struct engine *e, struct effects *out)
     recover_step (e, i, out);
 }
 
+/* From a record until the last one, the claim of who resumes.  Between two
+ * boots there is only the wall clock to go by. */
 static int64_t
-between (int64_t from, int64_t to)
+since (const struct engine *e, const struct instant *then, int64_t now_ms)
 {
-  return to > from ? to - from : 0;
+  bool one_boot
+      = then->boot[0] != '\0' && strcmp (then->boot, e->last.boot) == 0;
+  int64_t ms
+      = one_boot ? e->last.boot_ms - then->boot_ms : now_ms - then->wall_ms;
+  return ms > 0 ? ms : 0;
 }
 
 /* The time frozen runs on while no controller lives. */
@@ -102,7 +108,7 @@ resume_limit (struct engine *e, int64_t now_ms, struct effects *out)
       = state_frozen_phase (e->phase) && o->frozen_at != 0 && o->opened_at == 0;
   if (!frozen || e->alone || e->limits.downtime_ms <= 0)
     return;
-  int64_t left = e->limits.downtime_ms - between (o->frozen_at, now_ms);
+  int64_t left = e->limits.downtime_ms - since (e, &o->frozen, now_ms);
   if (left > 0 && e->phase != state_course (e)->opening)
     push_timer (out, "downtime-limit", NULL, left);
   e->limit_due = left <= 0;
@@ -110,9 +116,9 @@ resume_limit (struct engine *e, int64_t now_ms, struct effects *out)
 
 /* So does the time between two rounds. */
 static void
-shorten_wait (struct engine *e, int64_t since)
+shorten_wait (struct engine *e, int64_t waited)
 {
-  e->round_delay = since < e->round_delay ? e->round_delay - since : 0;
+  e->round_delay = waited < e->round_delay ? e->round_delay - waited : 0;
 }
 
 void
@@ -124,7 +130,7 @@ recover_resume (struct engine *e, int64_t now_ms, struct effects *out)
     e->round_delay = e->limits.back_ms;
   bool rounds = e->phase == PHASE_SYNCING || e->phase == PHASE_GUARDED;
   if (rounds && leg_done (e))
-    shorten_wait (e, between (e->round_at, now_ms));
+    shorten_wait (e, since (e, &e->round, now_ms));
 }
 
 static void

@@ -49,8 +49,16 @@ struct expected {
 #define NO_STEP ((size_t)-1)
 #define NO_REQUEST REQUEST_COUNT
 
+/* When a record was made: by the wall clock, which jumps, and by the clock of
+ * that boot of the controller's machine, which does not. */
+struct instant {
+  int64_t wall_ms, boot_ms;
+  char boot[40];
+};
+
 /* How long one way of a cutover has frozen its host. */
 struct outage {
+  struct instant frozen;
   int64_t frozen_at, opened_at, ended_at;
   bool measured;
 };
@@ -80,7 +88,8 @@ struct engine {
   size_t leg;
   unsigned rounds, cutovers, back_rounds;
   struct outage outage[WAY_COUNT]; /* of the last cutover, and rollback */
-  int64_t round_at, back_begun_at, back_since;
+  struct instant last, round;      /* the last record, the last round's end */
+  int64_t back_begun_at, back_since;
   json_t *attention;
   size_t attention_step;
   unsigned attentions; /* how many there were */
@@ -123,6 +132,7 @@ bool expected_take (struct engine *e, const struct record *r);
 /* fold.c; fold_phase.c, fold_step.c: one record each; unchanged on error. */
 struct err *fold_record (struct engine *e, const struct record *r);
 struct err *fold_bad (const struct record *r, const char *what);
+struct instant fold_instant (const struct record *r);
 struct err *fold_phase (struct engine *e, const struct record *r);
 struct err *fold_intent (struct engine *e, const struct record *r);
 struct err *fold_outcome (struct engine *e, const struct record *r);

@@ -46,6 +46,7 @@ controller_crash (struct run *r)
   r->alive = false;
   disk_lose_unsynced (r);
   orphan_calls (r);
+  clocks_reboot (r);
   r->incarnation++;
   run_later (r, dice_between (&r->dice, 100, 40000), HAPPENS_START);
 }
@@ -80,6 +81,16 @@ check_outcome (struct run *r, const struct effect *f)
 }
 
 static void
+note_freeze (struct run *r, const char *step)
+{
+  enum stage s = graph_at (r->graph, world_step (&r->world, step))->stage;
+  if (s == STAGE_FREEZE && engine_frozen_at (r->engine) == 0)
+    clocks_freeze (r, false);
+  if (s == STAGE_BACK_FREEZE && engine_back_frozen_at (r->engine) == 0)
+    clocks_freeze (r, true);
+}
+
+static void
 append (struct run *r, const struct effect *f)
 {
   check_outcome (r, f);
@@ -89,6 +100,8 @@ append (struct run *r, const struct effect *f)
                       .step = mem_strdup (f->step),
                       .attempt = f->attempt,
                       .data = json_incref (f->data) };
+  if (f->type == RECORD_INTENT && !json_is_true (json_at (f->data, "undo")))
+    note_freeze (r, f->step);
   disk_append (r, &x);
   int64_t at = r->now + dice_between (&r->dice, 0, 3);
   r->delivered_until = at > r->delivered_until ? at : r->delivered_until;
@@ -239,11 +252,7 @@ check_limit (struct run *r, enum phase from)
   bool back = from == PHASE_BACK_OUTSIDE
               && engine_phase (r->engine) == PHASE_BACK_OPENING
               && !engine_alone (r->engine);
-  if ((!out && !back) || r->clock_jumped)
-    return;
-  int64_t frozen_at
-      = back ? engine_back_frozen_at (r->engine) : engine_frozen_at (r->engine);
-  if (r->now - frozen_at > r->limits.downtime_ms + 20)
+  if ((out || back) && clocks_too_long (r, back))
     run_fail (r, "opened after the downtime limit", NULL);
 }
 

@@ -29,9 +29,9 @@ void
 disk_append (struct run *r, struct record *record)
 {
   record->migration = mem_strdup ("shop");
-  record->boot_id = mem_strdup ("sim");
+  record->boot_id = mem_printf ("boot-%u", r->boots);
   record->seq = r->records.n + 1;
-  record->time_ms = r->now;
+  clocks_stamp (r, record);
   memcpy (record->prev, r->chain.head, sizeof record->prev);
   if (r->thorough)
     through_line (r, record);

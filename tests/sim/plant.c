@@ -52,6 +52,9 @@ static const struct {
   = { "key-forgotten", { "one call had its effect twice" } },
   [BUG_RESULT_OLD]
   = { "result-old", { "an outcome is recorded before its effect" } },
+  [BUG_WALL_CLOCK] = { "wall-clock", { "opened after the downtime limit" } },
+  [BUG_SKEW_IGNORED]
+  = { "skew-ignored", { "frozen although the clocks of the hosts differed" } },
   [BUG_CLAIM_KEPT]
   = { "claim-kept", { "accepted, but a host is still claimed" } },
   [BUG_OLD_APPROVAL]

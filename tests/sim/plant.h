@@ -25,6 +25,8 @@ enum bug {
                         there was before */
   BUG_KEY_FORGOTTEN, /* a call that arrives twice is done twice */
   BUG_RESULT_OLD,    /* what an earlier attempt gave is taken for this one's */
+  BUG_WALL_CLOCK,    /* deadlines hang on the wall clock */
+  BUG_SKEW_IGNORED,  /* hosts whose clocks differ are taken as they are */
   BUG_CLAIM_KEPT,    /* accepting leaves a host claimed */
   BUG_OLD_APPROVAL,  /* an approval of an older plan counts */
   BUG_COUNT

@@ -19,6 +19,8 @@ static const struct {
   { "move#", "#flag", ROLE_FLAG },
   { "service:", "#stop", ROLE_STOP },
   { "cron:", "#stop", ROLE_CRON_STOP },
+  { "move#", "#identity", ROLE_CLOCKS },
+  { "move#", "#recheck", ROLE_CLOCKS },
   { "move#", "#frozen", ROLE_WRITERS },
   { "move#", "#still-frozen", ROLE_WRITERS },
   { "service:", "#gate", ROLE_GATE },

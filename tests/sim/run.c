@@ -170,6 +170,7 @@ run_start (struct run *r, uint64_t seed, struct graph *g,
   world_start (&r->world, r->graph, plant->bug);
   plan_operator (r);
   plan_misfortune (r);
+  clocks_plan (r);
   run_later (r, 0, HAPPENS_START);
   run_later (r, 5, HAPPENS_CLIENT);
   run_later (r, 7, HAPPENS_CRON);
@@ -255,15 +256,6 @@ cut (struct run *r, bool target)
   run_trace (r, "%s cut off", target ? "target" : "source");
 }
 
-/* By up to an hour, either way. */
-static void
-jump (struct run *r)
-{
-  r->clock_off += dice_between (&r->dice, -3600000, 3600000);
-  r->clock_jumped = true;
-  run_trace (r, "the clock jumps to %+lld ms", (long long)r->clock_off);
-}
-
 static void
 destroy (struct run *r)
 {
@@ -341,7 +333,11 @@ happen_to_world (struct run *r, const struct happening *h)
   } else if (h->kind == HAPPENS_CUT)
     cut (r, h->target);
   else if (h->kind == HAPPENS_CLOCK)
-    jump (r);
+    clocks_jump (r);
+  else if (h->kind == HAPPENS_SKEW)
+    clocks_skew (r, h->target);
+  else if (h->kind == HAPPENS_CLOCK_RIGHT)
+    clocks_set_right (r, h->target);
   else if (h->kind == HAPPENS_THAW)
     world_thaw_alone (&r->world);
   else if (h->kind == HAPPENS_REBOOT)

@@ -29,7 +29,9 @@ enum happening_kind {
   HAPPENS_APPROVE, /* of the plan `index`, perhaps an older one by now */
   HAPPENS_CUT,     /* the network to a host, for a while */
   HAPPENS_CLOCK,   /* the controller's clock jumps */
-  HAPPENS_THAW,    /* only with a bug */
+  HAPPENS_SKEW,    /* a host's clock does */
+  HAPPENS_CLOCK_RIGHT,
+  HAPPENS_THAW, /* only with a bug */
   HAPPENS_REBOOT,
   HAPPENS_BOOTED,
   HAPPENS_DESTROYED,
@@ -76,7 +78,7 @@ enum run_mode { MODE_MIXED, MODE_SAFE, MODE_LIVE };
 struct run {
   uint64_t seed;
   bool trace, thorough, safe;
-  struct dice dice;
+  struct dice dice, clocks;
   struct world world;
   struct graph *graph;
   struct plan_limits limits;
@@ -89,8 +91,10 @@ struct run {
   unsigned odds_step, odds_crash; /* of 10,000 */
   size_t cursed;                  /* a step that always fails */
   const struct plant *plant;
-  uint32_t faults;                 /* drawn so far, left out ones too */
-  int64_t cut_until[2], clock_off; /* source, target; of the controller */
+  uint32_t faults;                   /* drawn so far, left out ones too */
+  int64_t cut_until[2], clock_off;   /* source, target; of the controller */
+  unsigned boots, frozen_boot[2];    /* of the controller's machine */
+  int64_t boot_began, frozen_now[2]; /* true time; out, back */
   bool clock_jumped, pivot_intended, asks_approval;
   size_t plans, steps_begun;
 
@@ -147,6 +151,18 @@ void calls_half (struct run *r, size_t call);
 void calls_whole (struct run *r, size_t call);
 void calls_reply (struct run *r, size_t call);
 void calls_foreign (struct run *r);
+
+/* clocks.c */
+void clocks_plan (struct run *r);
+void clocks_skew (struct run *r, bool target);
+void clocks_set_right (struct run *r, bool target);
+void clocks_jump (struct run *r);
+void clocks_reboot (struct run *r);
+/* A record's time, and its time since the boot. */
+void clocks_stamp (const struct run *r, struct record *x);
+void clocks_freeze (struct run *r, bool back);
+/* The freeze has lasted longer than its limit. */
+bool clocks_too_long (const struct run *r, bool back);
 
 /* disk.c */
 void disk_append (struct run *r, struct record *record);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SKEW_MAX 2000 /* provider/move_identity.c */
+
 void
 world_start (struct world *w, const struct graph *g, enum bug bug)
 {
@@ -180,11 +182,20 @@ prove (struct world *w, size_t step)
 }
 
 static bool
+clocks_agree (struct world *w)
+{
+  w->skew_seen = llabs (w->source.clock_off - w->target.clock_off);
+  return w->skew_seen <= SKEW_MAX || w->bug == BUG_SKEW_IGNORED;
+}
+
+static bool
 look (struct world *w, size_t step)
 {
   bool good = true;
   if (w->role[step] == ROLE_PROOF)
     return prove (w, step);
+  if (w->role[step] == ROLE_CLOCKS)
+    return clocks_agree (w);
   if (w->role[step] == ROLE_WRITERS)
     good = !can_write (from_of (w, step));
   else if (w->role[step] == ROLE_SMOKE_INSIDE)
@@ -198,6 +209,8 @@ look (struct world *w, size_t step)
 static void
 set_flag (struct world *w, struct model_host *from)
 {
+  if (from == &w->source && w->skew_seen > SKEW_MAX && w->broken == NULL)
+    w->broken = "frozen although the clocks of the hosts differed";
   from->flag = true;
   memset (w->proven, 0, sizeof w->proven);
 }

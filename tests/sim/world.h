@@ -25,6 +25,7 @@ enum role {
   ROLE_FLAG,
   ROLE_STOP,
   ROLE_CRON_STOP,
+  ROLE_CLOCKS,  /* looks that the clocks of both hosts agree */
   ROLE_WRITERS, /* looks that nothing can write on the source */
   ROLE_GATE,
   ROLE_UNFLAG, /* the source may start, behind its gate */
@@ -50,6 +51,7 @@ struct model_host {
   bool gate, gate_lifted;     /* durable; lifted at run time */
   bool claimed;               /* durable: for this migration alone */
   bool address_was;           /* durable: what a switch is undone to */
+  int64_t clock_off;          /* of its wall clock, ms */
   uint64_t fence_epoch;
   int fence_controller;
 };
@@ -67,6 +69,7 @@ struct world {
   long source_n, target_n; /* acknowledged writes */
   long copied_n;           /* of the source's, on the target */
   long laid_n, returned_n; /* of the target's: laid up on, and in the source */
+  int64_t skew_seen;       /* when the clocks were last looked at */
   bool damaged;            /* the copy has a silent fault */
   bool opened;             /* the target ever took writes */
   bool returned;           /* the source took writes again after that */

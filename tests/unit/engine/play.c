@@ -109,6 +109,8 @@ append (struct play *p, enum record_type type, const char *actor,
   r->seq = p->journal.n;
   r->epoch = p->epoch;
   r->time_ms = p->now;
+  r->mono_ns = (uint64_t)(p->now - p->jumped) * 1000000;
+  r->boot_id = mem_strdup (p->boot);
   r->actor = mem_strdup (actor);
   r->step = mem_strdup (step);
   r->attempt = attempt;
@@ -421,6 +423,13 @@ play_out (struct play *p)
 {
   while (end_one (p))
     ;
+}
+
+void
+play_jump (struct play *p, int64_t ms)
+{
+  p->now += ms;
+  p->jumped += ms;
 }
 
 void

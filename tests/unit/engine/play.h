@@ -31,11 +31,13 @@ struct play {
   VEC (struct play_call) calls; /* under way */
   VEC (struct play_timer) timers;
   uint64_t epoch;
-  int64_t now;
-  json_t *refused; /* the last refusal, or NULL */
-  json_t *inputs;  /* of the last call that began */
-  unsigned alarms; /* how often people were told that they are needed */
-  unsigned done;   /* how often the engine said that it has nothing to do */
+  int64_t now;      /* by the wall clock */
+  int64_t jumped;   /* of that, what it never ticked */
+  const char *boot; /* NULL: records do not say */
+  json_t *refused;  /* the last refusal, or NULL */
+  json_t *inputs;   /* of the last call that began */
+  unsigned alarms;  /* how often people were told that they are needed */
+  unsigned done;    /* how often the engine said that it has nothing to do */
   unsigned undo_n;
   char undone[16][40]; /* steps in the order of their undos */
 };
@@ -74,6 +76,8 @@ void play_to (struct play *p, enum phase phase);
 void play_to_step (struct play *p, const char *step);
 /* Everything ends well until nothing is under way. */
 void play_out (struct play *p);
+/* The wall clock jumps. */
+void play_jump (struct play *p, int64_t ms);
 /* The process dies; another one begins `ms` later. */
 void play_crash (struct play *p, int64_t ms);
 

@@ -107,6 +107,38 @@ resumed_within_the_limit_a_cutover_goes_on_with_what_is_left (void **state)
   assert_int_equal (engine_phase (p->engine), PHASE_GUARDED);
 }
 
+/* Found by the simulator. */
+static void
+a_clock_that_jumps_neither_lengthens_nor_ends_what_is_left (void **state)
+{
+  struct play *p = *state;
+  p->boot = "this boot";
+  cut_over_to (p, "final#copy");
+  int64_t frozen = p->now - engine_frozen_at (p->engine);
+  play_jump (p, -3600000);
+  play_crash (p, 10000);
+  assert_int_equal (play_timer_set (p, "downtime-limit"),
+                    PLAY_LIMIT_MS - 10000 - frozen);
+  play_jump (p, 7200000);
+  play_crash (p, 10000);
+  assert_int_equal (play_timer_set (p, "downtime-limit"),
+                    PLAY_LIMIT_MS - 20000 - frozen);
+}
+
+static void
+after_a_reboot_only_the_wall_clock_tells_what_is_left (void **state)
+{
+  struct play *p = *state;
+  p->boot = "this boot";
+  cut_over_to (p, "final#copy");
+  int64_t frozen = p->now - engine_frozen_at (p->engine);
+  p->boot = "the next boot";
+  p->jumped = p->now;
+  play_crash (p, 10000);
+  assert_int_equal (play_timer_set (p, "downtime-limit"),
+                    PLAY_LIMIT_MS - 10000 - frozen);
+}
+
 static void
 resumed_after_the_limit_it_goes_back_without_waiting_for_probes (void **state)
 {
@@ -285,6 +317,8 @@ main (void)
     STORY (a_reversible_step_that_was_done_is_not_done_twice),
     STORY (what_cannot_be_told_while_frozen_goes_back),
     STORY (resumed_within_the_limit_a_cutover_goes_on_with_what_is_left),
+    STORY (a_clock_that_jumps_neither_lengthens_nor_ends_what_is_left),
+    STORY (after_a_reboot_only_the_wall_clock_tells_what_is_left),
     STORY (resumed_after_the_limit_it_goes_back_without_waiting_for_probes),
     STORY (a_pivot_interrupted_by_a_crash_is_probed_and_goes_on),
     STORY (a_pivot_that_never_happened_is_not_begun_after_the_limit),
