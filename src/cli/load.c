@@ -136,6 +136,7 @@ facts_of_store (const struct loaded *l, struct store *s, bool no_names,
                              .plan = plan,
                              .graph = graph,
                              .plan_path = l->path,
+                             .state = l->place.state,
                              .no_names = no_names };
   return facts_make (&from, out);
 }

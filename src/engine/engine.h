@@ -178,6 +178,9 @@ bool engine_idle (const struct engine *e); /* nothing runs, nothing due */
 enum request engine_goal (const struct engine *e);
 /* An operator asked for an abort, and for no sync or cutover since. */
 bool engine_abort_asked (const struct engine *e);
+/* It was aborted and rests: also one that was planned, or in step, which stays
+ * in its phase while nobody works on it. */
+bool engine_aborted (const struct engine *e);
 /* Syncing, at least one round is done and none is under way. */
 bool engine_in_step (const struct engine *e);
 /* Why the phase is what it is: the last phase record's `why`, or NULL. */

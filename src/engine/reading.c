@@ -55,6 +55,14 @@ engine_goal (const struct engine *e)
 }
 
 bool
+engine_aborted (const struct engine *e)
+{
+  bool in_step = e->phase == PHASE_SYNCING && e->goal == REQUEST_COUNT;
+  return e->phase == PHASE_ABORTED
+         || (e->abort_asked && (in_step || e->phase == PHASE_PLANNED));
+}
+
+bool
 engine_abort_asked (const struct engine *e)
 {
   return e->abort_asked;

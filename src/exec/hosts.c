@@ -391,10 +391,12 @@ hosts_hello (struct hosts *h, bool source)
 void
 hosts_release (struct hosts *h, bool tombstone)
 {
-  struct port *const ports[] = { hosts_source (h), hosts_target (h) };
+  struct side *const sides[] = { &h->source, &h->target };
   for (size_t i = 0; i < 2; i++) {
+    if (h->epoch <= 1 && !atomic_load (&sides[i]->claimed))
+      continue; /* nobody has claimed it yet */
     CLEANUP_ERR struct err *e
-        = port_call (ports[i], "fence.release",
+        = port_call (&sides[i]->port, "fence.release",
                      json_pack ("{s:s, s:b}", "migration", h->where.migration,
                                 "tombstone", tombstone),
                      NULL);

@@ -55,9 +55,10 @@ void hosts_epoch (struct hosts *h, uint64_t epoch);
 struct err *hosts_open (struct hosts *h);
 /* What the hello of a host said (copy), or NULL while there is no link. */
 json_t *hosts_hello (struct hosts *h, bool source);
-/* Gives the claims on both hosts back: another migration may have the items.
- * With a tombstone each host goes on refusing lower epochs of this one.  A
- * host that is gone keeps its claim; that is logged. */
+/* Gives the claims on both hosts back, where this or an earlier owner made
+ * them: another migration may have the items.  With a tombstone each host goes
+ * on refusing lower epochs of this one.  A host that is gone keeps its claim;
+ * that is logged. */
 void hosts_release (struct hosts *h, bool tombstone);
 /* Ends the keepers of the migration on hosts that are still connected; others
  * end by themselves. */

@@ -87,6 +87,7 @@ make_claim (struct side *s, struct link *link)
   TRY (
       port_call (link_port (link), "fence.claim", json_incref (args), &result));
   json_decref (result);
+  atomic_store (&s->claimed, true);
   s->told = seq > s->told ? seq : s->told;
   return NULL;
 }

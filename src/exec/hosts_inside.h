@@ -28,6 +28,7 @@ struct side {
   struct err *failed;
   pthread_mutex_t telling; /* the next; one teller at a time */
   _Atomic uint64_t told;   /* the last record that the host remembers */
+  atomic_bool claimed;     /* by this process */
 };
 
 struct hosts {

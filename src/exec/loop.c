@@ -284,21 +284,12 @@ publish (struct loop *l)
     hub_progress (l->parts.hub, STEAL (p));
 }
 
-/* A sync that was aborted stays where it is, and nobody works on it. */
-static bool
-has_given_up (const struct loop *l)
-{
-  return engine_phase (l->engine) == PHASE_SYNCING
-         && engine_abort_asked (l->engine)
-         && engine_goal (l->engine) == REQUEST_COUNT;
-}
-
 static bool
 at_end (const struct loop *l)
 {
   enum phase p = engine_phase (l->engine);
   return p == PHASE_PLANNED || p == PHASE_ABORTED || p == PHASE_ACCEPTED
-         || p == PHASE_ROLLED_BACK || has_given_up (l);
+         || p == PHASE_ROLLED_BACK || engine_aborted (l->engine);
 }
 
 bool
@@ -372,9 +363,7 @@ loop_run (struct loop *l)
 bool
 loop_is_aborted (const struct loop *l)
 {
-  return engine_phase (l->engine) == PHASE_ABORTED || has_given_up (l)
-         || (engine_phase (l->engine) == PHASE_PLANNED
-             && engine_abort_asked (l->engine));
+  return engine_aborted (l->engine);
 }
 
 bool

@@ -440,7 +440,7 @@ owner_run (const struct owner_options *o, bool *left)
   if (e == NULL && loop_is_over (w.loop)) {
     if (loop_is_finished (w.loop) || loop_is_aborted (w.loop))
       remove_key (&w);
-    if (loop_is_finished (w.loop))
+    if (loop_is_finished (w.loop) || loop_is_aborted (w.loop))
       hosts_release (w.hosts, true);
     else
       hosts_end_keepers (w.hosts);

@@ -257,6 +257,29 @@ load (struct making *m)
                        &m->map);
 }
 
+static void
+add_copied (json_t *out, const json_t *names, const char *what)
+{
+  size_t i;
+  json_t *one;
+  json_array_foreach (names, i, one)
+  {
+    json_array_append_new (out, json_sprintf ("%s%s", what,
+                                              json_string_value (one)));
+  }
+}
+
+/* All that is on the target because of this item, in words. */
+static json_t *
+copied_accounts (const struct making *m)
+{
+  json_t *out = json_array ();
+  add_copied (out, m->scope.users, "user ");
+  add_copied (out, m->scope.groups, "group ");
+  add_copied (out, m->scope.sudoers, "/etc/sudoers.d/");
+  return out;
+}
+
 struct err *
 accounts_create (const struct step_call *call, json_t **result)
 {
@@ -279,8 +302,9 @@ accounts_create (const struct step_call *call, json_t **result)
   TRY (for_each (&m, m.scope.groups, join_groups));
   TRY (for_each (&m, m.scope.users, make_home));
   TRY (for_each (&m, m.scope.sudoers, place_sudoers));
-  *result = json_pack ("{s:O,s:O}", "made", m.made, "users",
-                       json_at (m.map, "users"));
+  json_t *copied CLEANUP_JSON = copied_accounts (&m);
+  *result = json_pack ("{s:O,s:O,s:O}", "made", m.made, "users",
+                       json_at (m.map, "users"), "copied", copied);
   return NULL;
 }
 

@@ -387,6 +387,9 @@ forget_kept (const struct step_call *call)
   TRY (remote_remove (call->source, config));
   if (strncmp (config, "/etc/systemd/network/", 21) != 0)
     return NULL;
+  char *dir CLEANUP_FREE
+      = mem_strndup (config, (size_t)(strrchr (config, '/') - config));
+  TRY (remote_remove_empty (call->source, dir));
   return remote_run (call->source, remote_argv (ARGV ("networkctl", "reload")),
                      NULL, 20000, &r);
 }

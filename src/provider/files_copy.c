@@ -138,9 +138,12 @@ receive_args (const struct copy *c)
 }
 
 static json_t *
-both_results (const json_t *sent, const json_t *got)
+both_results (const struct step_call *call, const json_t *sent,
+              const json_t *got)
 {
   json_t *out = json_deep_copy (sent);
+  CLEANUP_FREE char *root = files_root (call, true);
+  json_object_set_new (out, "copied", json_pack ("[s]", root));
   json_object_set (out, "findings", json_at (got, "findings"));
   json_object_set (out, "kept_aside", json_at (got, "kept_aside"));
   json_object_set (out, "target_ms", json_at (got, "ms"));
@@ -170,7 +173,7 @@ stream (const struct copy *c, enum how how, json_t **result)
                   json_pack ("{s:s, s:s, s:i}", "migration", call->migration,
                              "index", index, "round", c->round),
                   NULL));
-  *result = both_results (sent, got);
+  *result = both_results (call, sent, got);
   return NULL;
 }
 

@@ -61,6 +61,7 @@ move_back_left (const struct step_call *call, json_t **result)
   json_t *one;
   TRY (run_dir (call, call->target));
   TRY (move_remove_working (call, call->target));
+  TRY (service_ungate (call->target, units)); /* closed by the freeze */
   words_add (left, home);
   words_add (left, file);
   words_add (left, wanted);

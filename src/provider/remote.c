@@ -322,6 +322,14 @@ remote_remove (struct port *p, const char *path)
 }
 
 struct err *
+remote_remove_empty (struct port *p, const char *path)
+{
+  struct ran r CLEANUP_RAN = { 0 };
+  return remote_run (p, remote_argv (ARGV ("rmdir", "--", path)), NULL, 10000,
+                     &r);
+}
+
+struct err *
 remote_remove_tree (struct port *p, const char *path)
 {
   return remove_with (p, path, true);

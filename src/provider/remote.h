@@ -81,6 +81,8 @@ struct err *remote_rename (struct port *p, const char *from, const char *to,
                            bool replace);
 /* Absent already is no error. */
 struct err *remote_remove (struct port *p, const char *path);
+/* A directory, where it is empty; else it stays. */
+struct err *remote_remove_empty (struct port *p, const char *path);
 /* Only below /var/lib/rehome. */
 struct err *remote_remove_tree (struct port *p, const char *path);
 /* Names in a directory as a JSON array of plain strings, sorted; an absent

@@ -59,6 +59,9 @@ struct err *service_gate_allow (const struct step_call *call, json_t **out);
 
 struct err *service_look (const struct step_call *call, json_t **result);
 struct err *service_place (const struct step_call *call, json_t **result);
+/* What it put on the target so far, as the target remembers it: {"placed":
+ * [PATH, ...]}; new reference. */
+struct err *service_placed (const struct step_call *call, json_t **out);
 struct err *service_place_probe (const struct step_call *call,
                                  enum probe_state *out);
 struct err *service_compare (const struct step_call *call, json_t **result);
@@ -78,6 +81,9 @@ struct err *service_enable (const struct step_call *call, json_t **result);
 struct err *service_enable_probe (const struct step_call *call,
                                   enum probe_state *out);
 struct err *service_clean (const struct step_call *call, json_t **result);
+/* Takes away the gate of these units, what the pivot set, and the directories
+ * that were made for it. */
+struct err *service_ungate (struct port *p, const json_t *units);
 /* The gate alone, where the units are already: mirrored, on the source. */
 struct err *service_gate (const struct step_call *call, json_t **result);
 struct err *service_gate_probe (const struct step_call *call,

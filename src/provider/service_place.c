@@ -96,6 +96,31 @@ aside_path (const struct step_call *call, const char *path)
   return steps_path (call, "aside/%s", name);
 }
 
+/* What this migration put there, said before it does: {"placed": [...]}. */
+struct err *
+service_placed (const struct step_call *call, json_t **out)
+{
+  char *path CLEANUP_FREE
+      = steps_path (call, "results/service-%s.json", service_unit (call->item));
+  TRY (remote_recall (call->target, path, out));
+  if (*out == NULL)
+    *out = json_pack ("{s:[]}", "placed");
+  return NULL;
+}
+
+static struct err *
+note_placed (const struct step_call *call, const char *what)
+{
+  char *path CLEANUP_FREE
+      = steps_path (call, "results/service-%s.json", service_unit (call->item));
+  json_t *note CLEANUP_JSON = NULL;
+  TRY (service_placed (call, &note));
+  if (words_have (json_at (note, "placed"), what))
+    return NULL;
+  words_add (json_at (note, "placed"), what);
+  return remote_record (call->target, path, note);
+}
+
 /* Copies one file unless it is equal; says whether it changed something. */
 static struct err *
 place_file (const struct step_call *call, const char *path, json_t *placed,
@@ -128,6 +153,7 @@ place_file (const struct step_call *call, const char *path, json_t *placed,
     words_add (aside, keep);
   }
   words_add (placed, path);
+  TRY (note_placed (call, path));
   return remote_put (call->target, path, &a);
 }
 
@@ -147,6 +173,25 @@ place_gate (const struct step_call *call, const char *unit, const json_t *allow)
   char *path CLEANUP_FREE = service_dropin (unit, SERVICE_GATE);
   char *text CLEANUP_FREE = service_gate_text (call, unit, allow);
   return remote_write (call->target, path, text, strlen (text), 0644);
+}
+
+/* All that lies there because of this item: array of paths. */
+static struct err *
+copied_units (const struct step_call *call, const json_t *units, json_t **out)
+{
+  json_t *note CLEANUP_JSON = NULL;
+  TRY (service_placed (call, &note));
+  *out = json_incref (json_at (note, "placed"));
+  size_t i;
+  json_t *one;
+  json_array_foreach (units, i, one)
+  {
+    char *gate CLEANUP_FREE
+        = service_dropin (json_string_value (json_at (one, "unit")),
+                          SERVICE_GATE);
+    words_add (*out, gate);
+  }
+  return NULL;
 }
 
 struct err *
@@ -177,8 +222,10 @@ service_place (const struct step_call *call, json_t **result)
   TRY (remote_must (call->target,
                     remote_argv (ARGV ("systemctl", "daemon-reload")), NULL,
                     NULL));
-  *result = json_pack ("{s:O,s:O,s:O}", "placed", placed, "aside", aside,
-                       "gate_allows", allow);
+  json_t *copied CLEANUP_JSON = NULL;
+  TRY (copied_units (call, units, &copied));
+  *result = json_pack ("{s:O,s:O,s:O,s:O}", "placed", placed, "aside", aside,
+                       "gate_allows", allow, "copied", copied);
   return NULL;
 }
 
@@ -242,35 +289,46 @@ service_place_probe (const struct step_call *call, enum probe_state *out)
   return NULL;
 }
 
-/* After acceptance nothing of the gate is left on the target. */
-struct err *
-service_clean (const struct step_call *call, json_t **result)
+#define RUNTIME "/run/systemd/system.control"
+
+/* What the pivot set, and the directories that systemd made for it. */
+static struct err *
+unset (struct port *p, const char *unit)
 {
-  json_t *units CLEANUP_JSON = service_item_units (call, call->item);
+  static const char *const names[]
+      = { "50-IPAddressDeny.conf", "50-IPAddressAllow.conf" };
+  char *dir CLEANUP_FREE = mem_printf (RUNTIME "/%s.d", unit);
+  for (size_t i = 0; i < 2; i++) {
+    char *set CLEANUP_FREE = mem_printf ("%s/%s", dir, names[i]);
+    TRY (remote_remove (p, set));
+  }
+  TRY (remote_remove_empty (p, dir));
+  return remote_remove_empty (p, RUNTIME);
+}
+
+struct err *
+service_ungate (struct port *p, const json_t *units)
+{
   size_t i;
   json_t *one;
   json_array_foreach (units, i, one)
   {
     const char *unit = json_string_value (one);
-    static const char *const runtime[]
-        = { "50-IPAddressDeny.conf", "50-IPAddressAllow.conf" };
     char *path CLEANUP_FREE = service_dropin (unit, SERVICE_GATE);
     char *dir CLEANUP_FREE = mem_printf (SERVICE_UNITS "/%s.d", unit);
-    TRY (remote_remove (call->target, path));
-    for (size_t k = 0; k < 2; k++) {
-      char *set CLEANUP_FREE
-          = mem_printf ("/run/systemd/system.control/%s.d/%s", unit,
-                        runtime[k]);
-      TRY (remote_remove (call->target, set));
-    }
-    struct ran r CLEANUP_RAN = { 0 };
-    TRY (remote_run (call->target, remote_argv (ARGV ("rmdir", "--", dir)),
-                     NULL, 10000,
-                     &r)); /* fails where it is not empty or not there */
+    TRY (remote_remove (p, path));
+    TRY (unset (p, unit));
+    TRY (remote_remove_empty (p, dir));
   }
-  TRY (remote_must (call->target,
-                    remote_argv (ARGV ("systemctl", "daemon-reload")), NULL,
-                    NULL));
+  return reload (p);
+}
+
+/* After acceptance nothing of the gate is left on the target. */
+struct err *
+service_clean (const struct step_call *call, json_t **result)
+{
+  json_t *units CLEANUP_JSON = service_item_units (call, call->item);
+  TRY (service_ungate (call->target, units));
   *result = json_pack ("{s:O}", "units", units);
   return NULL;
 }

@@ -88,6 +88,7 @@ put_standing (json_t *o, const struct fold *f)
   json_object_set_new (o, "writer",
                        json_string (writer_name (engine_writer (f->engine))));
   json_object_set_new (o, "paused", json_boolean (engine_paused (f->engine)));
+  json_object_set_new (o, "aborted", json_boolean (engine_aborted (f->engine)));
   json_object_set_new (o, "in_step", json_boolean (engine_in_step (f->engine)));
   json_object_set_new (o, "rounds", json_integer (engine_rounds (f->engine)));
   json_object_set_new (
@@ -176,6 +177,8 @@ put_plan (json_t *o, const struct facts_from *from, const struct fold *f)
   json_object_set_new (o, "name", json_string (plan_name (from->plan)));
   json_object_set_new (o, "plan_hash", json_string (plan_hash (from->plan)));
   json_object_set_new (o, "version", json_string (REHOME_VERSION));
+  if (from->state != NULL)
+    json_object_set_new (o, "state", json_string (from->state));
   if (from->plan_path != NULL)
     json_object_set_new (o, "plan", json_string (from->plan_path));
   json_object_set_new (o, "source",

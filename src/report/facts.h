@@ -8,6 +8,7 @@
  *   name, migration, plan_hash, plan (path as the user gave it), version,
  *   source, target        {"host", "name"}
  *   phase, writer, paused, in_step, why, epoch, rounds
+ *   aborted               it was aborted and rests; the phase may be syncing
  *   attention             the error that waits for a person, or null
  *   covers                array of sentences: what "0 lost" covers
  *   items                 [{"name", "kind", "moved": {..}, "proof": {..}}]
@@ -24,7 +25,8 @@
  *   forecast              {"lower_ms", "upper_ms", "causes", "at_ms"}
  *   downtime_ms, downtime_opened
  *   findings              [{"step", "text"} or as the provider gave it]
- *   left                  [{"host", "what"}]
+ *   left                  [{"host" (source, target, controller), "what"}]
+ *   state                 where the controller keeps its own
  *   chain                 {"first", "head", "seq"}
  *   began_ms, last_ms
  */
@@ -41,6 +43,7 @@ struct facts_from {
   const struct graph *graph; /* of that plan */
   bool no_names;         /* who asked stays a pseudonym, as in the journal */
   const char *plan_path; /* for "next: rehome ... PATH"; may be NULL */
+  const char *state;     /* where the controller keeps its own; may be NULL */
 };
 
 struct err *facts_make (const struct facts_from *from, json_t **out);

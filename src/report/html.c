@@ -390,7 +390,9 @@ put_left (const json_t *facts, struct buf *out)
   json_t *l;
   TRY (begin (out, "left", "Left on the hosts"));
   TRY (buf_put_str (out, "<ul>\n"));
-  if (phase == NULL || strcmp (phase, "accepted") != 0)
+  if (phase == NULL
+      || (strcmp (phase, "accepted") != 0 && strcmp (phase, "rolled-back") != 0
+          && !json_is_true (json_object_get (facts, "aborted"))))
     TRY (buf_put_str (out, "<li>Until accept: <code>/var/lib/rehome</code> on "
                            "both hosts, with the fence and the recorded "
                            "state.</li>\n"));

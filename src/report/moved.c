@@ -176,6 +176,60 @@ left (const struct graph *g, const struct engine *e)
   return all;
 }
 
+/* An abort keeps the copy: what each first step says it put there, and what
+ * began without an end. */
+static void
+add_copy (json_t *all, const struct graph *g, const struct engine *e)
+{
+  for (size_t i = 0; i < graph_len (g); i++) {
+    const struct step *s = graph_at (g, i);
+    const json_t *result = engine_result (e, s->id);
+    uint32_t attempt = 0;
+    engine_step (e, s->id, &attempt);
+    if (s->stage != STAGE_PREPARE || s->cls == STEP_PURE)
+      continue;
+    add_left (all, json_object_get (result, "copied"), "target");
+    if (result == NULL && attempt > 0)
+      json_array_append_new (
+          all, json_pack ("{s:s, s:o}", "host", "target", "what",
+                          json_sprintf ("%s: begun, not ended", s->title)));
+  }
+}
+
+/* What rehome itself keeps of a migration that has ended. */
+static void
+add_own (json_t *all, const json_t *facts, bool hosts)
+{
+  const char *id = json_string_value (json_object_get (facts, "migration"));
+  const char *name = json_string_value (json_object_get (facts, "name"));
+  for (int i = 0; hosts && id != NULL && i < 2; i++)
+    json_array_append_new (
+        all, json_pack ("{s:s, s:o}", "host", i == 0 ? "source" : "target",
+                        "what", json_sprintf ("/var/lib/rehome/%s", id)));
+  const char *state = json_string_value (json_object_get (facts, "state"));
+  if (state == NULL || name == NULL)
+    return;
+  json_array_append_new (
+      all, json_pack ("{s:s, s:o}", "host", "controller", "what",
+                      json_sprintf ("%s/controller/%s", state, name)));
+  json_array_append_new (all,
+                         json_pack ("{s:s, s:o}", "host", "controller", "what",
+                                    json_sprintf ("%s/controller-id", state)));
+}
+
+/* Everything that stays on a host once the migration has ended. */
+static json_t *
+all_left (const struct graph *g, const struct engine *e, const json_t *facts)
+{
+  json_t *all = left (g, e);
+  enum phase p = engine_phase (e);
+  if (engine_aborted (e))
+    add_copy (all, g, e);
+  if (engine_aborted (e) || p == PHASE_ACCEPTED || p == PHASE_ROLLED_BACK)
+    add_own (all, facts, engine_aborted (e));
+  return all;
+}
+
 void
 moved_put (const struct plan *plan, const struct graph *g,
            const struct engine *e, json_t *facts)
@@ -187,7 +241,7 @@ moved_put (const struct plan *plan, const struct graph *g,
   json_object_set_new (facts, "covers",
                        covers (plan, items,
                                engine_writer (e) == WRITER_TARGET));
-  json_t *all = left (g, e);
+  json_t *all = all_left (g, e, facts);
   const json_t *key = json_object_get (facts, "own_key");
   add_key (all, key, "source");
   add_key (all, key, "target");

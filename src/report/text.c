@@ -236,8 +236,8 @@ put_left (const json_t *facts, struct buf *out)
   json_t *l;
   TRY (heading (out, "Left on the hosts", "left"));
   if (phase == NULL
-      || (strcmp (phase, "accepted") != 0
-          && strcmp (phase, "rolled-back") != 0))
+      || (strcmp (phase, "accepted") != 0 && strcmp (phase, "rolled-back") != 0
+          && !json_is_true (json_object_get (facts, "aborted"))))
     TRY (buf_put_str (out, "  until accept: /var/lib/rehome on both hosts, "
                            "with the fence and the recorded state\n"));
   json_array_foreach (list, i, l)
