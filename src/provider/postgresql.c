@@ -94,6 +94,19 @@ postgresql_run (struct port *p, const char *database, const char *sql,
   return remote_must (p, argv, sql, out);
 }
 
+/* What it says is dropped. */
+struct err *
+postgresql_long (struct port *p, const char *database, const char *sql)
+{
+  char *input CLEANUP_FREE = text_base64 (sql, strlen (sql));
+  json_t *argv
+      = postgresql_argv ("psql", ARGV ("-X", "-q", "-v", "ON_ERROR_STOP=1",
+                                       "-d", database, "-f", "-"));
+  return port_call (p, "program.digest",
+                    json_pack ("{s:o, s:s}", "argv", argv, "input", input),
+                    NULL);
+}
+
 struct err *
 postgresql_json (struct port *p, const char *database, const char *sql,
                  json_t **out)
@@ -131,8 +144,7 @@ static struct err *
 run_open (const struct step_call *call, json_t **result)
 {
   (void)result;
-  return postgresql_run (call->target, postgresql_database (call), "ANALYZE;",
-                         NULL);
+  return postgresql_long (call->target, postgresql_database (call), "ANALYZE;");
 }
 
 static struct err *

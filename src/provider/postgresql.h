@@ -25,6 +25,10 @@ json_t *postgresql_argv (const char *program, const char *const *words);
  * NULL, else the caller frees what the statements gave. */
 struct err *postgresql_run (struct port *p, const char *database,
                             const char *sql, char **out);
+/* The same for statements that may take as long as the data is large: no limit
+ * but the caller's cancel ("RH-PROGRAM-FAILED"). */
+struct err *postgresql_long (struct port *p, const char *database,
+                             const char *sql);
 /* A statement that gives one JSON value; new reference. */
 struct err *postgresql_json (struct port *p, const char *database,
                              const char *sql, json_t **out);
@@ -43,18 +47,27 @@ struct err *postgresql_roles_compare (const struct step_call *call,
                                       json_t *differences);
 
 /* postgresql_tables.c */
-/* What the source has: [{"name", "columns", "from"}...], quoted by the server;
- * `from` is what COPY (SELECT ... FROM) reads. */
+/* What the host has: [{"name", "kind", "columns", "key", "shift"}...], quoted
+ * by the server.  A table with a key of one integer column is compared and
+ * copied in parts: part N holds the keys from N * 2^shift on. */
 struct err *postgresql_tables (struct port *p, const char *database,
                                json_t **out);
 /* Digests of them on one host, {NAME: "ROWS SUM"}; at most 16,384 tables. */
 struct err *postgresql_digest (struct port *p, const char *database,
                                const json_t *tables, json_t **out);
-/* Digests of all of them on both hosts at the same time:
- * {NAME: "ROWS SUM"} each. */
+int postgresql_shift (const json_t *table);
+/* What one host holds. */
+struct postgresql_read {
+  json_t *tables; /* {NAME: "ROWS SUM"} */
+  json_t *parts;  /* {"INDEX:PART" or "INDEX": "ROWS SUM"}; INDEX of `tables` */
+};
+void postgresql_read_clear (struct postgresql_read *r);
+#define CLEANUP_READ CLEANUP (postgresql_read_clear)
+/* Digests of all of them on both hosts at the same time. */
 struct err *postgresql_digests (const struct step_call *call,
-                                const json_t *tables, json_t **source,
-                                json_t **target);
+                                const json_t *tables,
+                                struct postgresql_read *source,
+                                struct postgresql_read *target);
 /* Sequences' values: {NAME: "LAST CALLED"}. */
 struct err *postgresql_sequences (struct port *p, const char *database,
                                   json_t **out);
@@ -76,6 +89,15 @@ struct err *postgresql_stream (const struct step_call *call, json_t *from,
 /* The record of what was made on the host that is copied to; the caller
  * frees. */
 char *postgresql_record (const struct step_call *call);
+
+/* postgresql_part.c: the rows of a table (number `index`) that differ, from the
+ * source to the target; *parts gets how many parts it has copied, 0 for the
+ * whole table. */
+struct err *postgresql_copy_table (const struct step_call *call,
+                                   const json_t *table, size_t index,
+                                   const struct postgresql_read *source,
+                                   const struct postgresql_read *target,
+                                   json_int_t *parts);
 
 /* postgresql_round.c */
 struct err *postgresql_round (const struct step_call *call, json_t **result);

@@ -43,19 +43,39 @@ thaw_sql (const char *db, const json_t *before)
       db, limit == NULL ? -1LL : (long long)json_integer_value (limit));
 }
 
-/* Sessions in the database, and rows written there since the server began to
- * count. */
+/* Sessions in the database, and rows written into its tables and large objects
+ * since the server began to count.  The server's own vacuum is no session and
+ * writes into catalogs alone. */
+#define OTHERS \
+  " pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker'"
+
 static struct err *
 count (const struct step_call *call, json_t **out)
 {
   static const char sql[]
       = "SELECT json_build_object('sessions', (SELECT count(*) FROM"
-        " pg_stat_activity WHERE datname = '%s' AND pid <> pg_backend_pid()),"
-        " 'written', tup_inserted + tup_updated + tup_deleted, 'since',"
-        " stats_reset) FROM pg_stat_database WHERE datname = '%s';";
-  const char *db = postgresql_database (call);
-  char *query CLEANUP_FREE = mem_printf (sql, db, db);
-  return postgresql_json (call->source, "postgres", query, out);
+        " pg_stat_activity WHERE datname = current_database() AND" OTHERS "),"
+        " 'prepared', (SELECT count(*) FROM pg_prepared_xacts WHERE database ="
+        " current_database()), 'written', (SELECT coalesce(sum(n_tup_ins +"
+        " n_tup_upd + n_tup_del), 0) FROM pg_stat_all_tables WHERE relid ="
+        " 'pg_catalog.pg_largeobject'::regclass OR schemaname NOT IN"
+        " ('pg_catalog', 'information_schema', 'pg_toast')), 'since',"
+        " stats_reset) FROM pg_stat_database WHERE datname ="
+        " current_database();";
+  return postgresql_json (call->source, postgresql_database (call), sql, out);
+}
+
+/* What is prepared is in no copy, and could still be committed. */
+static struct err *
+none_prepared (const struct step_call *call, const json_t *now)
+{
+  long long n = (long long)json_integer_value (json_at (now, "prepared"));
+  if (n == 0)
+    return NULL;
+  return err_todo (err_new (ERR_REFUSED, "RH-POSTGRESQL-PREPARED",
+                            "%lld prepared transactions wait in %s", n,
+                            postgresql_database (call)),
+                   "COMMIT PREPARED or ROLLBACK PREPARED each of them");
 }
 
 static struct err *
@@ -64,14 +84,14 @@ end_sessions (const struct step_call *call)
   const char *db = postgresql_database (call);
   char *sql CLEANUP_FREE
       = mem_printf ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = '%s' AND pid <> pg_backend_pid();",
+                    " WHERE datname = '%s' AND" OTHERS ";",
                     db);
   for (int i = 0; i < TRIES; i++) {
     json_t *now CLEANUP_JSON = NULL;
     TRY (postgresql_run (call->source, "postgres", sql, NULL));
     TRY (count (call, &now));
     if (json_integer_value (json_at (now, "sessions")) == 0)
-      return NULL;
+      return none_prepared (call, now);
     TRY (remote_pause (call, TRY_MS));
   }
   return err_todo (err_new (ERR_REFUSED, "RH-POSTGRESQL-SESSION",

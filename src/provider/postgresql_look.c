@@ -40,7 +40,8 @@ static const char source_sql[]
       " 'subscriptions', (SELECT count(*) FROM pg_subscription"
       "   WHERE subdbid = d.oid),"
       " 'always', (SELECT count(*) FROM pg_trigger"
-      "   WHERE tgenabled IN ('A', 'R')),"
+      "   WHERE tgenabled IN ('A', 'R')) + (SELECT count(*) FROM pg_rewrite"
+      "   WHERE ev_enabled IN ('A', 'R')),"
       " 'foreign', (SELECT count(*) FROM pg_class WHERE relkind = 'f'),"
       " 'others', (SELECT coalesce(json_agg(datname ORDER BY datname), '[]')"
       "   FROM pg_database WHERE NOT datistemplate"
@@ -110,13 +111,14 @@ look_contents (const struct step_call *call, const json_t *s)
                    "take the replication down first, and set it up anew "
                    "against the target");
   if (number (s, "always") > 0)
-    return refuse ("RH-POSTGRESQL-TRIGGER",
-                   mem_printf ("%lld triggers of %s are ENABLE ALWAYS or "
-                               "ENABLE REPLICA: they would run for rows that "
-                               "are copied",
-                               (long long)number (s, "always"), db),
-                   "ALTER TABLE ... ENABLE TRIGGER for them, and put it back "
-                   "after the move");
+    return refuse (
+        "RH-POSTGRESQL-TRIGGER",
+        mem_printf ("%lld triggers or rules of %s are ENABLE ALWAYS or "
+                    "ENABLE REPLICA: they would run for rows that "
+                    "are copied",
+                    (long long)number (s, "always"), db),
+        "ALTER TABLE ... ENABLE TRIGGER for them, and put it back "
+        "after the move");
   return NULL;
 }
 

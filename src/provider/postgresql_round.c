@@ -12,38 +12,17 @@
 
 #include <string.h>
 
+/* What a round has copied. */
+struct copied {
+  json_t *tables; /* names */
+  json_int_t parts;
+};
+
 static const char *
 text_of (const json_t *o, const char *key)
 {
   const char *v = json_string_value (json_at (o, key));
   return v == NULL ? "" : v;
-}
-
-/* In one transaction; without the tables' own triggers and foreign keys, which
- * have done their work where the rows come from. */
-static struct err *
-copy_table (const struct step_call *call, const json_t *table)
-{
-  const char *db = postgresql_database (call);
-  const char *name = text_of (table, "name");
-  const char *columns = text_of (table, "columns");
-  char *out CLEANUP_FREE
-      = mem_printf ("COPY (SELECT %s FROM ONLY %s) TO STDOUT", columns, name);
-  char *empty CLEANUP_FREE = mem_printf ("DELETE FROM ONLY %s", name);
-  char *in CLEANUP_FREE
-      = columns[0] != '\0'
-            ? mem_printf ("COPY %s (%s) FROM STDIN", name, columns)
-            : mem_printf ("COPY %s FROM STDIN", name);
-  json_t *from = postgresql_argv (
-      "psql", ARGV ("-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", db, "-c", out));
-  json_t *into
-      = postgresql_argv ("psql",
-                         ARGV ("-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-d",
-                               db, "-c", "SET TRANSACTION READ WRITE", "-c",
-                               "SET LOCAL session_replication_role = replica",
-                               "-c", empty, "-c", in));
-  return err_wrap (postgresql_stream (call, from, into),
-                   "copying table %s of %s", name, db);
 }
 
 static struct err *
@@ -53,26 +32,30 @@ refresh (const struct step_call *call, const char *name)
       = mem_printf ("SET default_transaction_read_only = off;"
                     " REFRESH MATERIALIZED VIEW %s;",
                     name);
-  return postgresql_run (call->target, postgresql_database (call), sql, NULL);
+  return postgresql_long (call->target, postgresql_database (call), sql);
 }
 
 /* Tables of one kind that differ. */
 static struct err *
 copy_kind (const struct step_call *call, const json_t *tables, const char *kind,
-           const json_t *source, const json_t *target, json_t *copied)
+           const struct postgresql_read *source,
+           const struct postgresql_read *target, struct copied *copied)
 {
   size_t i;
   json_t *one;
   json_array_foreach (tables, i, one)
   {
     const char *name = text_of (one, "name");
+    json_int_t parts = 0;
     if (strcmp (text_of (one, "kind"), kind) != 0
-        || json_equal (json_object_get (source, name),
-                       json_object_get (target, name)))
+        || json_equal (json_object_get (source->tables, name),
+                       json_object_get (target->tables, name)))
       continue;
-    TRY (strcmp (kind, "m") == 0 ? refresh (call, name)
-                                 : copy_table (call, one));
-    json_array_append_new (copied, json_string (name));
+    TRY (strcmp (kind, "m") == 0
+             ? refresh (call, name)
+             : postgresql_copy_table (call, one, i, source, target, &parts));
+    json_array_append_new (copied->tables, json_string (name));
+    copied->parts += parts;
   }
   return NULL;
 }
@@ -185,10 +168,11 @@ postgresql_remember (const struct step_call *call)
   return remember (call, now);
 }
 
-/* A digest that was made before the copy is taken again after it. */
+/* A digest that was made before the copy is taken again after it; of a frozen
+ * source it is known what was copied, and the proof that follows reads all. */
 static struct err *
 remember_round (const struct step_call *call, const json_t *tables,
-                json_t *target, const json_t *copied)
+                const json_t *source, json_t *target, const json_t *copied)
 {
   json_t *again CLEANUP_JSON = json_array ();
   json_t *fresh CLEANUP_JSON = NULL;
@@ -196,7 +180,13 @@ remember_round (const struct step_call *call, const json_t *tables,
   json_t *one;
   json_array_foreach (tables, i, one)
   {
-    if (words_have (copied, text_of (one, "name")))
+    const char *name = text_of (one, "name");
+    bool table = strcmp (text_of (one, "kind"), "r") == 0;
+    if (!words_have (copied, name))
+      continue;
+    if (call->step->stage == STAGE_FINAL && table)
+      json_object_set (target, name, json_object_get (source, name));
+    else
       json_array_append (again, one);
   }
   if (json_array_size (again) > 0)
@@ -207,22 +197,24 @@ remember_round (const struct step_call *call, const json_t *tables,
 }
 
 static struct err *
-copy_changes (const struct step_call *call, bool *whole, json_t *copied)
+copy_changes (const struct step_call *call, bool *whole, struct copied *copied)
 {
   json_t *tables CLEANUP_JSON = NULL;
-  json_t *source CLEANUP_JSON = NULL;
-  json_t *target CLEANUP_JSON = NULL;
+  struct postgresql_read source CLEANUP_READ = { NULL, NULL };
+  struct postgresql_read target CLEANUP_READ = { NULL, NULL };
   TRY (postgresql_tables (call->source, postgresql_database (call), &tables));
   TRY (postgresql_digests (call, tables, &source, &target));
   if (!call->back)
-    TRY (untouched (call, target));
-  *whole = large_objects_differ (source, target);
+    TRY (untouched (call, target.tables));
+  *whole = large_objects_differ (source.tables, target.tables);
   if (*whole)
     return NULL;
-  TRY (copy_kind (call, tables, "r", source, target, copied));
-  TRY (copy_kind (call, tables, "m", source, target, copied));
+  TRY (copy_kind (call, tables, "r", &source, &target, copied));
+  TRY (copy_kind (call, tables, "m", &source, &target, copied));
   TRY (copy_sequences (call));
-  return call->back ? NULL : remember_round (call, tables, target, copied);
+  return call->back ? NULL
+                    : remember_round (call, tables, source.tables,
+                                      target.tables, copied->tables);
 }
 
 /* The way back never makes a database anew: the source's own is frozen there,
@@ -243,7 +235,8 @@ struct err *
 postgresql_round (const struct step_call *call, json_t **result)
 {
   bool whole = false;
-  json_t *copied CLEANUP_JSON = json_array ();
+  json_t *names CLEANUP_JSON = json_array ();
+  struct copied copied = { names, 0 };
   if (!call->back) {
     char *schema CLEANUP_FREE = NULL;
     bool current;
@@ -251,14 +244,15 @@ postgresql_round (const struct step_call *call, json_t **result)
     TRY (postgresql_is_current (call, schema, &current));
     whole = !current;
     if (current)
-      TRY (copy_changes (call, &whole, copied));
+      TRY (copy_changes (call, &whole, &copied));
     if (whole)
       TRY (postgresql_whole (call, schema));
   } else {
-    TRY (copy_changes (call, &whole, copied));
+    TRY (copy_changes (call, &whole, &copied));
     if (whole)
       return other_schema ();
   }
-  *result = json_pack ("{s:b, s:O}", "whole", whole, "tables", copied);
+  *result = json_pack ("{s:b, s:O, s:I}", "whole", whole, "tables", names,
+                       "parts", copied.parts);
   return NULL;
 }

@@ -7,23 +7,37 @@
 #include "provider/remote.h"
 
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define SHIFT_MIN 10
+#define SHIFT_MAX 62
+#define PARTS_ALL 12000
 
 /*
  * Tables and filled materialized views, large objects as one more table.
  * Columns that are computed are left out: the target computes them.  Tables
  * of extensions belong to the extension, but for those that it declares as
- * having data of users.
+ * having data of users.  `key` is a primary key of one integer column, `span`
+ * how far it reaches.
  */
 static const char tables_sql[]
     = "SELECT coalesce(json_agg(json_build_object('name', name,"
-      " 'kind', kind, 'columns', columns) ORDER BY name), '[]') FROM ("
+      " 'kind', kind, 'columns', columns, 'key', key, 'span', CASE WHEN key IS"
+      " NOT NULL THEN (xpath('/row/span/text()', query_to_xml(format('SELECT"
+      " max(%s)::numeric - min(%s) AS span FROM ONLY %s', key, key, name),"
+      " false, true, '')))[1]::text END) ORDER BY name), '[]') FROM ("
       " SELECT format('%I.%I', n.nspname, c.relname) AS name,"
       "  c.relkind AS kind,"
       "  (SELECT coalesce(string_agg(quote_ident(attname), ', '"
       "    ORDER BY attname), '') FROM pg_attribute a WHERE"
       "    a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped"
-      "    AND attgenerated = '') AS columns"
+      "    AND attgenerated = '') AS columns,"
+      "  (SELECT quote_ident(attname) FROM pg_index i JOIN pg_attribute a"
+      "    ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] WHERE"
+      "    i.indrelid = c.oid AND indisprimary AND indisvalid AND indnkeyatts"
+      "    = 1 AND atttypid IN (20, 21, 23)) AS key"
       " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
       " WHERE c.relkind IN ('r', 'm') AND (c.relkind <> 'm'"
       "   OR c.relispopulated) AND n.nspname NOT IN"
@@ -34,7 +48,7 @@ static const char tables_sql[]
       "   AND d.deptype = 'e') OR EXISTS (SELECT FROM pg_extension"
       "   WHERE c.oid = ANY (extconfig)))"
       " UNION ALL SELECT 'pg_catalog.pg_largeobject', 'L',"
-      "  'loid, pageno, data' WHERE EXISTS (SELECT FROM"
+      "  'loid, pageno, data', NULL WHERE EXISTS (SELECT FROM"
       "  pg_largeobject_metadata)) AS t;";
 
 /* Text that means the same everywhere, and loses nothing. */
@@ -46,12 +60,6 @@ static const char tables_sql[]
   " SET statement_timeout = 0; SET lock_timeout = 0;"                 \
   " SET idle_in_transaction_session_timeout = 0;\n"
 
-struct err *
-postgresql_tables (struct port *p, const char *database, json_t **out)
-{
-  return postgresql_json (p, database, tables_sql, out);
-}
-
 static const char *
 text_of (const json_t *o, const char *key)
 {
@@ -59,10 +67,47 @@ text_of (const json_t *o, const char *key)
   return v == NULL ? "" : v;
 }
 
-/* One script for all tables; each line begins with the table's number, which
- * the digests are grouped by, and one column more: a table may have none. */
+/* A table with a key is read in parts of 2^shift values of it, so many that
+ * the parts of all tables are below what program.digest takes. */
+static void
+choose_shifts (json_t *tables)
+{
+  size_t i, keyed = 0;
+  json_t *one;
+  json_array_foreach (tables, i, one)
+  {
+    keyed += json_is_string (json_at (one, "key"));
+  }
+  json_array_foreach (tables, i, one)
+  {
+    uint64_t span = strtoull (text_of (one, "span"), NULL, 10);
+    int shift = SHIFT_MIN;
+    while (shift < SHIFT_MAX && (span >> shift) >= PARTS_ALL / (keyed + 1))
+      shift++;
+    if (json_is_string (json_at (one, "key")))
+      json_object_set_new (one, "shift", json_integer (shift));
+  }
+}
+
+struct err *
+postgresql_tables (struct port *p, const char *database, json_t **out)
+{
+  TRY (postgresql_json (p, database, tables_sql, out));
+  choose_shifts (*out);
+  return NULL;
+}
+
+int
+postgresql_shift (const json_t *table)
+{
+  return (int)json_integer_value (json_at (table, "shift"));
+}
+
+/* One script for all tables; each line begins with the table's number, and
+ * behind a colon that of the part where it has some, by which the digests are
+ * grouped, and one column more: a table may have none. */
 static struct err *
-script_of (const json_t *tables, char **out)
+script_of (const json_t *tables, bool parts, char **out)
 {
   struct buf b CLEANUP_BUF = BUF_INIT;
   size_t i;
@@ -73,8 +118,13 @@ script_of (const json_t *tables, char **out)
   {
     const char *columns = text_of (one, "columns");
     bool only = strcmp (text_of (one, "kind"), "r") == 0;
-    TRY (buf_printf (&b, "COPY (SELECT %zu, 0%s%s FROM %s%s) TO STDOUT;\n", i,
-                     columns[0] != '\0' ? ", " : "", columns,
+    char *group CLEANUP_FREE
+        = parts && json_is_string (json_at (one, "key"))
+              ? mem_printf (" || ':' || (%s::int8 >> %d)", text_of (one, "key"),
+                            postgresql_shift (one))
+              : mem_strdup ("");
+    TRY (buf_printf (&b, "COPY (SELECT '%zu'%s, 0%s%s FROM %s%s) TO STDOUT;\n",
+                     i, group, columns[0] != '\0' ? ", " : "", columns,
                      only ? "ONLY " : "", text_of (one, "name")));
   }
   TRY (buf_printf (&b, "COMMIT;\n"));
@@ -87,16 +137,64 @@ struct digesting {
   struct port *port;
   const char *database;
   const json_t *tables;
+  bool by_part;
   json_t *out;
+  json_t *parts; /* {"INDEX:PART": "ROWS SUM"}, where it is by part */
   struct err *failed;
 };
+
+/* Sums are of 128 bits, and that of a table is the sum of its parts'. */
+struct total {
+  uint64_t rows, high, low;
+};
+
+static struct err *
+add_part (struct total *t, const char *text)
+{
+  unsigned long long rows, high, low;
+  if (text == NULL
+      || sscanf (text, "%llu %16llx%16llx", &rows, &high, &low) != 3)
+    return err_new (ERR_CORRUPT, "RH-POSTGRESQL-DIGEST",
+                    "the digest of a table is none");
+  t->rows += rows;
+  t->low += low;
+  t->high += high + (t->low < low);
+  return NULL;
+}
+
+/* Of all parts the tables'; an empty table has no line, and so no part. */
+static struct err *
+total_up (const json_t *tables, const json_t *groups, json_t *out)
+{
+  size_t n = json_array_size (tables);
+  struct total *all CLEANUP_FREE = mem_alloc ((n + 1) * sizeof *all);
+  const char *part;
+  json_t *sum;
+  json_object_foreach ((json_t *)(uintptr_t)groups, part, sum)
+  {
+    size_t at = strtoul (part, NULL, 10);
+    if (at >= n)
+      return err_new (ERR_CORRUPT, "RH-POSTGRESQL-DIGEST",
+                      "a digest of no table");
+    TRY (add_part (&all[at], json_string_value (sum)));
+  }
+  for (size_t i = 0; i < n; i++)
+    json_object_set_new (out, text_of (json_array_get (tables, i), "name"),
+                         all[i].rows == 0
+                             ? json_string ("0")
+                             : json_sprintf ("%llu %016llx%016llx",
+                                             (unsigned long long)all[i].rows,
+                                             (unsigned long long)all[i].high,
+                                             (unsigned long long)all[i].low));
+  return NULL;
+}
 
 static struct err *
 digest_side (struct digesting *d)
 {
   char *script CLEANUP_FREE = NULL;
   json_t *got CLEANUP_JSON = NULL;
-  TRY (script_of (d->tables, &script));
+  TRY (script_of (d->tables, d->by_part, &script));
   char *input CLEANUP_FREE = text_base64 (script, strlen (script));
   json_t *argv = postgresql_argv ("psql", ARGV ("-X", "-q", "-A", "-t", "-v",
                                                 "ON_ERROR_STOP=1", "-d",
@@ -106,17 +204,8 @@ digest_side (struct digesting *d)
                              "group", 1),
                   &got));
   d->out = json_object ();
-  size_t i;
-  json_t *one;
-  json_array_foreach (d->tables, i, one)
-  {
-    char key[24];
-    snprintf (key, sizeof key, "%zu", i);
-    json_t *sum = json_object_get (json_at (got, "groups"), key);
-    json_object_set_new (d->out, text_of (one, "name"),
-                         sum != NULL ? json_incref (sum) : json_string ("0"));
-  }
-  return NULL;
+  d->parts = json_incref (json_at (got, "groups"));
+  return total_up (d->tables, d->parts, d->out);
 }
 
 static void *
@@ -131,19 +220,24 @@ struct err *
 postgresql_digest (struct port *p, const char *database, const json_t *tables,
                    json_t **out)
 {
-  struct digesting d = { p, database, tables, NULL, NULL };
+  struct digesting d = { .port = p, .database = database, .tables = tables };
   struct err *e = digest_side (&d);
+  json_decref (d.parts);
   *out = d.out;
   return e;
 }
 
 struct err *
 postgresql_digests (const struct step_call *call, const json_t *tables,
-                    json_t **source, json_t **target)
+                    struct postgresql_read *source,
+                    struct postgresql_read *target)
 {
   const char *db = postgresql_database (call);
-  struct digesting a = { call->source, db, tables, NULL, NULL };
-  struct digesting b = { call->target, db, tables, NULL, NULL };
+  struct digesting a = {
+    .port = call->source, .database = db, .tables = tables, .by_part = true
+  };
+  struct digesting b = a;
+  b.port = call->target;
   pthread_t other;
   bool apart = pthread_create (&other, NULL, digest_thread, &a) == 0;
   if (!apart)
@@ -151,11 +245,19 @@ postgresql_digests (const struct step_call *call, const json_t *tables,
   digest_thread (&b);
   if (apart)
     pthread_join (other, NULL);
-  *source = a.out;
-  *target = b.out;
+  *source = (struct postgresql_read){ a.out, a.parts };
+  *target = (struct postgresql_read){ b.out, b.parts };
   if (a.failed != NULL)
     err_free (b.failed);
   return a.failed != NULL ? a.failed : b.failed;
+}
+
+void
+postgresql_read_clear (struct postgresql_read *r)
+{
+  json_decref (r->tables);
+  json_decref (r->parts);
+  *r = (struct postgresql_read){ NULL, NULL };
 }
 
 struct err *

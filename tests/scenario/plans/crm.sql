@@ -15,6 +15,8 @@ CREATE TABLE "Odd Schema"."select ""x""" ("from" int, gen int GENERATED ALWAYS A
 INSERT INTO "Odd Schema"."select ""x""" ("from", "order") SELECT i, repeat('a', i) FROM generate_series(1, 50) i;
 CREATE TABLE nokey (a int, b text);
 INSERT INTO nokey SELECT i % 10, 'same' FROM generate_series(1, 5000) i;
+CREATE TABLE many (id int PRIMARY KEY, u int UNIQUE, x text);
+INSERT INTO many SELECT i, i, repeat('x', 40) FROM generate_series(-20000, 40000) i;
 CREATE TYPE mood AS ENUM ('sad', 'ok');
 CREATE DOMAIN small AS int CHECK (VALUE < 100);
 CREATE TABLE kinds (id int PRIMARY KEY, f real, d double precision, n numeric, b bytea, j jsonb, a int[], t timestamptz,
