@@ -152,8 +152,8 @@ lite_check (const struct lite_place *p, bool integrity, struct lite_watch *w,
   *result = json_pack ("{s:b, s:O, s:I, s:O, s:O, s:I}", "ok", ok, "integrity",
                        c.integrity, "foreign_keys", (json_int_t)foreign,
                        "tables", c.tables, "unchecked", c.unchecked, "ms",
-                       (json_int_t)((b.tv_sec - a.tv_sec) * 1000
-                                    + (b.tv_nsec - a.tv_nsec) / 1000000));
+                       (json_int_t)(b.tv_sec - a.tv_sec) * 1000
+                           + (b.tv_nsec - a.tv_nsec) / 1000000);
   return NULL;
 }
 

@@ -92,7 +92,7 @@ uri_of (const char *leaf)
       *p++ = hex[*leaf & 15];
     } else
       *p++ = *leaf;
-  strcpy (p, "?immutable=1");
+  stpcpy (p, "?immutable=1");
   return out;
 }
 

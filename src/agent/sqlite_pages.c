@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MAGIC "RHPG"
+static const unsigned char magic[4] = { 'R', 'H', 'P', 'G' };
 #define PAGES_MAX ((uint64_t)1 << 32)
 
 struct err *
@@ -53,7 +53,7 @@ void
 lite_list_head (uint32_t page_size, uint64_t pages,
                 unsigned char out[LITE_LIST_HEAD])
 {
-  memcpy (out, MAGIC, 4);
+  memcpy (out, magic, sizeof magic);
   put (out + 4, page_size, 4);
   put (out + 8, pages, 8);
 }
@@ -68,7 +68,7 @@ lite_list_check (const unsigned char head[LITE_LIST_HEAD], uint32_t *page_size,
       = *pages == 0
         || (*page_size >= 512 && *page_size <= LITE_PAGE_MAX
             && (*page_size & (*page_size - 1)) == 0 && *pages < PAGES_MAX);
-  if (memcmp (head, MAGIC, 4) == 0 && plausible)
+  if (memcmp (head, magic, sizeof magic) == 0 && plausible)
     return NULL;
   return err_new (ERR_CORRUPT, "RH-SQLITE-STREAM",
                   "what came is no list of pages");

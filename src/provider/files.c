@@ -70,7 +70,7 @@ add_literal (const char *rel, const char *suffix, json_t *out)
       *p++ = '\\';
     *p++ = *rel;
   }
-  strcpy (p, suffix);
+  stpcpy (p, suffix);
   json_array_append_new (out, json_bytes (text, strlen (text)));
 }
 

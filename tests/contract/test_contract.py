@@ -16,6 +16,17 @@ BUILD = pathlib.Path(os.environ.get("REHOME_BUILD", ROOT / "build"))
 PLAN = ROOT / "tests/scenario/plans/shop.yaml"
 
 
+#: A database below an item of files, with a WAL that somebody left.
+DATABASE = """
+import os, sqlite3
+db = sqlite3.connect("/srv/shop/stock.db")
+db.execute("pragma journal_mode=wal")
+db.execute("create table stock as with recursive c(x) as (select 1 union all select x+1 from c where x<500) select x from c")
+db.commit()
+os._exit(0)
+"""
+
+
 #: The second is the agent as on Linux 3.10: tests/kernel/take_away.h. Without ./check full it takes each step once.
 AGENTS = {"this kernel": "rehome-agent", "like 3.10": "rehome-agent-3.10"}
 
@@ -30,8 +41,13 @@ def said(request):
     lab.down()
     try:
         lab.up()
+        lab.old.run(["/usr/bin/python3", "-c", DATABASE])
         for path in (BUILD / "tests/contract/contract", BUILD / agent, PLAN):
             shutil.copy(path, lab.new.root / "root" / path.name)
+        with open(lab.new.root / "root/shop.yaml", "r+") as plan:
+            text = plan.read().replace("  - service: shop-orders", "  - sqlite: /srv/shop/stock.db\n  - service: shop-orders", 1)
+            plan.seek(0)
+            plan.write(text)
         done = lab.new.run(["/root/contract", "/root/shop.yaml", f"/root/{agent}", *once, *back], check=False, timeout=900)
         return done.stdout.splitlines() + done.stderr.splitlines()
     finally:
@@ -42,7 +58,7 @@ def checks(said, prefix):
     return [line for line in said if f" - {prefix}" in line and line.split(" ")[0] in ("ok", "not")]
 
 
-@pytest.mark.parametrize("provider", ["accounts#", "service:", "cron:", "address:", "files:", "move#"])
+@pytest.mark.parametrize("provider", ["accounts#", "service:", "cron:", "address:", "files:", "sqlite:", "move#"])
 def test_interrupted_after_each_call_it_knows_goes_on_and_goes_back(said, provider):
     found = checks(said, provider)
     failed = [f"{line}\n{said[said.index(line) + 1]}" for line in found if line.startswith("not ok")]
