@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -170,11 +171,27 @@ checkpoint (sqlite3 *db)
                   "be written into the database");
 }
 
+/* On what is mounted read-only nobody is within a transaction; closed before
+ * any lock is taken. */
+static bool
+is_read_only (const struct lite_place *p)
+{
+  CLEANUP_FD int fd = openat (p->dirfd, p->leaf,
+                              O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+  return fd < 0 && errno == EROFS;
+}
+
 struct err *
 lite_settle (const struct lite_place *p, long wait_ms, json_t **result)
 {
   CLEANUP_LITE sqlite3 *db = NULL;
   uint64_t waited = size_beside (p, "-wal") + size_beside (p, "-journal");
+  if (is_read_only (p)) {
+    TRY (lite_at_rest (p));
+    *result = json_pack ("{s:b, s:o}", "exclusive", 0, "beside_bytes",
+                         json_u64 (waited));
+    return NULL;
+  }
   TRY (lite_connect (p, false, wait_ms, &db));
   TRY (lite_exec (db, "SELECT 1 FROM sqlite_schema LIMIT 1"));
   TRY (checkpoint (db));

@@ -14,7 +14,10 @@ from story import PLAN, codes, wait_for
 DATA = "/srv/ledger/data"
 DBS = [f"{DATA}/wal.db", f"{DATA}/plain.db"]
 
-# Writes n into both databases and then, once both have it on the disk, into its log; two accounts always sum up to 0.
+# One that the plan does not name: it moves as a file, at rest, with what lies beside it.
+REST = f"{DATA}/rest.db"
+
+# Writes n into all databases and then, once all have it on the disk, into its log; two accounts always sum up to 0.
 WRITER = r'''#!/usr/bin/python3
 import os, random, sqlite3, time
 log = os.open("/srv/ledger/acked.log", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
@@ -22,7 +25,7 @@ def last():
     text = os.pread(log, 64, max(0, os.fstat(log).st_size - 64)).split()
     return int(text[-1]) if text else 0
 dbs = []
-for name, mode in (("wal", "wal"), ("plain", "delete")):
+for name, mode in (("wal", "wal"), ("plain", "delete"), ("rest", "wal")):
     db = sqlite3.connect(f"/srv/ledger/data/{name}.db", isolation_level=None, timeout=10)
     db.execute(f"pragma journal_mode={mode}")
     db.execute("pragma synchronous=full")
@@ -125,11 +128,12 @@ def moved(lab, move):
     sql(old, "/srv/more/one.sqlite", "update t set x=2")
     old.sh("rm /srv/more/deep/gone")
     move.sync()
+    story["check"] = move.rehome("check", PLAN, expect=None)
     story["cutover"] = move.cutover()
     story["at the pivot"] = acked(old)
     wait_for(lambda: acked(new) > story["at the pivot"] + 50)
     new.sh("systemctl stop ledger")
-    story["moved"] = look(new)
+    story["moved"] = look(new, paths=[*DBS, REST])
     new.sh("systemctl start ledger")
     return story
 
@@ -159,6 +163,12 @@ def test_files_are_not_copied_raw_where_a_database_in_them_is_in_use(lab, moved)
     assert lab.new.sh("ls /srv/raw 2>/dev/null || true") == ""
     for path in DBS:
         assert f"- sqlite: {path}" in moved["draft"], moved["draft"]
+
+
+def test_a_database_that_the_plan_does_not_name_is_said_and_whole_at_rest(moved):
+    assert "RH-FILES-DATABASE" in codes(moved["check"]) and REST in moved["check"], moved["check"]
+    assert DBS[0] not in moved["check"].split("RH-FILES-DATABASE")[1].splitlines()[0]
+    assert moved["moved"][REST]["integrity"] == "ok" and moved["moved"][REST]["lost"] == 0
 
 
 def test_a_row_changed_on_the_target_stops_the_cutover_and_is_named(moved):
@@ -196,7 +206,7 @@ def test_what_the_target_took_comes_back(lab, moved):
     wait_for(lambda: old.sh("systemctl is-active ledger || true") == "active")
     time.sleep(0.5)
     old.sh("systemctl stop ledger")
-    seen = look(old)
+    seen = look(old, paths=[*DBS, REST])
     assert whole(seen), seen
     for path in DBS:  # most of it had been laid up before, the rest came in the freeze
         laid = outcomes(move, path, "back-apply")[-1]["data"]["result"]["applied"][path]
