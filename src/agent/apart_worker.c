@@ -154,6 +154,8 @@ prepare (void)
     return err_new (ERR_CORRECT, "RH-AGENT-START",
                     "--worker is for the agent itself");
   prctl (PR_SET_PDEATHSIG, SIGKILL);
+  /* Begun as /proc/self/exe it would be "exe" to who looks for writers. */
+  prctl (PR_SET_NAME, "rehome-agent");
   fcntl (CONTROL_FD, F_SETFD, FD_CLOEXEC);
   fcntl (STREAM_FD, F_SETFD, FD_CLOEXEC);
   sigaction (SIGTERM, &stop, NULL);

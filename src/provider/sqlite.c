@@ -162,7 +162,8 @@ sqlite_holders (const struct step_call *call, struct port *port,
   {
     const char *comm = json_string_value (json_at (one, "comm"));
     const char *unit = json_string_value (json_at (one, "unit"));
-    if (json_is_true (json_at (one, "deleted")))
+    if (json_is_true (json_at (one, "deleted"))
+        || (comm != NULL && strncmp (comm, "rehome", 6) == 0))
       continue;
     TRY (buf_printf (&b, "%s%s (pid %lld, unit %s)", b.len > 0 ? ", " : "",
                      comm != NULL ? comm : "?",
