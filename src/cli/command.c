@@ -223,6 +223,12 @@ const struct command command_table[] = {
     "says.  Asks whether the target is off: two servers that both take writes "
     "are worse than none.",
     BIT (OPT_CONFIRM) | BIT (OPT_DRY_RUN), false, cmd_thaw },
+  { "confirm", "NAME", 1, 1, "a rebooted target asks its source",
+    "On a target that was rebooted while it is guarded: asks whether the "
+    "source is still frozen, and closes the moved work where it is not.  "
+    "rehome-confirm@NAME.service runs it before that work starts.  "
+    "--confirm=source-is-off opens one that stayed closed, for good.",
+    BIT (OPT_CONFIRM), false, cmd_confirm },
   { "explain", "[CODE]", 0, 1, "what an error means and what to do", NULL,
     BIT (OPT_MARKDOWN), false, cmd_explain },
   { "demo", "", 0, 0, "a real move between two servers on this machine", NULL,

@@ -145,6 +145,7 @@ int cmd_purge (const struct invocation *in);
 int cmd_report (const struct invocation *in);
 int cmd_verify (const struct invocation *in);
 int cmd_copy (const struct invocation *in);
+int cmd_confirm (const struct invocation *in);
 int cmd_compare (const struct invocation *in);
 int cmd_thaw (const struct invocation *in);
 int cmd_erase (const struct invocation *in);

@@ -30,6 +30,25 @@ char *move_shell_word (const char *word);
 struct err *move_thaw (struct port *local, const char *migration,
                        json_t **report);
 
+/* move_confirm.c: whether a target in its guard has to ask the source. */
+enum confirm_due {
+  CONFIRM_NOT_DUE, /* it was not rebooted, is frozen itself, or somebody said
+                      that the source is off */
+  CONFIRM_DUE,
+  CONFIRM_CLOSED /* it was closed before */
+};
+struct err *move_confirm_due (struct port *target, const char *migration,
+                              enum confirm_due *out);
+/* *why stays NULL where the source is frozen and has obeyed no epoch above
+ * that one; the caller frees it. */
+struct err *move_confirm_ask (struct port *source, const char *migration,
+                              int64_t epoch, char **why);
+/* Nothing of the move may start on the target; moved addresses go. */
+struct err *move_confirm_close (struct port *target, const struct plan *plan,
+                                const char *migration);
+/* An operator answers for the source, for good. */
+struct err *move_confirm_open (struct port *target, const char *migration);
+
 /* Unit file that keeps the moved files read-only: its name and text. */
 char *move_readonly_unit (const char *migration);
 /* `mounts`: array of {"path","bind": bool}, outermost first.  Pure. */

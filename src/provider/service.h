@@ -9,6 +9,7 @@
 #define SERVICE_UNITS "/etc/systemd/system"
 #define SERVICE_GATE "90-rehome-gate.conf"
 #define SERVICE_FREEZE "90-rehome-freeze.conf"
+#define SERVICE_CONFIRM "90-rehome-confirm.conf"
 
 /* Decodes `systemctl show` of several units: array of objects of strings;
  * a property that comes several times is joined with newlines.  Pure. */
@@ -53,6 +54,8 @@ struct err *service_wait_ready (const struct step_call *call, struct port *p,
 char *service_gate_text (const struct step_call *call, const char *unit,
                          const json_t *allow);
 char *service_freeze_text (const struct step_call *call);
+/* In the guard: after a reboot the unit waits for what the source says. */
+char *service_confirm_text (const struct step_call *call);
 char *service_dropin (const char *unit, const char *name);
 /* Which addresses may pass the gate: array of strings. */
 struct err *service_gate_allow (const struct step_call *call, json_t **out);

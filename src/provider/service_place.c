@@ -33,6 +33,19 @@ service_freeze_text (const struct step_call *call)
 }
 
 char *
+service_confirm_text (const struct step_call *call)
+{
+  char *open CLEANUP_FREE = steps_path (call, "may-start");
+  return mem_printf ("# Placed by rehome until the move is accepted: after a "
+                     "reboot the source is asked\n"
+                     "# first whether it is still frozen.\n"
+                     "[Unit]\nWants=rehome-confirm@%s.service\n"
+                     "After=rehome-confirm@%s.service\n"
+                     "ConditionPathExists=%s\n",
+                     plan_name (call->plan), plan_name (call->plan), open);
+}
+
+char *
 service_gate_text (const struct step_call *call, const char *unit,
                    const json_t *allow)
 {
@@ -316,7 +329,9 @@ service_ungate (struct port *p, const json_t *units)
     const char *unit = json_string_value (one);
     char *path CLEANUP_FREE = service_dropin (unit, SERVICE_GATE);
     char *dir CLEANUP_FREE = mem_printf (SERVICE_UNITS "/%s.d", unit);
+    char *confirm CLEANUP_FREE = service_dropin (unit, SERVICE_CONFIRM);
     TRY (remote_remove (p, path));
+    TRY (remote_remove (p, confirm));
     TRY (unset (p, unit));
     TRY (remote_remove_empty (p, dir));
   }

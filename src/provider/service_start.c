@@ -289,9 +289,27 @@ set_enabled (const struct step_call *call, const char *verb, const char *state)
   return remote_must (call->target, argv, NULL, NULL);
 }
 
+/* From now on; before, a reboot closes it in any case. */
+static struct err *
+place_confirm (const struct step_call *call)
+{
+  json_t *units CLEANUP_JSON = service_item_units (call, call->item);
+  char *text CLEANUP_FREE = service_confirm_text (call);
+  size_t i;
+  json_t *one;
+  json_array_foreach (units, i, one)
+  {
+    char *path CLEANUP_FREE
+        = service_dropin (json_string_value (one), SERVICE_CONFIRM);
+    TRY (remote_write (call->target, path, text, strlen (text), 0644));
+  }
+  return NULL;
+}
+
 struct err *
 service_enable (const struct step_call *call, json_t **result)
 {
+  TRY (place_confirm (call));
   TRY (set_enabled (call, "enable", "enabled"));
   TRY (set_enabled (call, "disable", "disabled"));
   TRY (remote_must (call->target,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Texts that other programs print and read: systemctl, cron, sh, unit files,
  * and the rule of the unclaimed. */
+#include "base/mem.h"
 #include "plan/plan.h"
 #include "provider/cron.h"
 #include "provider/move.h"
@@ -167,6 +168,21 @@ the_gate_closes_services_and_only_conditions_timers (void **state)
 }
 
 static void
+after_the_pivot_a_reboot_waits_for_what_the_source_says (void **state)
+{
+  (void)state;
+  CLEANUP_PLAN struct plan *p = plan ();
+  struct step_call call = call_for (p);
+  CLEANUP_FREE char *text = service_confirm_text (&call);
+  CLEANUP_FREE char *after
+      = mem_printf ("\nAfter=rehome-confirm@%s.service\n", plan_name (p));
+  assert_non_null (strstr (text, after));
+  assert_non_null (
+      strstr (text, "ConditionPathExists=/var/lib/rehome/shop/may-start\n"));
+  assert_null (strstr (text, "IPAddress"));
+}
+
+static void
 the_text_has_each_command_on_a_line_of_its_own (void **state)
 {
   (void)state;
@@ -309,6 +325,7 @@ main (void)
     cmocka_unit_test (words_are_quoted_for_sh),
     cmocka_unit_test (the_read_only_unit_binds_outer_paths_first),
     cmocka_unit_test (the_gate_closes_services_and_only_conditions_timers),
+    cmocka_unit_test (after_the_pivot_a_reboot_waits_for_what_the_source_says),
     cmocka_unit_test (the_text_has_each_command_on_a_line_of_its_own),
     cmocka_unit_test (writers_of_items_and_left_ones_are_claimed),
     cmocka_unit_test (a_foreign_writer_is_named),

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A target that was rebooted in its guard: is the source still frozen for it,
+ * and what is closed where it is not. */
+#include "provider/move.h"
+
+#include "base/mem.h"
+#include "provider/remote.h"
+
+#include <string.h>
+
+#define HOME "/var/lib/rehome/%s"
+#define BY_OPERATOR "opened by an operator\n"
+
+struct err *
+move_confirm_due (struct port *target, const char *migration,
+                  enum confirm_due *out)
+{
+  char *flag CLEANUP_FREE = mem_printf (HOME "/freeze/flag", migration);
+  char *open CLEANUP_FREE = mem_printf (HOME "/may-start", migration);
+  char *run CLEANUP_FREE = mem_printf ("/run/rehome-%s/started", migration);
+  struct remote_file f CLEANUP_REMOTE = { 0 };
+  bool started, frozen;
+  TRY (remote_exists (target, run, &started));
+  TRY (remote_exists (target, flag, &frozen));
+  TRY (remote_read (target, open, &f));
+  bool marked = f.exists && strcmp (f.type, "file") == 0;
+  bool sure = marked && f.len == strlen (BY_OPERATOR)
+              && memcmp (f.content, BY_OPERATOR, f.len) == 0;
+  *out = frozen || (marked && (started || sure)) ? CONFIRM_NOT_DUE
+         : marked                                ? CONFIRM_DUE
+                                                 : CONFIRM_CLOSED;
+  return NULL;
+}
+
+struct err *
+move_confirm_ask (struct port *source, const char *migration, int64_t epoch,
+                  char **why)
+{
+  char *flag CLEANUP_FREE = mem_printf (HOME "/freeze/flag", migration);
+  json_t *fence CLEANUP_JSON = NULL;
+  bool frozen;
+  int64_t there = 0;
+  *why = NULL;
+  TRY (remote_exists (source, flag, &frozen));
+  TRY (port_call (source, "fence.read",
+                  json_pack ("{s:s}", "migration", migration), &fence));
+  if (json_at (fence, "epoch") != NULL)
+    TRY (json_get_int (fence, "epoch", 0, INT64_MAX, &there));
+  if (!frozen)
+    *why = mem_strdup ("the source is not frozen any more");
+  else if (there > epoch)
+    *why = mem_printf ("the source has obeyed epoch %lld since, and this "
+                       "controller's last one is %lld",
+                       (long long)there, (long long)epoch);
+  return NULL;
+}
+
+/* From whichever interface has it. */
+static struct err *
+drop_address (struct port *p, const char *cidr)
+{
+  char *plain CLEANUP_FREE = mem_strndup (cidr, strcspn (cidr, "/"));
+  json_t *links CLEANUP_JSON = NULL;
+  TRY (remote_json (
+      p, remote_argv (ARGV ("ip", "-j", "addr", "show", "to", plain)), &links));
+  size_t i;
+  json_t *one;
+  json_array_foreach (links, i, one)
+  {
+    const char *name = json_string_value (json_at (one, "ifname"));
+    if (name != NULL)
+      TRY (remote_must (
+          p, remote_argv (ARGV ("ip", "addr", "del", cidr, "dev", name)), NULL,
+          NULL));
+  }
+  return NULL;
+}
+
+struct err *
+move_confirm_close (struct port *target, const struct plan *plan,
+                    const char *migration)
+{
+  char *open CLEANUP_FREE = mem_printf (HOME "/may-start", migration);
+  size_t i;
+  json_t *one;
+  TRY (remote_remove (target, open));
+  json_array_foreach (plan_switch (plan), i, one)
+  {
+    const char *cidr
+        = json_string_value (json_at (json_at (one, "address"), "move"));
+    if (cidr != NULL)
+      TRY (drop_address (target, cidr));
+  }
+  return NULL;
+}
+
+struct err *
+move_confirm_open (struct port *target, const char *migration)
+{
+  char *open CLEANUP_FREE = mem_printf (HOME "/may-start", migration);
+  return remote_write (target, open, BY_OPERATOR, strlen (BY_OPERATOR), 0644);
+}
