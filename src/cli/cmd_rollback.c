@@ -90,8 +90,35 @@ packages_of (const json_t *facts)
   return buf_steal_str (&b);
 }
 
+/* Has the item a step in that stage? */
+static bool
+has_stage (const struct graph *g, long item, enum stage stage)
+{
+  for (size_t i = 0; i < graph_len (g); i++)
+    if (graph_at (g, i)->item == item && graph_at (g, i)->stage == stage)
+      return true;
+  return false;
+}
+
+/* What comes back in a rollback, and of which nothing was laid up before:
+ * "LOST: ...\n", or nothing. */
 static char *
-what_it_costs (const json_t *facts, bool alone)
+unlaid_of (const struct loaded *l)
+{
+  CLEANUP_BUF struct buf b = BUF_INIT;
+  for (size_t i = 0; i < plan_item_count (l->plan); i++)
+    if (has_stage (l->graph, (long)i, STAGE_BACK_FINAL)
+        && !has_stage (l->graph, (long)i, STAGE_BACK_ROUND))
+      err_free (buf_printf (&b, "%s%s", b.len > 0 ? ", " : "",
+                            plan_item (l->plan, i)->name));
+  return b.len == 0 ? mem_strdup ("")
+                    : mem_printf ("LOST: everything since the opening in %s, "
+                                  "of which no reverse rounds are made.\n",
+                                  (const char *)b.data);
+}
+
+static char *
+what_it_costs (const struct loaded *l, const json_t *facts, bool alone)
 {
   CLEANUP_FREE char *unproven = doubts_of (facts);
   CLEANUP_FREE char *packages = packages_of (facts);
@@ -100,13 +127,14 @@ what_it_costs (const json_t *facts, bool alone)
   const char *target = name_of (facts, "target");
   CLEANUP_FREE char *seconds = seconds_of (facts);
   CLEANUP_FREE char *moment = moment_of (facts);
+  CLEANUP_FREE char *unlaid = unlaid_of (l);
   if (alone)
     return mem_printf (
         "Back from %s to %s, without %s.\n"
         "Downtime forecast: %s.\n"
-        "LOST: all changes since %s, when the last reverse round began.\n"
+        "LOST: all changes since %s, when the last reverse round began.\n%s"
         "%s must be off, and stay off: if it comes back it serves, too.\n%s",
-        target, source, target, seconds, moment, target, doubts);
+        target, source, target, seconds, moment, unlaid, target, doubts);
   return mem_printf (
       "Back from %s to %s: %s stops serving, and %s takes its place.\n"
       "Downtime forecast: %s.\n"
@@ -122,7 +150,7 @@ confirm (const struct invocation *in, const struct loaded *l,
 {
   const char *target = name_of (facts, "target");
   CLEANUP_FREE char *costs
-      = what_it_costs (facts, has (in, OPT_TARGET_IS_GONE));
+      = what_it_costs (l, facts, has (in, OPT_TARGET_IS_GONE));
   CLEANUP_FREE char *also = facts_host_name (plan_target (l->plan), NULL);
   CLEANUP_FREE char *text = mem_printf (
       "%sType the name of the host that loses service (%s) to go on; anything "
@@ -137,7 +165,7 @@ dry_run (const struct invocation *in, const struct loaded *l,
 {
   if (!has (in, OPT_JSON)) {
     CLEANUP_FREE char *costs
-        = what_it_costs (facts, has (in, OPT_TARGET_IS_GONE));
+        = what_it_costs (l, facts, has (in, OPT_TARGET_IS_GONE));
     fputs (costs, stdout);
   }
   steps_print (in, l->graph, STAGE_BACK_CHECK, STAGE_BACK_OPEN);

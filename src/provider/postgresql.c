@@ -171,6 +171,8 @@ static const struct step_row rows[] = {
   { "final", "last round of database %s", STAGE_FINAL, STEP_IDEMPOTENT,
     SIDE_BOTH, 0 },
   { "verify", "database %s is equal", STAGE_VERIFY, STEP_PURE, SIDE_BOTH, 0 },
+  { "still", "nothing was written in database %s since", STAGE_OUTSIDE,
+    STEP_PURE, SIDE_SOURCE, 60000 },
   { "open", "database %s is analyzed", STAGE_OPEN, STEP_FORWARD, SIDE_TARGET,
     0 },
   { "clean", "records of database %s removed", STAGE_ACCEPT, STEP_FORWARD,
@@ -183,6 +185,8 @@ static const struct step_row rows[] = {
     SIDE_BOTH, 0 },
   { "back-admit", "database %s takes sessions on the source again",
     STAGE_BACK_VERIFY, STEP_REVERSIBLE, SIDE_SOURCE, 60000 },
+  { "back-still", "nothing was written in database %s on the target since",
+    STAGE_BACK_OUTSIDE, STEP_PURE, SIDE_TARGET, 60000 },
 };
 
 /* Needs within a stage, and the roles before the copy. */
@@ -213,6 +217,7 @@ static const struct step_op ops[] = {
   { "stop", postgresql_stop, postgresql_stop_probe, postgresql_stop_undo },
   { "final", postgresql_round, probe_again, NULL },
   { "verify", postgresql_verify, NULL, NULL },
+  { "still", postgresql_still, NULL, NULL },
   { "open", run_open, probe_again, NULL },
   { "clean", run_clean, probe_again, NULL },
   { NULL, NULL, NULL, NULL },
@@ -222,6 +227,7 @@ static const struct back_op back_ops[] = {
   { "back-stop", BACK_MIRRORED, "stop" },
   { "back-final", BACK_MIRRORED, "final" },
   { "back-verify", BACK_MIRRORED, "verify" },
+  { "back-still", BACK_MIRRORED, "still" },
   { "back-admit", BACK_UNDONE, "stop" },
   { NULL, BACK_MIRRORED, NULL },
 };

@@ -114,7 +114,7 @@ struct err *postgresql_stop_undo (const struct step_call *call,
                                   json_t **result);
 /* Nobody is connected, and nothing was written since the freeze:
  * "RH-POSTGRESQL-WRITTEN". */
-struct err *postgresql_still (const struct step_call *call);
+struct err *postgresql_still (const struct step_call *call, json_t **result);
 /* The commands of the way back by hand: [{"why", "argv"}...], appended. */
 void postgresql_thaw (const struct step_call *call,
                       const struct plan_item *item, json_t *out);

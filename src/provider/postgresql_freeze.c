@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { TRIES = 50, TRY_MS = 100 };
+enum { TRIES = 50, TRY_MS = 100, SETTLE_TRIES = 30 };
 
 static char *
 record_of (const struct step_call *call)
@@ -151,18 +151,37 @@ postgresql_stop_undo (const struct step_call *call, json_t **result)
   return remote_remove (call->source, path);
 }
 
+/* Sessions by which rehome has just read may take a moment to end. */
+static struct err *
+count_settled (const struct step_call *call, json_t **out)
+{
+  for (int i = 0;; i++) {
+    TRY (count (call, out));
+    if (i >= SETTLE_TRIES
+        || json_integer_value (json_at (*out, "sessions")) == 0)
+      return NULL;
+    json_decref (STEAL (*out));
+    TRY (remote_pause (call, TRY_MS));
+  }
+}
+
 struct err *
-postgresql_still (const struct step_call *call)
+postgresql_still (const struct step_call *call, json_t **result)
 {
   const json_t *then = steps_input (call, "%s#stop", call->item->name);
   json_t *now CLEANUP_JSON = NULL;
-  TRY (count (call, &now));
+  TRY (count_settled (call, &now));
   long long sessions
       = (long long)json_integer_value (json_at (now, "sessions"));
-  if (sessions == 0
+  long long prepared
+      = (long long)json_integer_value (json_at (now, "prepared"));
+  if (sessions == 0 && prepared == 0
       && json_equal (json_at (now, "written"), json_at (then, "written"))
       && json_equal (json_at (now, "since"), json_at (then, "since")))
+  {
+    *result = json_incref (now);
     return NULL;
+  }
   return err_todo (
       err_new (ERR_REFUSED, "RH-POSTGRESQL-WRITTEN",
                "database %s was used while it was frozen: %lld sessions, rows "

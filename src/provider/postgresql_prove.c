@@ -232,7 +232,8 @@ postgresql_verify (const struct step_call *call, json_t **result)
   json_t *findings CLEANUP_JSON = json_array ();
   TRY (compare_data (call, differences, findings, &digests));
   TRY (compare_objects (call, differences, &objects));
-  TRY (postgresql_still (call));
+  json_t *still CLEANUP_JSON = NULL;
+  TRY (postgresql_still (call, &still));
   TRY (judge (differences));
   *result
       = json_pack ("{s:O, s:I, s:I, s:i, s:O}", "digests", digests, "rows",

@@ -168,11 +168,34 @@ postgresql_remember (const struct step_call *call)
   return remember (call, now);
 }
 
-/* A digest that was made before the copy is taken again after it; of a frozen
- * source it is known what was copied, and the proof that follows reads all. */
+/* Nothing is known of what is about to be copied, and of sequences: whatever
+ * interrupts the copy, the next round does not take it for somebody else's
+ * work. */
+static struct err *
+forget (const struct step_call *call, const json_t *tables,
+        const json_t *source, const json_t *target)
+{
+  char *path CLEANUP_FREE = postgresql_record (call);
+  json_t *record CLEANUP_JSON = NULL;
+  size_t i;
+  json_t *one;
+  TRY (remote_recall (call->target, path, &record));
+  json_object_del (record, "sequences");
+  json_array_foreach (tables, i, one)
+  {
+    const char *name = text_of (one, "name");
+    if (!json_equal (json_object_get (source, name),
+                     json_object_get (target, name)))
+      json_object_del (json_object_get (record, "tables"), name);
+  }
+  return record != NULL ? remote_record (call->target, path, record) : NULL;
+}
+
+/* A digest that was made before the copy is taken again after it; in the freeze
+ * the proof reads all, and the record goes without what was copied. */
 static struct err *
 remember_round (const struct step_call *call, const json_t *tables,
-                const json_t *source, json_t *target, const json_t *copied)
+                json_t *target, const json_t *copied)
 {
   json_t *again CLEANUP_JSON = json_array ();
   json_t *fresh CLEANUP_JSON = NULL;
@@ -181,11 +204,10 @@ remember_round (const struct step_call *call, const json_t *tables,
   json_array_foreach (tables, i, one)
   {
     const char *name = text_of (one, "name");
-    bool table = strcmp (text_of (one, "kind"), "r") == 0;
     if (!words_have (copied, name))
       continue;
-    if (call->step->stage == STAGE_FINAL && table)
-      json_object_set (target, name, json_object_get (source, name));
+    if (call->step->stage == STAGE_FINAL)
+      json_object_del (target, name);
     else
       json_array_append (again, one);
   }
@@ -209,12 +231,14 @@ copy_changes (const struct step_call *call, bool *whole, struct copied *copied)
   *whole = large_objects_differ (source.tables, target.tables);
   if (*whole)
     return NULL;
+  if (!call->back)
+    TRY (forget (call, tables, source.tables, target.tables));
   TRY (copy_kind (call, tables, "r", &source, &target, copied));
   TRY (copy_kind (call, tables, "m", &source, &target, copied));
   TRY (copy_sequences (call));
-  return call->back ? NULL
-                    : remember_round (call, tables, source.tables,
-                                      target.tables, copied->tables);
+  return call->back
+             ? NULL
+             : remember_round (call, tables, target.tables, copied->tables);
 }
 
 /* The way back never makes a database anew: the source's own is frozen there,

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from story import PLAN, Move, codes, phase_of
+from story import PLAN, Move, codes, phase_of, wait_for
 
 PLANS = pathlib.Path(__file__).with_name("plans")
 UNIT = """[Unit]
@@ -102,6 +102,23 @@ def test_a_planted_fault_stops_the_cutover_and_is_named(synced, fault):
     synced.sync()
 
 
+@pytest.mark.skipif("REHOME_LONG" not in os.environ, reason="the long version: a cutover more")
+def test_a_superuser_who_writes_in_the_freeze_stops_the_cutover(synced):
+    """No setting of the database binds him; he is noticed by what the server counts."""
+    ask = "runuser -u postgres -- psql -X -A -t -d"
+    writer = synced.lab.old.popen(["/bin/sh", "-c", f"cd /; until {ask} postgres -c 'SELECT datconnlimit FROM pg_database WHERE "
+                                   f"datname = $$crm$$' | grep -qx 0; do :; done; for i in $(seq 100); do {ask} crm -c "
+                                   "'SET default_transaction_read_only = off' -c 'INSERT INTO refs VALUES (NULL)'; done"])
+    said = synced.cutover(expect=None)
+    synced.lab.old.signal(writer)
+    writer.wait()
+    assert codes(said) & {"RH-POSTGRESQL-WRITTEN", "RH-POSTGRESQL-SESSION"}, said
+    assert psql(synced.lab.old, "SELECT datconnlimit FROM pg_database WHERE datname = 'crm'").strip() == "-1"
+    wait_for(lambda: phase_of(synced) in ("ready", "syncing", "aborted"))
+    if phase_of(synced) != "syncing":
+        synced.sync()
+
+
 @pytest.fixture(scope="module")
 def moved(synced):
     # A value that is unique goes from one part to another, a key is far off, others are below zero.
@@ -135,6 +152,11 @@ def test_of_a_large_table_the_parts_that_changed_were_copied_and_no_more(moved):
 def test_the_frozen_database_takes_nobody(moved):
     said = moved.lab.old.sh("PGPASSWORD=geheim psql -h 127.0.0.1 -U crm crm -c 'SELECT 1' 2>&1 || true")
     assert "too many connections" in said, said
+
+
+def test_a_rollback_without_the_target_says_what_the_database_loses(moved):
+    said = moved.rehome("rollback", PLAN, "--dry-run", "--target-is-gone")
+    assert "LOST: everything since the opening in postgresql:crm," in said
 
 
 def test_what_the_new_server_took_comes_back(moved):
