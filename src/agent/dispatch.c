@@ -9,8 +9,8 @@
 #include <string.h>
 
 static const struct verb *const tables[]
-    = { verbs_host, verbs_file,   verbs_process, verbs_fence,
-        verbs_tree, verbs_keeper, verbs_program, verbs_sqlite };
+    = { verbs_host,   verbs_file,    verbs_process, verbs_fence,  verbs_tree,
+        verbs_keeper, verbs_program, verbs_sqlite,  verbs_discard };
 
 /* The verbs that change nothing on the host but caches of their own, and the
  * fence's own, which decide for themselves. */
@@ -28,6 +28,7 @@ static const char *const looking[] = {
   "tree.digest",  "keeper.status",
   "sqlite.find",  "sqlite.look",
   "sqlite.check", "sqlite.name",
+  "tree.given",
 };
 
 struct err *

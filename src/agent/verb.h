@@ -46,5 +46,6 @@ extern const struct verb verbs_tree[];
 extern const struct verb verbs_keeper[];
 extern const struct verb verbs_program[];
 extern const struct verb verbs_sqlite[];
+extern const struct verb verbs_discard[];
 
 #endif

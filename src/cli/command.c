@@ -44,6 +44,9 @@ const struct option_row option_table[OPT_COUNT] = {
   { OPT_TARGET_IS_GONE, "target-is-gone", NULL,
     "the target is lost and will not come back by itself: go back without it, "
     "and lose what it took since the last reverse round" },
+  { OPT_DISCARD, "discard", NULL,
+    "remove the copy on the target, too: what the move put there and nobody "
+    "changed since" },
   { OPT_NO_WAY_BACK, "no-way-back", NULL,
     "open although no way back is proven: a service's version differs between "
     "the hosts, and the plan gives no reason (back-why)" },
@@ -138,7 +141,13 @@ const struct command command_table[] = {
     BIT (OPT_CONFIRM) | BIT (OPT_DRY_RUN) | BIT (OPT_NO_WAY_BACK), false,
     cmd_cutover },
   { "abort", "PLAN", 1, 1, "before the pivot: the source serves again",
-    "The copy on the target is kept.", 0, false, cmd_abort },
+    "The copy on the target is kept.  With --discard it is removed, now or "
+    "later: what the move put there and is still so.  What it replaced comes "
+    "back; what others made or changed there is named and stays.  It is "
+    "counted first, and asks for the target's name; the migration is over "
+    "then.",
+    BIT (OPT_DISCARD) | BIT (OPT_CONFIRM) | BIT (OPT_DRY_RUN), false,
+    cmd_abort },
   { "rollback", "PLAN", 1, 1, "after the pivot: a second cutover, backwards",
     "Says which way it goes, how long nobody is served and what is lost, and "
     "asks for the target's name.  What the target took is brought to the "

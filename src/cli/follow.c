@@ -7,6 +7,7 @@
 #include "cli/view.h"
 #include "exec/ask.h"
 #include "exec/clock.h"
+#include "exec/discard.h"
 #include "exec/owner.h"
 #include "exec/unit.h"
 #include "report/standing.h"
@@ -395,7 +396,11 @@ int
 follow_request (const struct invocation *in, struct loaded *l, enum request r)
 {
   struct following f = { .in = in, .loaded = l, .asked = r };
-  struct err *e = ask_for (&f, l, r);
+  struct err *e = NULL;
+  if ((r == REQUEST_SYNC || r == REQUEST_CUTOVER) && load_has_journal (l))
+    e = discard_refuse (&l->place);
+  if (e == NULL)
+    e = ask_for (&f, l, r);
   return e != NULL ? say_err (in, e) : follow (&f);
 }
 

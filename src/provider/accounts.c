@@ -334,4 +334,5 @@ const struct provider provider_accounts = {
   .back_ops = back_ops,
   .reverse = REVERSE_DELTA,
   .discover = NULL,
+  .discard = accounts_discard,
 };

@@ -39,6 +39,8 @@ struct err *accounts_in_way (const struct accounts_scope *scope,
                              const struct accounts_db *target,
                              const json_t *map, const json_t *made);
 
+struct err *accounts_discard (const struct step_call *call, bool dry,
+                              json_t *out);
 struct err *accounts_create (const struct step_call *call, json_t **result);
 struct err *accounts_create_probe (const struct step_call *call,
                                    enum probe_state *out);

@@ -18,7 +18,7 @@ struct making {
   struct accounts_db *source, *target;
   struct accounts_scope scope;
   json_t *map;
-  json_t *made; /* {"users": [...], "groups": [...]} */
+  json_t *made; /* {"users", "groups", "homes", "sudoers": [...]} */
 };
 
 static void
@@ -37,6 +37,20 @@ reload_target (struct making *m)
   accounts_db_free (m->target);
   m->target = NULL;
   return accounts_load (m->call->target, &m->target);
+}
+
+/* Said before it is made. */
+static struct err *
+note_made (struct making *m, const char *kind, const char *what)
+{
+  char *path CLEANUP_FREE = steps_path (m->call, "results/accounts.json");
+  json_t *list = json_at (m->made, kind);
+  if (list == NULL) {
+    list = json_array ();
+    json_object_set_new (m->made, kind, list);
+  }
+  words_add (list, what);
+  return remote_record (m->call->target, path, m->made);
 }
 
 static struct err *
@@ -199,6 +213,7 @@ make_home (struct making *m, const char *name)
   if (there || !from.exists || strcmp (from.type, "dir") != 0
       || from.uid != a->uid)
     return NULL;
+  TRY (note_made (m, "homes", a->home));
   return remote_mkdir (m->call->target, a->home, from.mode, b->uid, b->gid);
 }
 
@@ -229,6 +244,7 @@ place_sudoers (struct making *m, const char *name)
                  "checking %s", path));
   if (b.exists)
     TRY (remote_put (to, aside, &b));
+  TRY (note_made (m, "sudoers", name));
   TRY (remote_write (to, path, a.content, a.len, 0440));
   return remote_remove (to, stage);
 }

@@ -464,4 +464,5 @@ const struct provider provider_files = {
   .back_ops = back_ops,
   .reverse = REVERSE_DELTA,
   .discover = NULL,
+  .discard = files_discard,
 };

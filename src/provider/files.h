@@ -54,6 +54,8 @@ struct err *files_final (const struct step_call *call, json_t **result);
 struct err *files_lay (const struct step_call *call, json_t **result);
 struct err *files_apply (const struct step_call *call, json_t **result);
 struct err *files_audit (const struct step_call *call, json_t **result);
+/* files_discard.c: the copy goes; see struct provider. */
+struct err *files_discard (const struct step_call *call, bool dry, json_t *out);
 /* What tree.receive is told besides, of this round. */
 json_int_t files_delete_limit (const struct step_call *call);
 /* files_preview.c: {"differences", "kinds", "examples"} as `tree.compare` has

@@ -104,7 +104,18 @@ struct provider {
   /* Looks at the source and adds what it finds; NULL: finds nothing. */
   struct err *(*discover) (struct port *source, struct port *target,
                            struct draft *draft);
+  /* After an abort: takes from the target what the item's steps put there and
+   * is still as they did, puts back what they replaced, and names the rest.
+   * `call` has no step.  Repeatable after any interruption.  `dry`: only tells.
+   * Adds to `out`: "removed" [{"what", "entries", "bytes"}], "restored"
+   * ["what"], "kept" [{"what", "why"}].  NULL: its copy stays, and is named. */
+  struct err *(*discard) (const struct step_call *call, bool dry, json_t *out);
 };
+/* provider/discard.c: adds to these lists. */
+void discard_removed (json_t *out, const char *what, json_int_t entries,
+                      json_int_t bytes);
+void discard_restored (json_t *out, const char *what);
+void discard_kept (json_t *out, const char *what, const char *why);
 
 extern const struct provider provider_files;
 extern const struct provider provider_accounts;

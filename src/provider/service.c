@@ -180,4 +180,5 @@ const struct provider provider_service = {
   .back_ops = back_ops,
   .reverse = REVERSE_EMPTY,
   .discover = NULL,
+  .discard = service_discard,
 };

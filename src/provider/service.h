@@ -63,7 +63,7 @@ struct err *service_gate_allow (const struct step_call *call, json_t **out);
 struct err *service_look (const struct step_call *call, json_t **result);
 struct err *service_place (const struct step_call *call, json_t **result);
 /* What it put on the target so far, as the target remembers it: {"placed":
- * [PATH, ...]}; new reference. */
+ * {PATH: SHA-256, or ""}}; new reference. */
 struct err *service_placed (const struct step_call *call, json_t **out);
 struct err *service_place_probe (const struct step_call *call,
                                  enum probe_state *out);
@@ -84,6 +84,11 @@ struct err *service_enable (const struct step_call *call, json_t **result);
 struct err *service_enable_probe (const struct step_call *call,
                                   enum probe_state *out);
 struct err *service_clean (const struct step_call *call, json_t **result);
+/* service_discard.c; see struct provider. */
+struct err *service_discard (const struct step_call *call, bool dry,
+                             json_t *out);
+/* Where what stands in the way of a file is kept; the caller frees. */
+char *service_aside (const struct step_call *call, const char *path);
 /* Takes away the gate of these units, what the pivot set, and the directories
  * that were made for it. */
 struct err *service_ungate (struct port *p, const json_t *units);

@@ -99,8 +99,8 @@ service_gate_allow (const struct step_call *call, json_t **out)
 }
 
 /* Where a file that stands in the way is kept. */
-static char *
-aside_path (const struct step_call *call, const char *path)
+char *
+service_aside (const struct step_call *call, const char *path)
 {
   char *name CLEANUP_FREE = mem_strdup (path + 1);
   for (char *c = name; *c != '\0'; c++)
@@ -109,7 +109,7 @@ aside_path (const struct step_call *call, const char *path)
   return steps_path (call, "aside/%s", name);
 }
 
-/* What this migration put there, said before it does: {"placed": [...]}. */
+/* What this migration put there, said before it does. */
 struct err *
 service_placed (const struct step_call *call, json_t **out)
 {
@@ -117,20 +117,19 @@ service_placed (const struct step_call *call, json_t **out)
       = steps_path (call, "results/service-%s.json", service_unit (call->item));
   TRY (remote_recall (call->target, path, out));
   if (*out == NULL)
-    *out = json_pack ("{s:[]}", "placed");
+    *out = json_pack ("{s:{}}", "placed");
   return NULL;
 }
 
 static struct err *
-note_placed (const struct step_call *call, const char *what)
+note_placed (const struct step_call *call, const char *what, const char *digest)
 {
   char *path CLEANUP_FREE
       = steps_path (call, "results/service-%s.json", service_unit (call->item));
   json_t *note CLEANUP_JSON = NULL;
   TRY (service_placed (call, &note));
-  if (words_have (json_at (note, "placed"), what))
-    return NULL;
-  words_add (json_at (note, "placed"), what);
+  json_object_set_new (json_at (note, "placed"), what,
+                       json_string (digest != NULL ? digest : ""));
   return remote_record (call->target, path, note);
 }
 
@@ -158,7 +157,7 @@ place_file (const struct step_call *call, const char *path, json_t *placed,
       && memcmp (a.content, b.content, a.len) == 0 && a.mode == b.mode
       && a.uid == b.uid && a.gid == b.gid)
     return NULL;
-  char *keep CLEANUP_FREE = aside_path (call, path);
+  char *keep CLEANUP_FREE = service_aside (call, path);
   bool kept;
   TRY (remote_exists (call->target, keep, &kept));
   if (b.exists && b.content != NULL && !kept) {
@@ -166,7 +165,7 @@ place_file (const struct step_call *call, const char *path, json_t *placed,
     words_add (aside, keep);
   }
   words_add (placed, path);
-  TRY (note_placed (call, path));
+  TRY (note_placed (call, path, a.digest));
   return remote_put (call->target, path, &a);
 }
 
@@ -194,9 +193,14 @@ copied_units (const struct step_call *call, const json_t *units, json_t **out)
 {
   json_t *note CLEANUP_JSON = NULL;
   TRY (service_placed (call, &note));
-  *out = json_incref (json_at (note, "placed"));
+  *out = json_array ();
   size_t i;
   json_t *one;
+  const char *path;
+  json_object_foreach (json_at (note, "placed"), path, one)
+  {
+    words_add (*out, path);
+  }
   json_array_foreach (units, i, one)
   {
     char *gate CLEANUP_FREE

@@ -26,8 +26,9 @@
  *   downtime_ms, downtime_opened
  *   findings              [{"step", "text"} or as the provider gave it]
  *   left                  [{"host" (source, target, controller), "what"}]
- *   state                 where the controller keeps its own
- *   chain                 {"first", "head", "seq"}
+ *   discarded             of a copy: {"removed": [{"what", "entries",
+ * "bytes"}], "restored": [..], "kept": [{"what", "why"}]} state where the
+ * controller keeps its own chain                 {"first", "head", "seq"}
  *   began_ms, last_ms
  */
 #ifndef REHOME_REPORT_FACTS_H

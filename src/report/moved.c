@@ -196,6 +196,18 @@ add_copy (json_t *all, const struct graph *g, const struct engine *e)
   }
 }
 
+/* Of a copy that was discarded. */
+static void
+add_kept (json_t *all, const json_t *discarded)
+{
+  size_t i;
+  json_t *one;
+  json_array_foreach (json_object_get (discarded, "kept"), i, one)
+      json_array_append_new (all,
+                             json_pack ("{s:s, s:O}", "host", "target", "what",
+                                        json_object_get (one, "what")));
+}
+
 /* What rehome itself keeps of a migration that has ended. */
 static void
 add_own (json_t *all, const json_t *facts, bool hosts)
@@ -223,7 +235,10 @@ all_left (const struct graph *g, const struct engine *e, const json_t *facts)
 {
   json_t *all = left (g, e);
   enum phase p = engine_phase (e);
-  if (engine_aborted (e))
+  const json_t *discarded = json_object_get (facts, "discarded");
+  if (discarded != NULL)
+    add_kept (all, discarded);
+  else if (engine_aborted (e))
     add_copy (all, g, e);
   if (engine_aborted (e) || p == PHASE_ACCEPTED || p == PHASE_ROLLED_BACK)
     add_own (all, facts, engine_aborted (e));

@@ -21,7 +21,8 @@ struct timeline {
   json_t *phases, *requests, *witnesses;
   json_t *forecast, *forecast_back;
   json_t *purged;
-  json_t *own_key; /* as it was approved or removed last */
+  json_t *discarded; /* what the last discard did, or NULL */
+  json_t *own_key;   /* as it was approved or removed last */
   char *migration;
   uint64_t epoch, seq;
   char first[65], head[65];
@@ -56,6 +57,7 @@ timeline_free (struct timeline *t)
   json_decref (t->forecast_back);
   json_decref (t->own_key);
   json_decref (t->purged);
+  json_decref (t->discarded);
   free (t->migration);
   free (t);
 }
@@ -168,6 +170,17 @@ take_purge (struct timeline *t, const struct record *r)
     json_array_extend (t->purged, json_object_get (purge, "removed"));
 }
 
+/* The last discard that ended. */
+static void
+take_discard (struct timeline *t, const struct record *r)
+{
+  json_t *done = json_object_get (json_object_get (r->data, "discard"), "done");
+  if (!json_is_object (done))
+    return;
+  json_decref (t->discarded);
+  t->discarded = json_deep_copy (done);
+}
+
 void
 timeline_record (struct timeline *t, const struct record *r, const char *who,
                  const char *line)
@@ -197,8 +210,10 @@ timeline_record (struct timeline *t, const struct record *r, const char *who,
     take_witness (t, r);
   else if (r->type == RECORD_APPROVE)
     take_approval (t, r);
-  else if (r->type == RECORD_SEAL)
+  else if (r->type == RECORD_SEAL) {
     take_purge (t, r);
+    take_discard (t, r);
+  }
 }
 
 static const char *
@@ -276,6 +291,8 @@ timeline_put (const struct timeline *t, const struct engine *e, json_t *facts)
   json_object_set (facts, "requests", t->requests);
   json_object_set (facts, "witnesses", t->witnesses);
   json_object_set (facts, "purged", t->purged);
+  if (t->discarded != NULL)
+    json_object_set (facts, "discarded", t->discarded);
   json_object_set_new (facts, "outages", outages_make (t->phases));
   if (t->forecast != NULL)
     json_object_set (facts, "forecast", t->forecast);
