@@ -31,6 +31,14 @@ print (const json_t *report)
     printf ("%s %s\n    %s\n", status == 0 ? "done " : "error", why, command);
     failed += status != 0;
   }
+  json_int_t rounds
+      = json_integer_value (json_object_get (report, "rounds_not_applied"));
+  if (rounds > 0)
+    printf ("LOST here: all that the target took after it was opened.  %lld "
+            "reverse rounds of it\nlie in /var/lib/rehome/%s/back; they were "
+            "not put into the files.\n",
+            (long long)rounds,
+            json_string_value (json_object_get (report, "migration")));
   return failed;
 }
 
@@ -66,8 +74,10 @@ cmd_thaw (const struct invocation *in)
       "This brings the frozen work on THIS machine back into service and takes "
       "the migration\naway from its controller.  If the target still runs, two "
       "servers take writes: power it\noff first, or cut it off the network.  "
-      "What the target took after it was opened stays there.\nType "
-      "target-is-off to go on: ",
+      "All that the target took after it was opened is "
+      "lost here: reverse rounds\nthat were laid up are not applied.  Where "
+      "the controller still is, use rehome rollback\n--target-is-gone "
+      "instead, which applies them.\nType target-is-off to go on: ",
       "target-is-off", NULL);
   if (e == NULL)
     e = thaw (in, &all);

@@ -230,7 +230,10 @@ const struct command command_table[] = {
     "break-glass, on the source itself, when all else is gone",
     "Undoes the freeze that lies on this machine, by what its own record "
     "says.  Asks whether the target is off: two servers that both take writes "
-    "are worse than none.",
+    "are worse than none.  Reverse rounds that were laid up in the guard are "
+    "not put into the files: what the target took since it was opened is lost "
+    "here.  rehome rollback --target-is-gone applies them, where the "
+    "controller still is.",
     BIT (OPT_CONFIRM) | BIT (OPT_DRY_RUN), false, cmd_thaw },
   { "confirm", "NAME", 1, 1, "a rebooted target asks its source",
     "On a target that was rebooted while it is guarded: asks whether the "

@@ -23,7 +23,9 @@ char *move_shell_word (const char *word);
 
 /* `rehome thaw` on the source itself: raises the fence's epoch, so that the
  * old controller is refused, runs the recorded commands and says of each how
- * it ended: {"migration", "steps": [{"why","command","status"}], "epoch"}.
+ * it ended: {"migration", "steps": [{"why","command","status"}], "epoch",
+ * "rounds_not_applied"}: reverse rounds that lie in back/ are not put into
+ * the files.
  * A NULL migration is the only one that is frozen here; "RH-THAW-NONE" where
  * none is, "RH-THAW-WHICH" where several are.  `local` is a port to this
  * machine's agent. */

@@ -258,12 +258,19 @@ move_thaw_text (const char *other, const char *migration,
       "\n"
       "1. Make sure that the other server, %s, is switched off, or never took\n"
       "   over: two servers that both work would take different data.  If it "
-      "has\n   taken over, what clients wrote there since is not here.\n"
+      "has\n   taken over, ALL that clients wrote there since is not in the "
+      "files here and\n   is lost by what follows.  Much of it may lie, "
+      "unused, in\n   /var/lib/rehome/%s/back (reverse rounds): the commands "
+      "below do not\n   put it into the files.  Where the controller still is, "
+      "do not run them, but\n   there:  rehome rollback PLAN "
+      "--target-is-gone\n   which does, and loses only what came after the "
+      "last round.  Once this server\n   has worked by itself, the rounds no "
+      "longer fit what is here.\n"
       "\n"
       "2. Then run these commands here, as root, in this order.  Each is "
       "harmless\n   where it is not needed; one that fails may be passed "
       "over.\n",
-      migration, other, other));
+      migration, other, other, migration));
   put_commands (&b, commands, "    ", "   ");
   err_free (buf_printf (&b,
                         "\n3. See that it serves: systemctl status, ip addr.  "
@@ -280,10 +287,13 @@ move_thaw_script (const char *migration, const json_t *commands)
   err_free (buf_printf (
       &b,
       "#!/bin/sh\n# Brings this server back (migration %s); see " MOVE_TEXT
-      ".\nif [ \"$1\" != --confirm=target-is-off ]; then\n"
+      ".\n# It does not apply the reverse rounds in /var/lib/rehome/%s/back: "
+      "what "
+      "the other\n# server took since it was opened is not in the files here.\n"
+      "if [ \"$1\" != --confirm=target-is-off ]; then\n"
       "  echo \"Make sure that the other server is off, then run: $0 "
       "--confirm=target-is-off\" >&2\n  exit 64\nfi\n",
-      migration));
+      migration, migration));
   put_commands (&b, commands, "", "# ");
   err_free (buf_put_str (&b, "exit 0\n"));
   return buf_steal_str (&b);
@@ -393,7 +403,11 @@ move_thaw (struct port *local, const char *migration, json_t **report)
   json_t *steps CLEANUP_JSON = json_array ();
   TRY (run_commands (local, json_at (record, "commands"), steps));
   char *done CLEANUP_FREE = mem_printf ("/var/lib/rehome/%s/thawed", id);
-  *report = json_pack ("{s:s,s:O,s:I}", "migration", id, "steps", steps,
-                       "epoch", epoch);
+  char *back CLEANUP_FREE = mem_printf ("/var/lib/rehome/%s/back", id);
+  json_t *laid CLEANUP_JSON = NULL;
+  TRY (remote_names (local, back, &laid));
+  *report = json_pack ("{s:s,s:O,s:I,s:i}", "migration", id, "steps", steps,
+                       "epoch", epoch, "rounds_not_applied",
+                       (int)json_array_size (laid));
   return remote_record (local, done, *report);
 }

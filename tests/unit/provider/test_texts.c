@@ -194,7 +194,12 @@ the_text_has_each_command_on_a_line_of_its_own (void **state)
   CLEANUP_FREE char *text = move_thaw_text ("shop-new", "shop", commands);
   assert_non_null (strstr (text, "\n    rm -f '/x y'\n"));
   assert_non_null (strstr (text, "\n    systemctl start shop.service\n"));
+  assert_non_null (strstr (text, "/var/lib/rehome/shop/back (reverse rounds): "
+                                 "the commands below do not\n   put it into "
+                                 "the files."));
   CLEANUP_FREE char *script = move_thaw_script ("shop", commands);
+  assert_non_null (strstr (script, "does not apply the reverse rounds in "
+                                   "/var/lib/rehome/shop/back"));
   assert_non_null (strstr (script, "--confirm=target-is-off"));
   assert_non_null (strstr (script, "\nsystemctl start shop.service\n"));
 }
