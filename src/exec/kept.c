@@ -28,11 +28,14 @@ place (const struct step_call *call)
   return NULL;
 }
 
-/* Looks are made again: they are worth what they say of now. */
+/* Looks are made again: they are worth what they say of now.  The last steps
+ * remove what was kept, and leave nothing behind. */
 static bool
 is_kept (const struct step_call *call)
 {
-  return call->step->cls != STEP_PURE && place (call) != NULL;
+  enum stage s = call->step->stage;
+  return call->step->cls != STEP_PURE && s != STAGE_ACCEPT
+         && s != STAGE_BACK_OPEN && place (call) != NULL;
 }
 
 static json_t *

@@ -48,6 +48,8 @@ struct err *move_confirm_ask (struct port *source, const char *migration,
 /* Nothing of the move may start on the target; moved addresses go. */
 struct err *move_confirm_close (struct port *target, const struct plan *plan,
                                 const char *migration);
+/* The move has ended: nothing is asked any more. */
+struct err *move_confirm_end (struct port *target, const struct plan *plan);
 /* An operator answers for the source, for good. */
 struct err *move_confirm_open (struct port *target, const char *migration);
 

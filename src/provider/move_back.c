@@ -62,6 +62,7 @@ move_back_left (const struct step_call *call, json_t **result)
   TRY (run_dir (call, call->target));
   TRY (move_remove_working (call, call->target));
   TRY (service_ungate (call->target, units)); /* closed by the freeze */
+  TRY (move_confirm_end (call->target, call->plan));
   words_add (left, home);
   words_add (left, file);
   words_add (left, wanted);

@@ -100,3 +100,15 @@ move_confirm_open (struct port *target, const char *migration)
   char *open CLEANUP_FREE = mem_printf (HOME "/may-start", migration);
   return remote_write (target, open, BY_OPERATOR, strlen (BY_OPERATOR), 0644);
 }
+
+/* A unit that is not known there (no rehome on the target) is no error. */
+struct err *
+move_confirm_end (struct port *target, const struct plan *plan)
+{
+  char *unit CLEANUP_FREE
+      = mem_printf ("rehome-confirm@%s.service", plan_name (plan));
+  struct ran r CLEANUP_RAN = { 0 };
+  return remote_run (target,
+                     remote_argv (ARGV ("systemctl", "stop", "--", unit)), NULL,
+                     60000, &r);
+}

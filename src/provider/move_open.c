@@ -320,6 +320,7 @@ left_on_target (const struct step_call *call, json_t *left)
   char *started CLEANUP_FREE = mem_printf ("%s/started", run);
   home[strlen (home) - 1] = '\0';
   TRY (end_keeper (call, call->target));
+  TRY (move_confirm_end (call->target, call->plan));
   TRY (remote_remove (call->target, started));
   TRY (remote_remove (call->target, run));
   TRY (move_remove_working (call, call->target));

@@ -94,7 +94,7 @@ clocks_stamp (const struct run *r, struct record *x)
 {
   int64_t since_boot = r->now - r->boot_began;
   if (r->world.bug == BUG_WALL_CLOCK)
-    since_boot += r->clock_off + 2 * HOUR * 24;
+    since_boot += r->clock_off + (int64_t)HOUR * 48;
   x->time_ms = run_clock (r);
   x->mono_ns = (uint64_t)since_boot * 1000000u;
 }

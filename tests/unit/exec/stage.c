@@ -151,6 +151,7 @@ stage_graph (void)
   add (g, "smoke", STAGE_OUTSIDE, STEP_PURE, NULL);
   add (g, "pivot", STAGE_PIVOT, STEP_PIVOT, NULL);
   add (g, "enable", STAGE_OPEN, STEP_FORWARD, NULL);
+  add (g, "clean", STAGE_ACCEPT, STEP_FORWARD, NULL);
   assert_ok (graph_seal (g));
   return g;
 }
