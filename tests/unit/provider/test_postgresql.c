@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a PostgreSQL item may say, and how SQL is quoted. */
+#include "provider/postgresql.h"
+
+#include "../cmocka_api.h"
+
+static void
+strings_are_quoted_so_that_nothing_gets_out (void **state)
+{
+  (void)state;
+  static const struct {
+    const char *text, *quoted;
+  } cases[] = {
+    { "crm", "'crm'" },
+    { "", "''" },
+    { "a'b; DROP--", "'a''b; DROP--'" },
+    { "a\\'b", " E'a\\\\''b'" },
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char *got CLEANUP_FREE = postgresql_literal (cases[i].text);
+    assert_string_equal (got, cases[i].quoted);
+  }
+}
+
+static struct err *
+check_name (const char *name)
+{
+  json_t *spec CLEANUP_JSON = json_pack ("{s:s}", "postgresql", name);
+  return provider_postgresql.kind.check (spec);
+}
+
+static void
+names_that_psql_would_read_as_something_else_are_refused (void **state)
+{
+  (void)state;
+  static const char *const bad[]
+      = { "",     "-x",  "host=evil", "postgresql://x",
+          "a\"b", "a b", "template1", "postgres" };
+  assert_ok (check_name ("crm"));
+  assert_ok (check_name ("Crm_2.a-b"));
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    assert_code (check_name (bad[i]), "RH-PLAN-VALUE");
+}
+
+static void
+other_words_of_an_item_are_refused (void **state)
+{
+  (void)state;
+  json_t *key CLEANUP_JSON
+      = json_pack ("{s:s, s:b}", "postgresql", "crm", "overwirte", 1);
+  json_t *remote CLEANUP_JSON
+      = json_pack ("{s:s, s:s}", "postgresql", "crm", "remote", "yes");
+  assert_code (provider_postgresql.kind.check (key), "RH-PLAN-KEY");
+  assert_code (provider_postgresql.kind.check (remote), "RH-PLAN-VALUE");
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test (strings_are_quoted_so_that_nothing_gets_out),
+    cmocka_unit_test (names_that_psql_would_read_as_something_else_are_refused),
+    cmocka_unit_test (other_words_of_an_item_are_refused),
+  };
+  return cmocka_run_group_tests (tests, NULL, NULL);
+}
