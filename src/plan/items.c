@@ -23,14 +23,16 @@ unknown_kind (struct node key, const struct plan_kinds *kinds)
         strcmp (near, "address") == 0
             ? "the kind \"%s\" among items; expected it under cutover, switch"
             : "the kind \"%s\", which this version does not move yet; "
-              "expected files, accounts, service, cron or postgresql",
+              "expected files, accounts, service, cron, mariadb, "
+              "postgresql or sqlite",
         near);
   CLEANUP_FREE char *guess = near != NULL && kinds->find (near) != NULL
                                  ? mem_printf (" (did you mean \"%s\"?)", near)
                                  : mem_strdup ("");
   return node_key_fault (key, "RH-PLAN-KIND",
                          "no key of this item is a kind: \"%.80s\"%s; expected "
-                         "files, accounts, service, cron or postgresql",
+                         "files, accounts, service, cron, mariadb, "
+                         "postgresql or sqlite",
                          key.key, guess);
 }
 

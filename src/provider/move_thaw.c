@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "provider/address.h"
+#include "provider/mariadb.h"
 #include "provider/postgresql.h"
 #include "provider/remote.h"
 #include "provider/service.h"
@@ -180,6 +181,8 @@ move_thaw_commands (const struct step_call *call, json_t **out)
       add_units (call, item, list, start);
     if (strcmp (item->kind, "postgresql") == 0)
       postgresql_thaw (call, item, list);
+    if (strcmp (item->kind, "mariadb") == 0)
+      mariadb_thaw (call, item, list);
   }
   add_argv (list, "units may start again", words_of (ARGV ("rm", "-f", file)));
   add_argv (list, "units may start again",

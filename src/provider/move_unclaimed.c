@@ -135,6 +135,7 @@ is_database (const struct step_call *call, const char *unit)
   static const char *const servers[][2] = {
     { "postgresql", "postgresql@" },
     { "mariadb", "mariadb.service" },
+    { "mariadb", "mariadb.service" },
   };
   for (size_t i = 0; i < sizeof servers / sizeof servers[0]; i++)
     if (strncmp (unit, servers[i][1], strlen (servers[i][1])) == 0)

@@ -121,6 +121,7 @@ extern const struct provider provider_files;
 extern const struct provider provider_accounts;
 extern const struct provider provider_service;
 extern const struct provider provider_cron;
+extern const struct provider provider_mariadb;
 extern const struct provider provider_sqlite;
 extern const struct provider provider_postgresql;
 extern const struct provider provider_address; /* plan section switch: */

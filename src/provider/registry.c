@@ -7,8 +7,9 @@
 /* address and move are no kinds of items: the plan's section switch and the
  * move itself are theirs. */
 static const struct provider *const item_providers[]
-    = { &provider_files, &provider_accounts, &provider_service,
-        &provider_cron,  &provider_sqlite,   &provider_postgresql };
+    = { &provider_files,  &provider_accounts, &provider_service,
+        &provider_cron,   &provider_sqlite,   &provider_postgresql,
+        &provider_mariadb };
 static const struct provider *const other_providers[]
     = { &provider_address, &provider_move };
 

@@ -194,7 +194,7 @@ address_and_move_are_no_kinds_of_items (void **state)
   assert_non_null (provider_find ("move"));
   assert_null (provider_kinds ()->find ("address"));
   assert_null (provider_kinds ()->find ("move"));
-  assert_null (provider_find ("mariadb"));
+  assert_null (provider_find ("containers"));
 }
 
 int

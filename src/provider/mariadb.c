@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The MariaDB provider: one database, with the accounts that have rights on
+ * it.  Rounds compare digests of its tables on both servers and copy those
+ * that differ; the last one is behind the freeze.  No replication yet, so
+ * that package defaults (no binary log) are enough.
+ */
+#include "provider/mariadb.h"
+
+#include "base/mem.h"
+#include "provider/remote.h"
+#include "provider/steps.h"
+
+#include <string.h>
+
+/* Names that mean the same in SQL, in patterns of grants and on disks. */
+static bool
+is_name (const char *s)
+{
+  static const char *const own[]
+      = { "mysql", "sys", "information_schema", "performance_schema" };
+  size_t len = strspn (s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                          "0123456789_-");
+  for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+    if (strcasecmp (s, own[i]) == 0)
+      return false;
+  return s[0] != '\0' && s[0] != '-' && s[len] == '\0' && len <= 64;
+}
+
+static struct err *
+check (const json_t *spec)
+{
+  static const char *const keys[] = { "mariadb", NULL };
+  TRY (spec_keys (spec, keys));
+  const char *db = json_string_value (json_at (spec, "mariadb"));
+  if (db == NULL || !is_name (db))
+    return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
+                    "'mariadb': expected the name of a database (letters, "
+                    "digits, '_', '-'; none of the server's own)");
+  return NULL;
+}
+
+static char *
+name (const json_t *spec)
+{
+  const char *db = json_string_value (json_at (spec, "mariadb"));
+  return mem_strdup (db == NULL ? "" : db);
+}
+
+const char *
+mariadb_database (const struct step_call *call)
+{
+  return json_string_value (json_at (call->item->spec, "mariadb"));
+}
+
+static struct err *
+probe_again (const struct step_call *call, enum probe_state *out)
+{
+  (void)call;
+  *out = PROBED_PARTIAL;
+  return NULL;
+}
+
+/* Statistics do not travel; events run from now on where they did before. */
+static struct err *
+run_open (const struct step_call *call, json_t **result)
+{
+  const json_t *look = steps_input (call, "%s#look", call->item->name);
+  (void)result;
+  TRY (mariadb_compose (
+      call->target,
+      "SELECT CONCAT('ANALYZE NO_WRITE_TO_BINLOG TABLE `%s`.`',"
+      " REPLACE(TABLE_NAME, '`', '``'), '`;') FROM"
+      " information_schema.TABLES WHERE TABLE_SCHEMA = '%s' AND"
+      " TABLE_TYPE = 'BASE TABLE';",
+      mariadb_database (call), call->target));
+  if (!json_is_true (json_at (look, "events_run")))
+    return NULL;
+  return mariadb_run (call->target, "SET GLOBAL event_scheduler = ON;", NULL);
+}
+
+static struct err *
+run_clean (const struct step_call *call, json_t **result)
+{
+  (void)result;
+  char *record CLEANUP_FREE = mariadb_record (call);
+  return remote_remove (call->target, record);
+}
+
+static const struct step_row rows[] = {
+  { "look", "database %s can be moved", STAGE_PREFLIGHT, STEP_PURE, SIDE_BOTH,
+    120000 },
+  { "accounts", "accounts of database %s", STAGE_PREPARE, STEP_IDEMPOTENT,
+    SIDE_BOTH, 120000 },
+  { "seed", "first copy of database %s", STAGE_PREPARE, STEP_IDEMPOTENT,
+    SIDE_BOTH, 0 },
+  { "round", "tables of %s that changed", STAGE_ROUND, STEP_IDEMPOTENT,
+    SIDE_BOTH, 0 },
+  { "settled", "nobody else wrote in %s on the target", STAGE_HOLD, STEP_PURE,
+    SIDE_BOTH, 0 },
+  { "stop", "database %s takes no writes", STAGE_FREEZE, STEP_REVERSIBLE,
+    SIDE_SOURCE, 0 },
+  { "final", "last round of database %s", STAGE_FINAL, STEP_IDEMPOTENT,
+    SIDE_BOTH, 0 },
+  { "verify", "database %s is equal", STAGE_VERIFY, STEP_PURE, SIDE_BOTH, 0 },
+  { "admit", "accounts of database %s may log in on the target", STAGE_VERIFY,
+    STEP_REVERSIBLE, SIDE_TARGET, 60000 },
+  { "still", "database %s stands still on the source", STAGE_STILL, STEP_PURE,
+    SIDE_SOURCE, 60000 },
+  { "open", "database %s is analyzed", STAGE_OPEN, STEP_FORWARD, SIDE_TARGET,
+    0 },
+  { "clean", "records of database %s removed", STAGE_ACCEPT, STEP_FORWARD,
+    SIDE_TARGET, 60000 },
+  { "back-stop", "database %s takes no writes on the target", STAGE_BACK_FREEZE,
+    STEP_REVERSIBLE, SIDE_TARGET, 0 },
+  { "back-final", "what %s took comes back", STAGE_BACK_FINAL, STEP_IDEMPOTENT,
+    SIDE_BOTH, 0 },
+  { "back-verify", "database %s is equal", STAGE_BACK_VERIFY, STEP_PURE,
+    SIDE_BOTH, 0 },
+  { "back-admit", "database %s takes writes on the source again",
+    STAGE_BACK_VERIFY, STEP_REVERSIBLE, SIDE_SOURCE, 60000 },
+};
+
+/* Freezes and thaws touch the whole server: items one after the other. */
+static void
+needs_others (struct needs *needs, const struct plan *plan,
+              const struct plan_item *item, const char *op)
+{
+  for (size_t i = 0; i < plan_item_count (plan); i++) {
+    const struct plan_item *other = plan_item (plan, i);
+    if (other == item)
+      return;
+    if (strcmp (other->kind, "mariadb") == 0)
+      needs_add (needs, "%s#%s", other->name, op);
+  }
+}
+
+static void
+needs_of (struct needs *needs, const struct plan *plan,
+          const struct plan_item *item, const char *op)
+{
+  static const char *const behind[][2] = { { "seed", "accounts" },
+                                           { "admit", "verify" },
+                                           { "back-admit", "back-verify" } };
+  static const char *const alone[]
+      = { "stop", "back-stop", "back-admit", "accounts" };
+  for (size_t i = 0; i < sizeof behind / sizeof behind[0]; i++)
+    if (strcmp (op, behind[i][0]) == 0)
+      needs_add (needs, "%s#%s", item->name, behind[i][1]);
+  for (size_t i = 0; i < sizeof alone / sizeof alone[0]; i++)
+    if (strcmp (op, alone[i]) == 0)
+      needs_others (needs, plan, item, op);
+}
+
+static struct err *
+describe (const struct plan *plan, const struct plan_item *item,
+          struct graph *g)
+{
+  const char *colon = strchr (item->name, ':');
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct needs needs CLEANUP_NEEDS = { 0 };
+    needs_of (&needs, plan, item, rows[i].op);
+    TRY (steps_add (g, &rows[i], "mariadb", item->name,
+                    colon == NULL ? item->name : colon + 1,
+                    steps_item_index (plan, item), NULL, &needs));
+  }
+  return NULL;
+}
+
+static const struct step_op ops[] = {
+  { "look", mariadb_look, NULL, NULL },
+  { "accounts", mariadb_make_accounts, probe_again, NULL },
+  { "seed", mariadb_seed, probe_again, NULL },
+  { "round", mariadb_round, probe_again, NULL },
+  { "settled", mariadb_settled, NULL, NULL },
+  { "stop", mariadb_stop, mariadb_stop_probe, mariadb_stop_undo },
+  { "final", mariadb_final, probe_again, NULL },
+  { "verify", mariadb_verify, NULL, NULL },
+  { "admit", mariadb_admit, probe_again, mariadb_admit_undo },
+  { "still", mariadb_still, NULL, NULL },
+  { "open", run_open, probe_again, NULL },
+  { "clean", run_clean, probe_again, NULL },
+  { NULL, NULL, NULL, NULL },
+};
+
+static const struct back_op back_ops[] = {
+  { "back-stop", BACK_MIRRORED, "stop" },
+  { "back-final", BACK_MIRRORED, "final" },
+  { "back-verify", BACK_MIRRORED, "verify" },
+  { "back-admit", BACK_UNDONE, "stop" },
+  { NULL, BACK_MIRRORED, NULL },
+};
+
+const struct provider provider_mariadb = {
+  .kind = { "mariadb", check, name },
+  .about = "a MariaDB database, with its accounts",
+  .describe = describe,
+  .ops = ops,
+  .back_ops = back_ops,
+  .reverse = REVERSE_DELTA,
+  .discover = NULL,
+};

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the parts of the MariaDB provider share: how its server is asked, and
+ * what it says of a database.
+ *
+ * The host's own mariadb and mariadb-dump talk to the server's socket as
+ * root@localhost (unix_socket): no password, no port, no account is made for
+ * the move.  A call goes from `source` to `target`; of a mirrored one these
+ * are the other way round.
+ */
+#ifndef REHOME_PROVIDER_MARIADB_H
+#define REHOME_PROVIDER_MARIADB_H
+
+#include "provider/provider.h"
+
+/* The database that the item names; no quoting is ever needed for it. */
+const char *mariadb_database (const struct step_call *call);
+
+/* PROGRAM with the words that each client of this provider needs, and WORDS;
+ * new reference. */
+json_t *mariadb_argv (const char *program, const char *const *words);
+/* Begins each script: values are written and read as they are stored. */
+#define MARIADB_SESSION                                             \
+  "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,"  \
+  "NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', time_zone ="      \
+  " '+00:00', foreign_key_checks = 0, check_constraint_checks = 0," \
+  " group_concat_max_len = 16777216, max_statement_time = 0,"       \
+  " net_write_timeout = 86400, net_read_timeout = 86400;\n"
+/* Runs SQL; what it gives are rows of columns parted by tabs, escaped as the
+ * client does it.  Its error is "RH-PROGRAM-FAILED".  `out` may be NULL, else
+ * the caller frees. */
+struct err *mariadb_run (struct port *p, const char *sql, char **out);
+/* As mariadb_run, of `fmt`, in which every "%s" is the database. */
+struct err *mariadb_ask (struct port *p, const char *fmt, const char *database,
+                         char **out);
+/* Runs the statements that the answer consists of, if any. */
+struct err *mariadb_compose (struct port *from, const char *fmt,
+                             const char *database, struct port *to);
+/* Rows of two columns as an object; a third is the second's rest. */
+struct err *mariadb_pairs (struct port *p, const char *fmt,
+                           const char *database, json_t **out);
+struct err *mariadb_exists (struct port *p, const char *database, bool *out);
+/* From a program here to a program there, nothing on a disk; `said` (NULL:
+ * none) is what the receiver wrote to stdout, the caller frees. */
+struct err *mariadb_stream (const struct step_call *call, json_t *from,
+                            json_t *into, char **said);
+/* A text member, "" where it is none. */
+const char *mariadb_text (const json_t *o, const char *key);
+/* What one has and the other lacks or has otherwise, in words. */
+void mariadb_compare (const char *what, const json_t *wanted, const json_t *is,
+                      json_t *differences);
+
+/* mariadb_look.c */
+struct err *mariadb_look (const struct step_call *call, json_t **result);
+
+/* mariadb_grants.c: pure; what of an account's grants concerns a database. */
+/* The grant without what CREATE USER says already, or NULL where it is about
+ * another database; the caller frees. */
+char *mariadb_grant (const char *line, const char *database);
+/* CREATE USER without ACCOUNT LOCK; the caller frees. */
+char *mariadb_unlocked (const char *create);
+
+/* mariadb_accounts.c: accounts and roles that have rights on the database, or
+ * on all, or define objects of it.  {NAME: {"role", "create", "locked",
+ * "grants"}}; it holds password hashes and is never recorded. */
+struct err *mariadb_accounts (struct port *p, const char *database,
+                              json_t **out);
+struct err *mariadb_make_accounts (const struct step_call *call,
+                                   json_t **result);
+/* The target's, without hashes, for the record of a round; and against one. */
+struct err *mariadb_account_record (const struct step_call *call, json_t **out);
+struct err *mariadb_check_accounts (const struct step_call *call,
+                                    const json_t *recorded,
+                                    json_t *differences);
+/* The rights of all of them, once the objects are there. */
+struct err *mariadb_grant_all (const struct step_call *call);
+struct err *mariadb_compare_accounts (const struct step_call *call,
+                                      json_t *differences);
+struct err *mariadb_admit (const struct step_call *call, json_t **result);
+struct err *mariadb_admit_undo (const struct step_call *call, json_t **result);
+
+/* mariadb_tables.c */
+/* Base tables and sequences: [{"name", "quoted", "kind" ("T", "S"),
+ * "select", "digest", "fields", "sets"}...]. */
+struct err *mariadb_tables (struct port *p, const char *database, json_t **out);
+/* "ROWS SUM" of each, by name, in one transaction. */
+struct err *mariadb_digest (struct port *p, const char *database,
+                            const json_t *tables, json_t **out);
+/* On both hosts at the same time. */
+struct err *mariadb_digests (const struct step_call *call, const json_t *tables,
+                             json_t **source, json_t **target);
+/* {"structure": {KIND NAME: DIGEST}, "objects": ...}: tables with columns,
+ * indexes and constraints; views, triggers, routines and events. */
+struct err *mariadb_census (struct port *p, const char *database, json_t **out);
+
+/* mariadb_copy.c */
+/* The record of what was made on the host that is copied to; the caller
+ * frees. */
+char *mariadb_record (const struct step_call *call);
+struct err *mariadb_seed (const struct step_call *call, json_t **result);
+struct err *mariadb_round (const struct step_call *call, json_t **result);
+struct err *mariadb_final (const struct step_call *call, json_t **result);
+/* mariadb_load.c */
+struct err *mariadb_copy_tables (const struct step_call *call,
+                                 const json_t *tables, const json_t *source,
+                                 const json_t *target, json_t *copied);
+struct err *mariadb_copy_numbers (const struct step_call *call,
+                                  const json_t *tables);
+/* {TABLE: next value} of what counts up by itself. */
+struct err *mariadb_numbers (struct port *p, const char *database,
+                             json_t **out);
+
+/* mariadb_freeze.c */
+struct err *mariadb_stop (const struct step_call *call, json_t **result);
+struct err *mariadb_stop_probe (const struct step_call *call,
+                                enum probe_state *out);
+struct err *mariadb_stop_undo (const struct step_call *call, json_t **result);
+/* Nothing was written since the freeze: "RH-MARIADB-WRITTEN". */
+struct err *mariadb_still (const struct step_call *call, json_t **result);
+/* The commands of the way back by hand: [{"why", "argv"}...], appended. */
+void mariadb_thaw (const struct step_call *call, const struct plan_item *item,
+                   json_t *out);
+
+/* mariadb_prove.c */
+/* Against the record of the last round: "RH-MARIADB-TOUCHED". */
+struct err *mariadb_check_copy (const struct step_call *call,
+                                const json_t *made);
+struct err *mariadb_settled (const struct step_call *call, json_t **result);
+struct err *mariadb_verify (const struct step_call *call, json_t **result);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows of MariaDB tables, from server to server: SELECT into LOAD DATA.  A
+ * warning is an error, since LOCAL turns errors into warnings.  Triggers have
+ * done their work where the rows come from: they are laid aside meanwhile,
+ * durably, since on the way back they are the source's own.
+ */
+#include "provider/mariadb.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "provider/remote.h"
+#include "provider/steps.h"
+
+#include <string.h>
+
+static char *
+aside_path (const struct step_call *call)
+{
+  return steps_path (call, "results/mariadb-%s-triggers.sql",
+                     mariadb_database (call));
+}
+
+/* The words of a warning up to a value, which may be anybody's. */
+static struct err *
+judge_load (const char *table, const char *said)
+{
+  if (*said == '\0')
+    return NULL;
+  size_t len = strcspn (said, "'\n");
+  char *words CLEANUP_FREE = text_escape (said, len);
+  const char *column = strstr (said, " for column ");
+  size_t more = column == NULL ? 0 : strcspn (column, "\n");
+  char *rest CLEANUP_FREE
+      = text_escape (column == NULL ? "" : column, more > 200 ? 200 : more);
+  return err_advise (
+      err_new (ERR_REFUSED, "RH-MARIADB-VALUE",
+               "the other server does not take a value of table %s as it is: "
+               "%s%s",
+               table, words, rest),
+      "the copy is not used; what it was copied from is untouched",
+      "correct the value (its SHOW WARNINGS tells row and column), or the "
+      "column's type");
+}
+
+static struct err *
+load_table (const struct step_call *call, const json_t *table)
+{
+  const char *name = mariadb_text (table, "name");
+  const char *quoted = mariadb_text (table, "quoted");
+  char *said CLEANUP_FREE = NULL;
+  char *out CLEANUP_FREE
+      = mem_printf (MARIADB_SESSION "SET character_set_results = NULL;\n"
+                                    "SELECT %s FROM %s",
+                    mariadb_text (table, "select"), quoted);
+  char *in CLEANUP_FREE
+      = mem_printf (MARIADB_SESSION
+                    "TRUNCATE TABLE %s;\n"
+                    "LOAD DATA LOCAL INFILE '/dev/stdin' INTO TABLE %s"
+                    " CHARACTER SET binary (%s) SET %s;\n"
+                    "SHOW WARNINGS LIMIT 1",
+                    quoted, quoted, mariadb_text (table, "fields"),
+                    mariadb_text (table, "sets"));
+  json_t *from
+      = mariadb_argv ("mariadb", ARGV ("--batch", "--skip-column-names",
+                                       "--quick", "--execute", out));
+  json_t *into
+      = mariadb_argv ("mariadb", ARGV ("--batch", "--skip-column-names",
+                                       "--local-infile=1", "--execute", in));
+  TRY (err_wrap (mariadb_stream (call, from, into, &said),
+                 "copying table %s of %s", name, mariadb_database (call)));
+  return judge_load (name, said);
+}
+
+/* ---- Triggers ---- */
+
+static struct err *
+collect (void *ctx, const void *data, size_t len)
+{
+  return buf_put (ctx, data, len);
+}
+
+static struct err *
+triggers_aside (const struct step_call *call)
+{
+  const char *db = mariadb_database (call);
+  char *path CLEANUP_FREE = aside_path (call);
+  struct buf text CLEANUP_BUF = BUF_INIT_MAX ((size_t)3 << 20);
+  struct sink to = { collect, &text };
+  json_t *result CLEANUP_JSON = NULL;
+  char *drops CLEANUP_FREE = NULL;
+  bool there;
+  TRY (mariadb_ask (call->target,
+                    "SELECT CONCAT('DROP TRIGGER IF EXISTS `%s`.`',"
+                    " REPLACE(TRIGGER_NAME, '`', '``'), '`;') FROM"
+                    " information_schema.TRIGGERS WHERE TRIGGER_SCHEMA ="
+                    " '%s';",
+                    db, &drops));
+  if (*drops == '\0')
+    return NULL;
+  TRY (remote_exists (call->target, path, &there));
+  if (!there) {
+    json_t *argv = mariadb_argv ("mariadb-dump",
+                                 ARGV ("--no-create-info", "--no-data",
+                                       "--triggers", "--add-drop-trigger",
+                                       "--skip-comments", "--skip-tz-utc", db));
+    TRY (port_read (call->target, "program.read",
+                    json_pack ("{s:o}", "argv", argv), &to, &result));
+    TRY (remote_write (call->target, path, (const char *)text.data, text.len,
+                       0600));
+  }
+  return mariadb_run (call->target, drops, NULL);
+}
+
+static struct err *
+triggers_back (const struct step_call *call)
+{
+  struct remote_file f CLEANUP_REMOTE = { 0 };
+  char *path CLEANUP_FREE = aside_path (call);
+  TRY (remote_read (call->target, path, &f));
+  if (!f.exists)
+    return NULL;
+  json_t *argv
+      = mariadb_argv ("mariadb", ARGV ("--batch", mariadb_database (call)));
+  TRY (remote_must (call->target, argv, f.content, NULL));
+  return remote_remove (call->target, path);
+}
+
+struct err *
+mariadb_copy_tables (const struct step_call *call, const json_t *tables,
+                     const json_t *source, const json_t *target, json_t *copied)
+{
+  size_t i;
+  json_t *one;
+  bool aside = false;
+  json_array_foreach (tables, i, one)
+  {
+    const char *name = mariadb_text (one, "name");
+    if (strcmp (mariadb_text (one, "kind"), "T") != 0
+        || json_equal (json_object_get (source, name),
+                       json_object_get (target, name)))
+      continue;
+    if (!aside)
+      TRY (triggers_aside (call));
+    aside = true;
+    TRY (load_table (call, one));
+    json_array_append_new (copied, json_string (name));
+  }
+  return triggers_back (call); /* also of a round that was interrupted */
+}
+
+/* ---- What counts up by itself ---- */
+
+struct err *
+mariadb_numbers (struct port *p, const char *database, json_t **out)
+{
+  return mariadb_pairs (
+      p,
+      "SELECT TABLE_NAME, AUTO_INCREMENT FROM information_schema.TABLES WHERE"
+      " TABLE_SCHEMA = '%s' AND AUTO_INCREMENT IS NOT NULL AND TABLE_TYPE ="
+      " 'BASE TABLE';",
+      database, out);
+}
+
+static struct err *
+copy_sequence (const struct step_call *call, const json_t *table)
+{
+  const char *quoted = mariadb_text (table, "quoted");
+  char *ask CLEANUP_FREE
+      = mem_printf ("SELECT next_not_cached_value, cycle_count FROM %s;",
+                    quoted);
+  char *text CLEANUP_FREE = NULL;
+  long long next, cycles;
+  TRY (mariadb_run (call->source, ask, &text));
+  if (sscanf (text, "%lld %lld", &next, &cycles) != 2)
+    return err_new (ERR_CORRUPT, "RH-MARIADB-ANSWER",
+                    "sequence %s has no value", mariadb_text (table, "name"));
+  /* Another sequence's value can only grow: it is set anew. */
+  char *set CLEANUP_FREE = mem_printf ("ALTER SEQUENCE %s RESTART;\n"
+                                       "SELECT SETVAL(%s, %lld, 0, %lld);",
+                                       quoted, quoted, next, cycles);
+  return mariadb_run (call->target, set, NULL);
+}
+
+struct err *
+mariadb_copy_numbers (const struct step_call *call, const json_t *tables)
+{
+  const char *db = mariadb_database (call);
+  struct buf sql CLEANUP_BUF = BUF_INIT;
+  json_t *own CLEANUP_JSON = NULL;
+  json_t *there CLEANUP_JSON = NULL;
+  size_t i;
+  json_t *one;
+  TRY (mariadb_numbers (call->source, db, &own));
+  TRY (mariadb_numbers (call->target, db, &there));
+  json_array_foreach (tables, i, one)
+  {
+    const char *name = mariadb_text (one, "name");
+    if (strcmp (mariadb_text (one, "kind"), "S") == 0)
+      TRY (copy_sequence (call, one));
+    else if (strtoull (mariadb_text (own, name), NULL, 10)
+             > strtoull (mariadb_text (there, name), NULL, 10))
+      TRY (buf_printf (&sql, "ALTER TABLE %s AUTO_INCREMENT = %s;\n",
+                       mariadb_text (one, "quoted"), mariadb_text (own, name)));
+  }
+  if (sql.len == 0)
+    return NULL;
+  TRY (buf_put (&sql, "", 1));
+  return mariadb_run (call->target, (const char *)sql.data, NULL);
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether a MariaDB database can be moved: what both servers are, what is in
+ * the way, and what this version refuses by name. */
+#include "provider/mariadb.h"
+
+#include "base/mem.h"
+#include "provider/remote.h"
+#include "provider/steps.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A row each: what it is, and a value or names ("": none). */
+static const char source_sql[]
+    = "SELECT 'version', VERSION();\n"
+      "SELECT 'datadir', @@datadir;\n"
+      "SELECT 'case', @@lower_case_table_names;\n"
+      "SELECT 'read_only', @@GLOBAL.read_only + 0;\n"
+      "SELECT 'events', @@GLOBAL.event_scheduler;\n"
+      "SELECT 'userstat', @@GLOBAL.userstat + 0;\n"
+      "SELECT 'bytes', IFNULL(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM"
+      "  information_schema.TABLES WHERE TABLE_SCHEMA = '%s';\n"
+      "SELECT 'event', IFNULL(GROUP_CONCAT(EVENT_NAME SEPARATOR ', '), '')"
+      "  FROM information_schema.EVENTS WHERE EVENT_SCHEMA = '%s';\n"
+      "SELECT 'engine', IFNULL(GROUP_CONCAT(CONCAT(TABLE_NAME, ' (', ENGINE,"
+      "  ')') SEPARATOR ', '), '') FROM information_schema.TABLES WHERE"
+      "  TABLE_SCHEMA = '%s' AND ENGINE NOT IN ('InnoDB', 'MyISAM', 'Aria');\n"
+      "SELECT 'kind', IFNULL(GROUP_CONCAT(CONCAT(TABLE_NAME, ' (',"
+      "  TABLE_TYPE, ')') SEPARATOR ', '), '') FROM information_schema.TABLES"
+      "  WHERE TABLE_SCHEMA = '%s' AND TABLE_TYPE NOT IN ('BASE TABLE',"
+      "  'VIEW', 'SEQUENCE', 'TEMPORARY');\n"
+      "SELECT 'type', IFNULL(GROUP_CONCAT(CONCAT(TABLE_NAME, '.',"
+      "  COLUMN_NAME, ' (', DATA_TYPE, ')') SEPARATOR ', '), '') FROM"
+      "  information_schema.COLUMNS WHERE TABLE_SCHEMA = '%s' AND DATA_TYPE"
+      "  NOT IN ('tinyint', 'smallint', 'mediumint', 'int', 'bigint',"
+      "  'decimal', 'float', 'double', 'bit', 'date', 'datetime', 'timestamp',"
+      "  'time', 'year', 'char', 'varchar', 'tinytext', 'text', 'mediumtext',"
+      "  'longtext', 'binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob',"
+      "  'longblob', 'enum', 'set', 'uuid', 'inet4', 'inet6', 'geometry',"
+      "  'point', 'linestring', 'polygon', 'multipoint', 'multilinestring',"
+      "  'multipolygon', 'geometrycollection');\n"
+      "SELECT 'name', IFNULL(GROUP_CONCAT(HEX(CONCAT(TABLE_NAME, '.',"
+      "  COLUMN_NAME)) SEPARATOR ', '), '') FROM information_schema.COLUMNS"
+      "  WHERE TABLE_SCHEMA = '%s' AND CONCAT(TABLE_NAME, COLUMN_NAME) REGEXP"
+      "  '[[:cntrl:]]|\\\\\\\\';\n"
+      "SELECT 'free', IFNULL(GROUP_CONCAT(DISTINCT USER SEPARATOR ', '), '')"
+      "  FROM information_schema.PROCESSLIST JOIN"
+      "  information_schema.USER_PRIVILEGES ON SUBSTRING_INDEX(GRANTEE, '@', 1)"
+      "  = CONCAT('''', USER, '''') AND PRIVILEGE_TYPE = 'READ_ONLY ADMIN'"
+      "  WHERE DB = '%s' AND ID <> CONNECTION_ID();\n"
+      "SELECT 'public', IFNULL(GROUP_CONCAT(Db SEPARATOR ', '), '') FROM"
+      "  mysql.db WHERE User = 'PUBLIC' AND '%s' LIKE Db;\n"
+      "SELECT 'replica', IFNULL(GROUP_CONCAT(HOST SEPARATOR ', '), '') FROM"
+      "  information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'\n"
+      "  OR COMMAND LIKE 'Slave%';\n"
+      "SELECT 'collations', IFNULL(GROUP_CONCAT(DISTINCT CONCAT('''',"
+      "  COLLATION_NAME, '''')), '''''') FROM information_schema.COLUMNS WHERE"
+      "  TABLE_SCHEMA = '%s';\n"
+      "SELECT 'others', IFNULL(GROUP_CONCAT(SCHEMA_NAME SEPARATOR ', '), '')"
+      "  FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('mysql',"
+      "  'sys', 'information_schema', 'performance_schema', '%s');\n";
+
+static const char target_sql[]
+    = "SELECT 'version', VERSION();\n"
+      "SELECT 'case', @@lower_case_table_names;\n"
+      "SELECT 'read_only', @@GLOBAL.read_only + 0;\n"
+      "SELECT 'events', @@GLOBAL.event_scheduler;\n"
+      "SELECT 'local_infile', @@GLOBAL.local_infile;\n";
+
+/* Settings that change what statements do or find. */
+static const char settings_sql[]
+    = "SELECT LOWER(VARIABLE_NAME), VARIABLE_VALUE FROM"
+      " information_schema.GLOBAL_VARIABLES WHERE VARIABLE_NAME IN"
+      " ('sql_mode', 'time_zone', 'character_set_server', 'collation_server',"
+      " 'max_allowed_packet', 'innodb_page_size', 'ft_min_word_len',"
+      " 'innodb_ft_min_token_size', 'group_concat_max_len',"
+      " 'explicit_defaults_for_timestamp', 'default_storage_engine',"
+      " 'wait_timeout', 'innodb_strict_mode', 'tx_isolation',"
+      " 'transaction_isolation', 'innodb_autoinc_lock_mode', 'max_connections',"
+      " 'log_bin_trust_function_creators', 'div_precision_increment',"
+      " 'default_week_format', 'auto_increment_increment',"
+      " 'auto_increment_offset', 'old_mode', 'event_scheduler');";
+
+static struct err *
+no_server (struct err *e, const char *side)
+{
+  struct err *cause CLEANUP_ERR = e;
+  return err_advise (err_new (ERR_BLOCKED, "RH-MARIADB-SERVER",
+                              "MariaDB on the %s cannot be asked: %s", side,
+                              err_message (cause)),
+                     "nothing was changed",
+                     "install and start it there; root must be let in over "
+                     "the socket (unix_socket for root@localhost)");
+}
+
+struct refusal {
+  const char *key, *code, *message, *todo; /* "%s": what was found */
+};
+
+static const struct refusal refusals[] = {
+  { "engine", "RH-MARIADB-ENGINE", "tables whose engine is not carried: %s",
+    "ALTER TABLE ... ENGINE=InnoDB, or leave this database where it is" },
+  { "kind", "RH-MARIADB-VERSIONED", "tables whose history would be lost: %s",
+    "ALTER TABLE ... DROP SYSTEM VERSIONING where the history is not needed" },
+  { "type", "RH-MARIADB-TYPE", "columns of a type that is not known: %s",
+    "change their type, or leave this database where it is" },
+  { "name", "RH-MARIADB-NAME",
+    "names with a backslash or a control character (in hexadecimal): %s",
+    "rename them" },
+  { "free", "RH-MARIADB-SUPERUSER",
+    "sessions that no freeze binds work in the database, as %s (READ_ONLY "
+    "ADMIN)",
+    "give the application an account without rights on *.*, or end these "
+    "sessions" },
+  { "public", "RH-MARIADB-PUBLIC", "rights granted to PUBLIC on %s",
+    "grant them to a role in its place" },
+  { "replica", "RH-MARIADB-REPLICA",
+    "the server replicates with %s, which would not follow",
+    "take the replication down first, and set it up anew against the target" },
+};
+
+static struct err *
+refuse (const char *code, const char *message, const char *found,
+        const char *todo)
+{
+  struct buf text CLEANUP_BUF = BUF_INIT;
+  const char *mark = strstr (message, "%s");
+  size_t head = mark == NULL ? strlen (message) : (size_t)(mark - message);
+  TRY (buf_printf (&text, "%.*s%.300s%s", (int)head, message,
+                   mark == NULL ? "" : found, mark == NULL ? "" : mark + 2));
+  return err_advise (err_new (ERR_BLOCKED, code, "%s", (const char *)text.data),
+                     "nothing was changed", todo);
+}
+
+static long
+version_of (const json_t *o)
+{
+  int major = 0, minor = 0;
+  sscanf (mariadb_text (o, "version"), "%d.%d", &major, &minor);
+  return major * 1000L + minor;
+}
+
+static struct err *
+look_source (const struct step_call *call, const json_t *s)
+{
+  for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+    const struct refusal *r = &refusals[i];
+    if (*mariadb_text (s, r->key) != '\0')
+      return refuse (r->code, r->message, mariadb_text (s, r->key), r->todo);
+  }
+  if (strstr (mariadb_text (s, "version"), "MariaDB") == NULL
+      || version_of (s) < 10004)
+    return refuse ("RH-MARIADB-SERVER", "the source's server is %s",
+                   mariadb_text (s, "version"),
+                   "MariaDB 10.4 or later is moved");
+  if (steps_path_moves (call->plan, mariadb_text (s, "datadir")))
+    return refuse ("RH-MARIADB-RAW",
+                   "an item of files would copy %s, where the server writes",
+                   mariadb_text (s, "datadir"),
+                   "leave it out of that item (exclude)");
+  return NULL;
+}
+
+static struct err *
+look_target (const json_t *s, const json_t *t)
+{
+  if (strstr (mariadb_text (t, "version"), "MariaDB") == NULL
+      || version_of (t) < version_of (s))
+    return refuse ("RH-MARIADB-OLDER",
+                   "the target has version %s, which is older",
+                   mariadb_text (t, "version"),
+                   "install the same version there, or a later one");
+  if (strcmp (mariadb_text (s, "case"), mariadb_text (t, "case")) != 0)
+    return refuse ("RH-MARIADB-SETTING",
+                   "lower_case_table_names is %s on the target, and another "
+                   "one on the source",
+                   mariadb_text (t, "case"), "set it to the same value");
+  if (*mariadb_text (t, "read_only") != '0')
+    return refuse ("RH-MARIADB-SETTING", "the target's server is read-only", "",
+                   "SET GLOBAL read_only = 0 there");
+  if (strcmp (mariadb_text (t, "local_infile"), "1") != 0)
+    return refuse ("RH-MARIADB-SETTING", "local_infile is off on the target",
+                   "",
+                   "SET GLOBAL local_infile = 1 there until the move is "
+                   "over");
+  if (*mariadb_text (s, "event") != '\0'
+      && strcmp (mariadb_text (t, "events"), "ON") == 0)
+    return refuse ("RH-MARIADB-SETTING",
+                   "events would run on the target before it opens: %s",
+                   mariadb_text (s, "event"),
+                   "SET GLOBAL event_scheduler = OFF there");
+  return NULL;
+}
+
+static struct err *
+look_collations (const struct step_call *call, const json_t *s)
+{
+  char *missing CLEANUP_FREE = NULL;
+  const char *names = mariadb_text (s, "collations");
+  char *sql CLEANUP_FREE = mem_printf (
+      "SELECT IFNULL(GROUP_CONCAT(FULL_COLLATION_NAME), '') FROM"
+      " information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE"
+      " FULL_COLLATION_NAME IN (%s);",
+      names);
+  TRY (mariadb_run (call->target, sql, &missing));
+  char *all CLEANUP_FREE = mem_strdup (names);
+  char *at = all;
+  for (char *one; (one = strsep (&at, "',")) != NULL;)
+    if (*one != '\0' && strstr (missing, one) == NULL)
+      return refuse ("RH-MARIADB-COLLATION", "the target lacks collation %s",
+                     one, "convert the columns that have it");
+  return NULL;
+}
+
+static struct err *
+look_in_way (const struct step_call *call)
+{
+  char *record CLEANUP_FREE = mariadb_record (call);
+  json_t *made CLEANUP_JSON = NULL;
+  bool there;
+  TRY (mariadb_exists (call->target, mariadb_database (call), &there));
+  TRY (remote_recall (call->target, record, &made));
+  if (!there || made != NULL)
+    return NULL;
+  return refuse ("RH-MARIADB-INWAY", "the target has a database %s already",
+                 mariadb_database (call),
+                 "drop it there, or move its content; rehome only ever drops "
+                 "one that it made itself");
+}
+
+static struct err *
+note_settings (const struct step_call *call, const json_t *s, json_t *findings)
+{
+  json_t *a CLEANUP_JSON = NULL;
+  json_t *b CLEANUP_JSON = NULL;
+  const char *key;
+  json_t *value;
+  TRY (mariadb_pairs (call->source, settings_sql, "", &a));
+  TRY (mariadb_pairs (call->target, settings_sql, "", &b));
+  json_object_foreach (a, key, value)
+  {
+    if (json_object_get (b, key) != NULL
+        && !json_equal (value, json_object_get (b, key)))
+      json_array_append_new (
+          findings,
+          json_sprintf ("MariaDB's %s is '%s' on the source and "
+                        "'%s' on the target",
+                        key, json_string_value (value), mariadb_text (b, key)));
+  }
+  if (*mariadb_text (s, "others") != '\0')
+    json_array_append_new (
+        findings,
+        json_sprintf ("databases of the same server stand still during the "
+                      "freeze, too: %s",
+                      mariadb_text (s, "others")));
+  return NULL;
+}
+
+static struct err *
+look_both (const struct step_call *call, const json_t *s, json_t **result)
+{
+  json_t *t CLEANUP_JSON = NULL;
+  json_t *findings CLEANUP_JSON = json_array ();
+  struct err *e = mariadb_pairs (call->target, target_sql, "", &t);
+  if (e != NULL)
+    return no_server (e, "target");
+  TRY (look_source (call, s));
+  TRY (look_target (s, t));
+  TRY (look_collations (call, s));
+  TRY (look_in_way (call));
+  TRY (note_settings (call, s, findings));
+  bool run = strcmp (mariadb_text (s, "events"), "ON") == 0;
+  *result = json_pack ("{s:s, s:s, s:s, s:b, s:{s:s, s:s, s:s}, s:O}",
+                       "version", mariadb_text (s, "version"), "target_version",
+                       mariadb_text (t, "version"), "bytes",
+                       mariadb_text (s, "bytes"), "events_run", run, "before",
+                       "read_only", mariadb_text (s, "read_only"), "events",
+                       mariadb_text (s, "events"), "userstat",
+                       mariadb_text (s, "userstat"), "findings", findings);
+  return NULL;
+}
+
+struct err *
+mariadb_look (const struct step_call *call, json_t **result)
+{
+  bool there;
+  json_t *s CLEANUP_JSON = NULL;
+  const char *db = mariadb_database (call);
+  struct err *e = mariadb_exists (call->source, db, &there);
+  if (e != NULL)
+    return no_server (e, "source");
+  if (!there)
+    return refuse ("RH-MARIADB-ABSENT", "the source has no database %s", db,
+                   "correct the item, or take it out of the plan");
+  TRY (mariadb_pairs (call->source, source_sql, db, &s));
+  return look_both (call, s, result);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The proof of a MariaDB database: the digest of each table on both sides,
+ * what counts up by itself, a census of all objects, and accounts with their
+ * rights. */
+#include "provider/mariadb.h"
+
+#include "base/mem.h"
+#include "provider/remote.h"
+#include "provider/steps.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t
+rows_of (const json_t *digests)
+{
+  const char *key;
+  json_t *value;
+  int64_t n = 0;
+  json_object_foreach ((json_t *)digests, key, value)
+  {
+    n += strtoll (json_string_value (value), NULL, 10);
+  }
+  return n;
+}
+
+/* The next value may be higher than the other's, never lower. */
+static void
+compare_numbers (const json_t *wanted, const json_t *is, json_t *differences)
+{
+  const char *key;
+  json_t *value;
+  json_object_foreach ((json_t *)wanted, key, value)
+  {
+    if (strtoull (mariadb_text (is, key), NULL, 10)
+        < strtoull (json_string_value (value), NULL, 10))
+      json_array_append_new (
+          differences, json_sprintf ("AUTO_INCREMENT of %s is lower", key));
+  }
+}
+
+static void
+compare_census (const json_t *wanted, const json_t *is, json_t *differences)
+{
+  mariadb_compare ("", json_at (wanted, "structure"), json_at (is, "structure"),
+                   differences);
+  mariadb_compare ("", json_at (wanted, "objects"), json_at (is, "objects"),
+                   differences);
+}
+
+/* Told once: what differs is copied again by the next round, and where the
+ * structure does everything is. */
+static struct err *
+touched (const struct step_call *call, const json_t *made, bool structure,
+         const json_t *differences)
+{
+  char *path CLEANUP_FREE = mariadb_record (call);
+  json_t *rest CLEANUP_JSON
+      = structure ? json_object ()
+                  : json_pack ("{s:O*}", "source", json_at (made, "source"));
+  TRY (remote_record (call->target, path, rest));
+  return err_advise (
+      steps_unequal ("RH-MARIADB-TOUCHED",
+                     "the database on the target is not as the last round "
+                     "left it",
+                     differences),
+      "the source is untouched, nothing was frozen",
+      "find out who wrote there; the next 'rehome sync' makes the copy equal "
+      "again (not an account's password: drop the account there before)");
+}
+
+struct err *
+mariadb_check_copy (const struct step_call *call, const json_t *made)
+{
+  const char *db = mariadb_database (call);
+  json_t *digests CLEANUP_JSON = NULL;
+  json_t *census CLEANUP_JSON = NULL;
+  json_t *numbers CLEANUP_JSON = NULL;
+  json_t *differences CLEANUP_JSON = json_array ();
+  TRY (mariadb_census (call->target, db, &census));
+  compare_census (json_at (made, "census"), census, differences);
+  bool structure = !json_equal (json_at (json_at (made, "census"), "structure"),
+                                json_at (census, "structure"));
+  if (!structure) {
+    TRY (mariadb_digest (call->target, db, json_at (made, "tables"), &digests));
+    TRY (mariadb_numbers (call->target, db, &numbers));
+    mariadb_compare ("table ", json_at (made, "digests"), digests, differences);
+    compare_numbers (json_at (made, "numbers"), numbers, differences);
+  }
+  TRY (mariadb_check_accounts (call, json_at (made, "accounts"), differences));
+  if (json_array_size (differences) > 0)
+    return touched (call, made, structure, differences);
+  return NULL;
+}
+
+/* Before anything is down: is the copy what the last round left? */
+struct err *
+mariadb_settled (const struct step_call *call, json_t **result)
+{
+  char *path CLEANUP_FREE = mariadb_record (call);
+  json_t *made CLEANUP_JSON = NULL;
+  json_t *differences CLEANUP_JSON = json_array ();
+  TRY (remote_recall (call->target, path, &made));
+  if (json_at (made, "digests") == NULL)
+    return err_todo (err_new (ERR_REFUSED, "RH-MARIADB-TOUCHED",
+                              "no round of database %s was whole",
+                              mariadb_database (call)),
+                     "run 'rehome sync' again");
+  TRY (mariadb_check_copy (call, made));
+  TRY (mariadb_compare_accounts (call, differences));
+  if (json_array_size (differences) > 0)
+    return err_todo (steps_unequal ("RH-MARIADB-UNEQUAL",
+                                    "accounts are not equal", differences),
+                     "drop what is named on the target, or revoke it, and run "
+                     "'rehome sync' again");
+  *result = json_pack ("{s:I}", "rows",
+                       (json_int_t)rows_of (json_at (made, "digests")));
+  return NULL;
+}
+
+static struct err *
+compare_data (const struct step_call *call, json_t *differences,
+              json_t **digests)
+{
+  const char *db = mariadb_database (call);
+  json_t *tables CLEANUP_JSON = NULL;
+  json_t *target CLEANUP_JSON = NULL;
+  json_t *a CLEANUP_JSON = NULL;
+  json_t *b CLEANUP_JSON = NULL;
+  TRY (mariadb_tables (call->source, db, &tables));
+  TRY (mariadb_digests (call, tables, digests, &target));
+  mariadb_compare ("table ", *digests, target, differences);
+  TRY (mariadb_numbers (call->source, db, &a));
+  TRY (mariadb_numbers (call->target, db, &b));
+  compare_numbers (a, b, differences);
+  return NULL;
+}
+
+struct err *
+mariadb_verify (const struct step_call *call, json_t **result)
+{
+  const char *db = mariadb_database (call);
+  json_t *differences CLEANUP_JSON = json_array ();
+  json_t *digests CLEANUP_JSON = NULL;
+  json_t *a CLEANUP_JSON = NULL;
+  json_t *b CLEANUP_JSON = NULL;
+  json_t *still CLEANUP_JSON = NULL;
+  TRY (mariadb_census (call->source, db, &a));
+  TRY (mariadb_census (call->target, db, &b));
+  compare_census (a, b, differences);
+  if (json_array_size (differences) == 0)
+    TRY (compare_data (call, differences, &digests));
+  if (!call->back)
+    TRY (mariadb_compare_accounts (call, differences));
+  TRY (mariadb_still (call, &still));
+  if (json_array_size (differences) > 0)
+    return err_todo (steps_unequal ("RH-MARIADB-UNEQUAL",
+                                    "the database is not equal", differences),
+                     "run 'rehome sync' again, which copies what differs");
+  *result
+      = json_pack ("{s:O, s:I, s:I, s:i}", "digests", digests, "rows",
+                   (json_int_t)rows_of (digests), "objects",
+                   (json_int_t)(json_object_size (json_at (a, "structure"))
+                                + json_object_size (json_at (a, "objects"))),
+                   "differences", 0);
+  return NULL;
+}
