@@ -240,4 +240,5 @@ const struct provider provider_postgresql = {
   .back_ops = back_ops,
   .reverse = REVERSE_DELTA,
   .discover = NULL,
+  .discard = postgresql_discard,
 };

@@ -124,4 +124,8 @@ void postgresql_thaw (const struct step_call *call,
 struct err *postgresql_prove (const struct step_call *call, json_t **result);
 struct err *postgresql_verify (const struct step_call *call, json_t **result);
 
+/* postgresql_discard.c; see struct provider. */
+struct err *postgresql_discard (const struct step_call *call, bool dry,
+                                json_t *out);
+
 #endif

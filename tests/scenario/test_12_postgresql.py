@@ -50,9 +50,8 @@ def stop_writer(host):
     host.sh("systemctl stop crm-writer")
 
 
-@pytest.fixture(scope="module")
-def synced(database_lab, build):
-    lab = database_lab
+def synced_move(lab, build):
+    """Servers as delivered, the database with its writer on the old one, and a first copy."""
     lab.reset()
     lab.install(build)
     old = lab.old
@@ -72,6 +71,11 @@ def synced(database_lab, build):
         "leave:\n", "leave:\n  - {unit: mariadb.service, why: it has another owner}\n", 1))
     move.sync()
     return move
+
+
+@pytest.fixture(scope="module")
+def synced(database_lab, build):
+    return synced_move(database_lab, build)
 
 
 FAULTS = {
@@ -170,3 +174,17 @@ def test_what_the_new_server_took_comes_back(moved):
     assert acked > 800 and lost == []
     assert psql(old, "SELECT datconnlimit, (SELECT count(*) FROM pg_db_role_setting WHERE setconfig::text LIKE "
                      "'%read_only%') FROM pg_database WHERE datname = 'crm'").strip() == "-1|0"
+
+
+@pytest.mark.skipif("REHOME_LONG" not in os.environ, reason="the long version: a first copy more")
+def test_a_discard_drops_the_copy_and_the_roles_that_the_move_made(database_lab, build):
+    move = synced_move(database_lab, build)
+    discard = ["abort", PLAN, "--discard", "--no-input", "--confirm=shop-new"]
+    there = "SELECT datname FROM pg_database WHERE datname = 'crm' UNION SELECT rolname FROM pg_authid WHERE oid >= 16384;"
+    psql(move.lab.new, "INSERT INTO nokey VALUES (1, 'mine')")
+    said = move.rehome(*discard, expect=3)
+    assert "database crm" in said and "somebody else wrote" in said
+    assert psql(move.lab.new, there, "postgres").split() == ["anna", "crm", "reader"]
+    psql(move.lab.new, "DELETE FROM nokey WHERE b = 'mine'")
+    move.rehome(*discard)
+    assert psql(move.lab.new, there, "postgres").split() == []
