@@ -122,6 +122,7 @@ mariadb_accounts (struct port *p, const char *database, json_t **out)
       = mariadb_argv ("mariadb",
                       ARGV ("--batch", "--skip-column-names", "--raw"));
   TRY (remote_must (p, argv, script, &text));
+  size_t len = text == NULL ? 0 : strlen (text);
   void *iter = NULL;
   char *at = text;
   for (char *line; (line = strsep (&at, "\n")) != NULL;)
@@ -130,7 +131,8 @@ mariadb_accounts (struct port *p, const char *database, json_t **out)
     else if (at != NULL) /* not the text's end: the next account */
       iter = iter == NULL ? json_object_iter (list)
                           : json_object_iter_next (list, iter);
-  explicit_bzero (text, strlen (text == NULL ? "" : text));
+  if (len > 0) /* it has hashes */
+    explicit_bzero (text, len);
   *out = STEAL (list);
   return NULL;
 }

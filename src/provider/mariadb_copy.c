@@ -24,10 +24,10 @@ static struct err *
 dump (const struct step_call *call, json_t *from)
 {
   json_t *into
-      = mariadb_argv ("mariadb", ARGV ("--batch", "--skip-column-names",
-                                       "--init-command=SET "
-                                       "SESSION foreign_key_checks = 0",
-                                       mariadb_database (call)));
+      = mariadb_argv ("mariadb",
+                      ARGV ("--batch", "--skip-column-names",
+                            "--init-command=SET foreign_key_checks = 0",
+                            mariadb_database (call)));
   return err_wrap (mariadb_stream (call, from, into, NULL),
                    "copying definitions of database %s",
                    mariadb_database (call));

@@ -160,8 +160,8 @@ mariadb_verify (const struct step_call *call, json_t **result)
   *result
       = json_pack ("{s:O, s:I, s:I, s:i}", "digests", digests, "rows",
                    (json_int_t)rows_of (digests), "objects",
-                   (json_int_t)(json_object_size (json_at (a, "structure"))
-                                + json_object_size (json_at (a, "objects"))),
+                   (json_int_t)json_object_size (json_at (a, "structure"))
+                       + (json_int_t)json_object_size (json_at (a, "objects")),
                    "differences", 0);
   return NULL;
 }
