@@ -7,8 +7,10 @@
 #include "tree/discard.h"
 #include "tree/laid.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The ground's stream, or its first bytes. */
@@ -173,6 +175,44 @@ the_audit_finds_content_that_changed_behind_its_time (void **state)
       "content");
 }
 
+/* One byte, with the times that the file had. */
+static void
+poke_behind_its_time (const char *path, off_t at)
+{
+  struct stat st;
+  assert_int_equal (stat (path, &st), 0);
+  int fd = open (path, O_WRONLY);
+  assert_int_equal (pwrite (fd, "!", 1, at), 1);
+  close (fd);
+  set_mtime (path, st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+}
+
+/* The index has no digest of the whole of such a file. */
+static void
+the_audit_holds_a_file_that_went_in_parts_against_its_blocks (void **state)
+{
+  struct ground *g = *state;
+  struct timespec settle = { 0, 70000000 };
+  int fd = open (on_src (g, "big"), O_WRONLY | O_CREAT, 0644);
+  for (int i = 0; i < 700; i++)
+    assert_int_equal (write (fd, g, 4000), 4000);
+  close (fd);
+  g->send.patch = true;
+  nanosleep (&settle, NULL);
+  assert_ok (ground_copy (g));
+  fd = open (on_src (g, "big"), O_WRONLY);
+  assert_int_equal (pwrite (fd, "changed", 7, 1234567), 7);
+  close (fd);
+  nanosleep (&settle, NULL);
+  assert_ok (ground_round (g));
+  assert_int_equal (ground_sent (g, "bytes"), 4096);
+  CLEANUP_JSON json_t *before = audit (g);
+  assert_true (json_is_true (json_object_get (before, "equal")));
+  poke_behind_its_time (on_src (g, "big"), 2000000);
+  CLEANUP_JSON json_t *after = audit (g);
+  assert_false (json_is_true (json_object_get (after, "equal")));
+}
+
 static void
 the_audit_names_what_is_missing_and_what_is_new (void **state)
 {
@@ -274,6 +314,7 @@ main (void)
     WITH (a_round_that_breaks_off_is_not_kept),
     WITH (one_with_everything_takes_the_place_of_those_before_it),
     WITH (the_audit_finds_content_that_changed_behind_its_time),
+    WITH (the_audit_holds_a_file_that_went_in_parts_against_its_blocks),
     WITH (the_audit_names_what_is_missing_and_what_is_new),
     WITH (a_copy_goes_but_for_what_others_made_or_changed),
     WITH (a_link_in_the_place_of_a_directory_is_not_followed),
