@@ -193,9 +193,12 @@ the_audit_holds_a_file_that_went_in_parts_against_its_blocks (void **state)
 {
   struct ground *g = *state;
   struct timespec settle = { 0, 70000000 };
+  char line[4000];
   int fd = open (on_src (g, "big"), O_WRONLY | O_CREAT, 0644);
-  for (int i = 0; i < 700; i++)
-    assert_int_equal (write (fd, g, 4000), 4000);
+  for (int i = 0; i < 700; i++) {
+    memset (line, 'a' + i % 26, sizeof line);
+    assert_int_equal (write (fd, line, sizeof line), sizeof line);
+  }
   close (fd);
   g->send.patch = true;
   nanosleep (&settle, NULL);
