@@ -375,16 +375,23 @@ ask_once (struct following *f, struct loaded *l, enum request r)
   return NULL;
 }
 
-/* An owner that has nothing to do ends; asked just then, another one begins. */
+/* An owner that has nothing to do ends, and one may be killed: asked just then,
+ * the next one is asked.  One that had recorded the request refuses it as
+ * under way, or takes it once more; neither does it twice. */
+static bool
+next_may_answer (const struct err *e)
+{
+  return e != NULL
+         && (strcmp (err_code (e), "RH-EXEC-STOPPED") == 0
+             || strcmp (err_code (e), "RH-EXEC-NOOWNER") == 0);
+}
+
 static struct err *
 ask_for (struct following *f, struct loaded *l, enum request r)
 {
   const struct timespec nap = { 0, 100000000 };
   struct err *e = ask_once (f, l, r);
-  for (int i = 0;
-       i < 100 && e != NULL && strcmp (err_code (e), "RH-EXEC-STOPPED") == 0;
-       i++)
-  {
+  for (int i = 0; i < 100 && next_may_answer (e); i++) {
     nanosleep (&nap, NULL);
     err_free (e);
     e = ask_once (f, l, r);

@@ -4,7 +4,7 @@ but for what the report names (facts "left") and what the move was for."""
 import re
 
 import inventory
-from story import wait_for
+from story import wait_for, wait_for
 
 # What the plan moves, and what the moved services make for themselves.
 PATHS = ["/srv/shop", "/etc/shop", "/etc/nginx", "/home/shop", "/home/deploy", "/home/anna", "/usr/local/bin/shop-orders",
@@ -79,6 +79,8 @@ def its_own_work(kind, name):
 
 
 def look(lab):
+    for host in (lab.old, lab.new):  # an address has its route once nobody else was found to have it
+        wait_for(lambda: host.sh("ip -6 -o addr show tentative") == "", seconds=20)
     return {host.role: inventory.look(host) for host in (lab.old, lab.new)}
 
 
