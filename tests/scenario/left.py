@@ -4,7 +4,7 @@ but for what the report names (facts "left") and what the move was for."""
 import re
 
 import inventory
-from story import wait_for, wait_for
+from story import wait_for
 
 # What the plan moves, and what the moved services make for themselves.
 PATHS = ["/srv/shop", "/etc/shop", "/etc/nginx", "/home/shop", "/home/deploy", "/home/anna", "/usr/local/bin/shop-orders",
