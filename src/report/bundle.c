@@ -58,6 +58,8 @@ struct making {
   struct buf signers; /* lines of ALLOWED SIGNERS in ssh-keygen(1) */
   json_t *fingerprints;
   int64_t last_ms;
+  uint64_t last_seq;
+  char last_hash[65];
 };
 
 static struct err *
@@ -131,6 +133,8 @@ take_record (void *ctx, const struct record *r, const char *line)
 {
   struct making *m = ctx;
   m->last_ms = r->time_ms;
+  m->last_seq = r->seq;
+  record_hash (line, strlen (line), m->last_hash);
   TRY (buf_printf (&m->journal, "%s\n", line));
   if (r->type == RECORD_APPROVE)
     return add_approval (m, r);
@@ -145,13 +149,19 @@ take_plan (void *ctx, unsigned n, const void *text, size_t len)
   return buf_put (bundle_add (m->bundle, name), text, len);
 }
 
+static char *
+head_text (uint64_t seq, const char *hash)
+{
+  return mem_printf ("seq %" PRIu64 "\nhash %s\n", seq, hash);
+}
+
 struct err *
 bundle_head_text (struct store *s, char **out)
 {
   uint64_t seq;
   char hash[65];
   TRY (store_head (s, &seq, hash));
-  *out = mem_printf ("seq %" PRIu64 "\nhash %s\n", seq, hash);
+  *out = head_text (seq, hash);
   return NULL;
 }
 
@@ -185,10 +195,10 @@ add_pages (struct making *m, const json_t *facts)
 static struct err *
 collect (struct making *m, const struct bundle_from *from)
 {
-  CLEANUP_FREE char *head = NULL;
   TRY (store_each (from->store, 0, take_record, m));
   TRY (store_each_plan (from->store, take_plan, m));
-  TRY (bundle_head_text (from->store, &head));
+  /* The owner may have written on since: the head is that of these records. */
+  CLEANUP_FREE char *head = head_text (m->last_seq, m->last_hash);
   TRY (buf_put_str (bundle_add (m->bundle, "head.txt"), head));
   TRY (buf_put (bundle_add (m->bundle, "journal.jsonl"), m->journal.data,
                 m->journal.len));
