@@ -60,6 +60,7 @@ def test_a_target_whose_source_was_thawed_stays_closed_after_a_reboot(guarded):
     wait_for(lambda: active(old) == ["active"] * 2)
     back = time.time()
     new.start()
+    wait_for(lambda: "stays closed" in said(new))
     assert active(new) == ["inactive"] * 2, said(new)
     assert ADDRESS not in lab.network.addresses("new")
     assert "stays closed" in said(new) and "not frozen any more" in said(new)
