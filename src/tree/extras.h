@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a tree holds beyond a list of paths. */
+/* What a tree holds beyond a list of paths: all of it, or, where others write
+ * there too, what receives made that did not end. */
 #ifndef REHOME_TREE_EXTRAS_H
 #define REHOME_TREE_EXTRAS_H
 
 #include "tree/filter.h"
+#include "tree/made.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -12,8 +14,10 @@ struct extras {
   const char *root;
   const struct filter *filter; /* what it leaves out is never extra */
   const char *list;            /* path of an index file */
+  struct made *made;           /* only of these; or NULL */
   uint64_t limit;              /* above it nothing is passed on */
-  /* Each extra path, the last in canonical order first. */
+  /* Each extra path, the last in canonical order first, also one that is gone
+   * meanwhile. */
   struct err *(*each) (void *ctx, const char *path, size_t len);
   void *ctx;
 };

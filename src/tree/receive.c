@@ -32,6 +32,7 @@ receiver_clear (struct receiver *r)
   digest_free (r->digest);
   buf_free (&r->acl);
   buf_free (&r->last);
+  made_free (r->made);
   index_writer_free (r->got);
   touched_free (&r->touched);
   free (r->got_path);
@@ -130,6 +131,8 @@ receiver_entry (struct receiver *r, struct tree_entry *e)
   TRY (map_ids (r, e));
   TRY (note_got (r, e->path, e->path_len));
   touched_add (&r->touched, e->path, e->path_len);
+  if (r->made != NULL)
+    TRY (made_add (r->made, e->path, e->path_len, e->type == TREE_DIR));
   r->entries++;
   r->watch->files++;
   return watch_step (r->watch, e->path, e->path_len);
@@ -344,7 +347,8 @@ extra_found (void *ctx, const char *path, size_t len)
   return NULL;
 }
 
-/* Removes what lies there and was not in the stream. */
+/* Removes what lies there and was not in the stream; where others write there
+ * too, only what a receive made that did not end. */
 static struct err *
 remove_extras (struct receiver *r)
 {
@@ -355,6 +359,7 @@ remove_extras (struct receiver *r)
   struct extras x = { .root = r->a->root,
                       .filter = r->a->filter,
                       .list = r->got_path,
+                      .made = r->made,
                       .limit = r->a->delete_limit,
                       .each = extra_found,
                       .ctx = r };
@@ -411,6 +416,18 @@ settle (struct receiver *r)
   return r->a->settled (r->a->settled_ctx, fd);
 }
 
+/* Where extras are to be found at the end. */
+static struct err *
+list_what_came (struct receiver *r)
+{
+  bool whole = !(r->head.flags & STREAM_DELTA)
+               || (r->head.flags & STREAM_LISTING) != 0;
+  if (r->claim.fresh || !whole || (r->made != NULL && !made_any (r->made)))
+    return NULL;
+  TRY (index_path (r->a->index_dir, r->a->index, "got", &r->got_path));
+  return index_create (r->got_path, &r->got);
+}
+
 static struct err *
 start (struct receiver *r)
 {
@@ -444,11 +461,10 @@ start (struct receiver *r)
   TRY (settle (r));
   if (direct)
     r->makers = makers_new (r->place);
-  if (r->claim.fresh || r->a->keep
-      || (delta && !(r->head.flags & STREAM_LISTING)))
-    return NULL;
-  TRY (index_path (r->a->index_dir, r->a->index, "got", &r->got_path));
-  return index_create (r->got_path, &r->got);
+  if (r->a->keep)
+    TRY (made_open (r->a->index_dir, r->a->index, r->claim.interrupted,
+                    &r->made));
+  return list_what_came (r);
 }
 
 struct err *
@@ -497,6 +513,8 @@ run (struct receiver *r)
   TRY (receiver_sync (r));
   TRY (resume_mark_remove (r->a->index_dir, r->a->index));
   TRY (claim_done (&r->claim, r->a->root));
+  if (r->made != NULL)
+    TRY (made_done (r->made));
   return undo_done (&r->patcher.undo);
 }
 

@@ -12,6 +12,7 @@
 #include "tree/content.h"
 #include "tree/flusher.h"
 #include "tree/index.h"
+#include "tree/made.h"
 #include "tree/makers.h"
 #include "tree/receive.h"
 #include "tree/records.h"
@@ -37,6 +38,7 @@ struct receiver {
   bool deleting;
   uint64_t to_delete;
   struct touched touched;
+  struct made *made;        /* where the place is also others'; else NULL */
   struct index_writer *got; /* NULL: extras need not be looked for */
   char *got_path;
   uint64_t entries, files, deleted;

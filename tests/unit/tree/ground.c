@@ -116,6 +116,8 @@ static struct err *
 give (void *ctx, void *data, size_t cap, size_t *len)
 {
   struct reading *r = ctx;
+  if (r->g->giving != NULL)
+    r->g->giving (r->g);
   size_t left = r->g->stream.len - r->at;
   size_t n = left < cap ? left : cap;
   if (n > 5000)

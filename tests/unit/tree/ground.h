@@ -22,8 +22,10 @@ struct ground {
   struct tree_send send;
   struct tree_receive receive;
   struct idmaps maps;
-  /* Called before a piece of the stream is taken; may be NULL. */
+  /* Called before a piece of the stream is taken from the sender, or given to
+   * the receiver; may be NULL. */
   void (*meanwhile) (struct ground *g);
+  void (*giving) (struct ground *g);
   size_t cut; /* the receiver's source fails after so many bytes; 0: never */
   bool keep_uncommitted;
 };
