@@ -124,13 +124,26 @@ index_of (const struct graph *g, const char *id)
   return at == NULL ? SIZE_MAX : (size_t)json_integer_value (at);
 }
 
-static void
-node_need (struct node *n, const char *id)
+static bool
+has_need (const struct node *n, const char *id)
 {
   for (size_t i = 0; i < n->needs.n; i++)
     if (strcmp (n->needs.v[i], id) == 0)
-      return;
-  *VEC_PUSH (&n->needs) = mem_strdup (id);
+      return true;
+  return false;
+}
+
+static void
+node_need (struct node *n, const char *id)
+{
+  if (!has_need (n, id))
+    *VEC_PUSH (&n->needs) = mem_strdup (id);
+}
+
+static bool
+is_freeze (enum stage s)
+{
+  return s == STAGE_FREEZE || s == STAGE_BACK_FREEZE;
 }
 
 struct err *
@@ -171,8 +184,12 @@ graph_after (struct graph *g, long item, long first)
   for (size_t i = 0; i < g->nodes.n && !g->sealed; i++)
     for (size_t j = 0; j < g->nodes.n; j++) {
       const struct step *a = &g->nodes.v[i]->step, *b = &g->nodes.v[j]->step;
-      if (a->item == item && b->item == first && a->stage == b->stage)
+      if (a->item != item || b->item != first || a->stage != b->stage)
+        continue;
+      if (!is_freeze (a->stage))
         node_need (g->nodes.v[i], b->id);
+      else if (!has_need (g->nodes.v[i], b->id))
+        node_need (g->nodes.v[j], a->id);
     }
 }
 

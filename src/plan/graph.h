@@ -102,7 +102,9 @@ cleanup_graph_ (struct graph **g)
 /* Copies everything that `s` points at.  Same id twice: "RH-GRAPH-TWICE". */
 struct err *graph_add (struct graph *g, const struct step *s);
 /* Orders two items (by their index in the plan): within each stage every step
- * of `item` needs those of `first`.  Only before the seal. */
+ * of `item` needs those of `first`; in a freeze it is the other way round, but
+ * for steps that need each other already: what depends on another stops before
+ * it.  Only before the seal. */
 void graph_after (struct graph *g, long item, long first);
 /* Checks: needs exist, lie in the same or an earlier stage, no cycle
  * ("RH-GRAPH-CYCLE" names it), one pivot step at least when there is any step

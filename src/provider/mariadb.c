@@ -144,6 +144,10 @@ needs_of (struct needs *needs, const struct plan *plan,
                                            { "back-admit", "back-verify" } };
   static const char *const alone[]
       = { "stop", "back-stop", "back-admit", "accounts" };
+  if (strcmp (op, "stop") == 0) /* or they would log errors first */
+    needs_services (needs, plan, "");
+  if (strcmp (op, "back-stop") == 0)
+    needs_services (needs, plan, "back-");
   for (size_t i = 0; i < sizeof behind / sizeof behind[0]; i++)
     if (strcmp (op, behind[i][0]) == 0)
       needs_add (needs, "%s#%s", item->name, behind[i][1]);

@@ -201,6 +201,10 @@ describe (const struct plan *plan, const struct plan_item *item,
       needs_add (&needs, "%s#roles", item->name);
     if (strcmp (rows[i].op, "back-admit") == 0)
       needs_add (&needs, "%s#back-verify", item->name);
+    if (strcmp (rows[i].op, "stop") == 0) /* or they would log errors first */
+      needs_services (&needs, plan, "");
+    if (strcmp (rows[i].op, "back-stop") == 0)
+      needs_services (&needs, plan, "back-");
     TRY (steps_add (g, &rows[i], "postgresql", item->name,
                     colon == NULL ? item->name : colon + 1,
                     steps_item_index (plan, item), NULL, &needs));

@@ -249,9 +249,7 @@ needs_of_settle (const struct plan *plan, const char *way, struct needs *needs)
   needs_add (needs, "move#%sflag", way);
   if (steps_first (plan, "accounts") != NULL)
     needs_add (needs, "accounts#%ssuspend", way);
-  for (size_t i = 0; i < plan_item_count (plan); i++)
-    if (strcmp (plan_item (plan, i)->kind, "service") == 0)
-      needs_add (needs, "%s#%sstop", plan_item (plan, i)->name, way);
+  needs_services (needs, plan, way);
 }
 
 static void

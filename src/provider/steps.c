@@ -115,6 +115,14 @@ needs_add (struct needs *n, const char *fmt, ...)
 }
 
 void
+needs_services (struct needs *n, const struct plan *plan, const char *way)
+{
+  for (size_t i = 0; i < plan_item_count (plan); i++)
+    if (strcmp (plan_item (plan, i)->kind, "service") == 0)
+      needs_add (n, "%s#%sstop", plan_item (plan, i)->name, way);
+}
+
+void
 needs_clear (struct needs *n)
 {
   for (size_t i = 0; i < n->n; i++)

@@ -25,6 +25,8 @@ struct needs {
 };
 void needs_add (struct needs *n, const char *fmt, ...)
     __attribute__ ((format (printf, 2, 3)));
+/* Every service of the plan has stopped; `way` is "" or "back-". */
+void needs_services (struct needs *n, const struct plan *plan, const char *way);
 void needs_clear (struct needs *n);
 #define CLEANUP_NEEDS CLEANUP (needs_clear)
 

@@ -172,6 +172,27 @@ an_item_after_another_waits_for_its_steps_of_the_same_stage (void **state)
 }
 
 static void
+in_a_freeze_what_depends_on_another_stops_first (void **state)
+{
+  (void)state;
+  CLEANUP_GRAPH struct graph *g = graph_new ();
+  struct step web = { .id = "web",
+                      .provider = "test",
+                      .op = "stop",
+                      .item = 0,
+                      .stage = STAGE_FREEZE };
+  struct step db = web;
+  db.id = "db";
+  db.item = 1;
+  assert_null (graph_add (g, &db));
+  assert_null (graph_add (g, &web));
+  graph_after (g, 0, 1);
+  assert_null (graph_seal (g));
+  assert_string_equal (graph_at (g, 0)->id, "web");
+  assert_string_equal (graph_at (g, 1)->needs[0], "web");
+}
+
+static void
 the_text_has_a_line_for_each_step (void **state)
 {
   (void)state;
@@ -213,6 +234,7 @@ main (void)
     cmocka_unit_test (what_is_added_is_copied),
     cmocka_unit_test (
         an_item_after_another_waits_for_its_steps_of_the_same_stage),
+    cmocka_unit_test (in_a_freeze_what_depends_on_another_stops_first),
     cmocka_unit_test (the_text_has_a_line_for_each_step),
     cmocka_unit_test (dot_quotes_what_comes_from_a_plan),
   };

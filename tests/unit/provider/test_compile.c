@@ -187,6 +187,25 @@ a_service_after_another_starts_after_it (void **state)
 }
 
 static void
+a_service_stops_before_the_database_that_it_uses (void **state)
+{
+  (void)state;
+  CLEANUP_PLAN struct plan *p
+      = parse ("rehome: 1\nname: shop\nsource: {host: old}\nitems:\n"
+               "  - mariadb: shop\n"
+               "  - postgresql: crm\n"
+               "    after: [\"service:shop.service\"]\n"
+               "  - service: shop.service\n"
+               "    after: [\"mariadb:shop\"]\n");
+  CLEANUP_GRAPH struct graph *g = compile (p);
+  size_t stop = place_of (g, "service:shop.service#stop");
+  assert_true (stop < place_of (g, "mariadb:shop#stop"));
+  assert_true (stop < place_of (g, "postgresql:crm#stop"));
+  assert_true (place_of (g, "service:shop.service#back-stop")
+               < place_of (g, "mariadb:shop#back-stop"));
+}
+
+static void
 address_and_move_are_no_kinds_of_items (void **state)
 {
   (void)state;
@@ -210,6 +229,7 @@ main (void)
     cmocka_unit_test (an_undo_that_is_missing_is_an_error_not_a_success),
     cmocka_unit_test (there_is_one_pivot_each_way),
     cmocka_unit_test (a_service_after_another_starts_after_it),
+    cmocka_unit_test (a_service_stops_before_the_database_that_it_uses),
     cmocka_unit_test (address_and_move_are_no_kinds_of_items),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
