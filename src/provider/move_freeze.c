@@ -86,11 +86,11 @@ move_readonly_text (const struct step_call *call, const json_t *mounts)
   for (i = json_array_size (mounts); i-- > 0;) { /* also after a failure */
     one = json_array_get (mounts, i);
     const char *path = json_string_value (json_at (one, "path"));
+    put_line (&b, "ExecStopPost=-mount", ARGV ("-o", "remount,bind,rw", path));
+    /* Lazily: an audit of the source, or a shell that stands there, must not
+     * keep it read-only. */
     if (json_is_true (json_at (one, "bind")))
-      put_line (&b, "ExecStopPost=-umount", ARGV (path));
-    else
-      put_line (&b, "ExecStopPost=-mount",
-                ARGV ("-o", "remount,bind,rw", path));
+      put_line (&b, "ExecStopPost=-umount", ARGV ("--lazy", path));
   }
   err_free (buf_put_str (&b, "\n[Install]\nWantedBy=multi-user.target\n"));
   return buf_steal_str (&b);

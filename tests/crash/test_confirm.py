@@ -64,10 +64,9 @@ def test_a_target_whose_source_was_thawed_stays_closed_after_a_reboot(guarded):
     assert active(new) == ["inactive"] * 2, said(new)
     assert ADDRESS not in lab.network.addresses("new")
     assert "stays closed" in said(new) and "not frozen any more" in said(new)
-    if os.environ.get("REHOME_LONG"):  # that the source serves again: tests/scenario/test_7_luck.py
-        with lab.client(rate=20) as load:
-            load.wait_acks(20)
-            load.stop()
+    with lab.client(rate=20) as load:
+        load.wait_acks(20)
+        load.stop()
     assert accepted_after(new, back) == []
 
 

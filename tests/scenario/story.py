@@ -114,6 +114,11 @@ def wait_for(what, seconds=60, every=0.05):
         time.sleep(every)
 
 
+def stay_in(host, folder):
+    """Somebody stands in a folder there and does nothing; the pid, as the host counts."""
+    return host.sh(f"cd {folder} && {{ setsid sleep 300 </dev/null >/dev/null 2>&1 & echo $!; }}")
+
+
 def start_cutover(move, *more):
     """Begins a cutover that goes on by itself; a Popen of the command that watches it."""
     return move.at.popen(["rehome", "cutover", PLAN, "--no-input", "--confirm=shop-old", *more],

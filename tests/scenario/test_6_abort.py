@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from story import PLAN, changed, codes, phase_of, shape, start_cutover, wait_for, wait_phase
+from story import PLAN, changed, codes, phase_of, shape, start_cutover, stay_in, wait_for, wait_phase
 
 DROPIN = "/etc/systemd/system/shop-orders.service.d/slow.conf"
 
@@ -118,9 +118,11 @@ def test_abort_on_request_in_the_middle(move, before):
     try:
         running = start_cutover(move)
         wait_phase(move, "starting")
+        somebody = stay_in(move.lab.old, "/srv/shop")
         move.rehome("abort", PLAN, "--no-input", expect=None)
         said, _ = running.communicate(timeout=60)
         assert running.returncode == 6, said
+        move.lab.old.sh(f"kill {somebody}")
         assert move.at.run(["test", "-d", "/srv/shop/files"], check=False).returncode == 0, "the copy is kept"
     finally:
         off_target(move)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from story import PLAN, changed, codes, run_the_text, shape, start_cutover, wait_for, wait_phase
+from story import PLAN, changed, codes, run_the_text, shape, start_cutover, stay_in, wait_for, wait_phase
 
 DROPIN = "/etc/systemd/system/shop-orders.service.d/slow.conf"
 
@@ -133,6 +133,7 @@ def test_the_target_is_destroyed_and_the_text_on_the_source_brings_it_back(own_m
 
 
 def test_thaw_on_the_source_brings_it_back_when_everything_else_is_gone(own_move):
+    """Also while somebody stands in the files that were read-only."""
     move, old, lab = own_move, own_move.lab.old, own_move.lab
     move.sync()
     slow_start(move, 20)
@@ -142,10 +143,13 @@ def test_thaw_on_the_source_brings_it_back_when_everything_else_is_gone(own_move
         start_cutover(move)
         wait_phase(move, "starting")
         lab.new.destroy()
+        somebody = stay_in(old, "/srv/shop/orders")
         agent = old.sh("ls /var/lib/rehome/*/thaw 2>/dev/null | head -n 1")
         old.run([agent, "--confirm=target-is-off"] if agent else ["false"])
         load.wait_acks(len(load.acks) + 20, seconds=30)
         load.stop()
+        assert not old.run(["touch", f"/proc/{somebody}/cwd/.seen"], check=False).returncode
+        old.sh(f"rm /srv/shop/orders/.seen; kill {somebody}")
     assert lab.observe(load, "old").lost == []
     assert changed(before, shape(old)) == {}
 
