@@ -7,7 +7,15 @@ import time
 
 from killer import JOURNAL
 
+PIVOTS = {"move#pivot": "opening", "move#back-pivot": "back-opening"}
 SHORT, LONG = 4, 22  # of a cut: a connection lives through the first; ssh gives up after 15 s
+
+
+def begins(record):
+    """The phase that begins with a record, or None. The intent of a pivot is itself the beginning of the opening."""
+    if record["type"] == "phase":
+        return record["data"]["to"]
+    return PIVOTS.get(record.get("step")) if record["type"] == "intent" and not record["data"].get("undo") else None
 
 
 def reboot(role):
@@ -47,7 +55,7 @@ class Breaker(threading.Thread):
 
     def _take(self, rows):
         """A fault takes time: the last phase that was passed counts, not those before it."""
-        phases = [(json.loads(line)["data"]["to"], seq) for seq, line in rows if json.loads(line)["type"] == "phase"]
+        phases = [(phase, seq) for seq, line in rows if (phase := begins(json.loads(line)))]
         if phases and phases[-1][0] in self.due:
             self.due.remove(phases[-1][0])
             self.hit.append(phases[-1])

@@ -13,6 +13,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests/scenario"), str(pathlib.Path(__file
 
 import moves  # noqa: E402
 import table  # noqa: E402
+from breaker import begins  # noqa: E402
 from killer import STRIDE, VICTIMS, Killer, point_of  # noqa: E402
 from lab import Lab  # noqa: E402
 from story import Move, wait_for  # noqa: E402
@@ -53,7 +54,7 @@ def crash_table():
 def describe(records, seq):
     """The record behind which something died, and the phase it was in."""
     at = next(r for r in records if r["seq"] == seq)
-    phases = [r["data"]["to"] for r in records if r["seq"] <= seq and r["type"] == "phase"]
+    phases = [begins(r) for r in records if r["seq"] <= seq and begins(r)]
     return point_of(at), phases[-1] if phases else "planned"
 
 
