@@ -13,18 +13,16 @@ import uuid
 class Client:
     """The sending side: an asyncio loop that never waits for an answer before it sends the next order."""
 
-    def __init__(self, where, rate, timeout, log):
+    def __init__(self, where, rate, timeout, log, stop):
         self._host, _, self._port = where.rpartition(":")
         self._rate, self._timeout, self._log = rate, timeout, log
         self._run = uuid.uuid4().hex[:8]
-        self._stop = asyncio.Event()
+        self._stop = stop
         self._open = set()
 
     async def run(self, seconds):
         """Send until told to stop, or for so many seconds."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
         begin, number = loop.time(), 0
         while not self._stop.is_set() and (seconds is None or loop.time() < begin + seconds):
             task = loop.create_task(self._attempt(number))
@@ -84,14 +82,19 @@ def _read_answer(data):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--to", default="10.77.0.10:80", help="address and port")
-    parser.add_argument("--rate", type=float, default=50, help="orders a second")
+    parser.add_argument("--rate", type=float, default=50, help="orders a second, of all writers together")
+    parser.add_argument("--writers", type=int, default=1, help="that send beside each other, each by its own clock")
     parser.add_argument("--timeout", type=float, default=0.5, help="seconds until an attempt counts as failed")
     parser.add_argument("--seconds", type=float, help="stop by itself after this time")
     parser.add_argument("--log", required=True, help="file for one JSON line an attempt")
     options = parser.parse_args()
     with open(os.path.abspath(options.log), "a", encoding="utf-8") as log:
         async def work():
-            await Client(options.to, options.rate, options.timeout, log).run(options.seconds)
+            stop = asyncio.Event()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            await asyncio.gather(*(Client(options.to, options.rate / options.writers, options.timeout, log, stop)
+                                   .run(options.seconds) for _ in range(options.writers)))
         asyncio.run(work())
     return 0
 

@@ -2,17 +2,19 @@
 # One lab: its servers, its network, its client; brought up, reset and taken down as a whole.
 import concurrent.futures
 
-from . import images, install, load, machine, net, observer, roots, settings
+from . import images, install, load, machine, net, observer, roots, settings, stores
 from .host import Host
 
 
 class Lab:
     """A lab by name. Several labs live side by side; the same name means the same lab, also from another process."""
 
-    def __init__(self, name=None, scale=1, hosts=("old", "new"), say=print, databases=False):
+    def __init__(self, name=None, scale=1, hosts=("old", "new"), say=print, databases=False,
+                 store="files"):
         self.name = settings.check_name(name or settings.default_name())
         self.scale = scale
-        self.databases = databases  # MariaDB, PostgreSQL and sqlite3 of each release are installed and run
+        self.store = stores.check_name(store)  # what the order service keeps its orders in
+        self.databases = databases or store != "files"  # MariaDB, PostgreSQL and sqlite3 of each release are installed and run
         self.hosts = tuple(hosts)
         self.dir = settings.lab_dir(self.name)
         self.network = net.Network(self.name)
@@ -20,10 +22,12 @@ class Lab:
         self.old, self.new, self.ctl = (self._host(role) for role in settings.HOSTS)
 
     def _host(self, role):
-        return Host(role, self.name, self.network, lambda tree: self._fill(role, tree))
+        return Host(role, self.name, self.network, lambda tree: self._fill(role, tree), self.store)
 
     def _fill(self, role, tree):
         images.unpack(role, tree, self.scale, self._say, self.databases)
+        if role == "old":
+            stores.choose(tree, self.store)
 
     def host(self, role):
         """The Host object of `old`, `new` or `ctl`."""
@@ -97,6 +101,7 @@ class Lab:
         host.start()
         if host.role == "old":
             self.start_notes()
+            stores.create(host, self.store)
 
     def _each(self, action, roles=None):
         hosts = [self.host(role) for role in roles or self.hosts]

@@ -19,8 +19,9 @@ READY_SECONDS = 60
 class Host:
     """A server. What runs and what is mounted is read from the kernel, so any process may use it."""
 
-    def __init__(self, role, lab_name, network, unpack):
+    def __init__(self, role, lab_name, network, unpack, store="files"):
         self.role = role
+        self.store = store  # of its order service, while it serves: see stores.py
         self.name = f"shop-{role}" if role != "ctl" else "ctl"
         self.network = network
         self._unpack = unpack  # fills a directory with this host's fresh disk

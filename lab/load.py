@@ -12,11 +12,11 @@ from .net import NETNS
 class ClientRun:
     """Load from the client's namespace. `with lab.client(rate=50) as run:` ... then read run.attempts()."""
 
-    def __init__(self, lab, rate=50, url="10.77.0.10:80", timeout=0.5, log=None):
+    def __init__(self, lab, rate=50, writers=1, url="10.77.0.10:80", timeout=0.5, log=None):
         self.rate = rate
         self.log = log or lab.dir / f"client-{time.time_ns()}.jsonl"
         self._argv = ["nsenter", f"--net={NETNS / lab.network.ns('client')}", "/usr/bin/python3", "-m", "lab.client",
-                      "--to", url, "--rate", str(rate), "--timeout", str(timeout), "--log", str(self.log)]
+                      "--to", url, "--rate", str(rate), "--writers", str(writers), "--timeout", str(timeout), "--log", str(self.log)]
         self._process = None
 
     def start(self):

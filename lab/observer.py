@@ -3,9 +3,7 @@
 import collections
 import dataclasses
 
-from . import load
-
-Line = collections.namedtuple("Line", "attempt order host time")
+from . import load, stores
 
 
 @dataclasses.dataclass
@@ -18,31 +16,27 @@ class Observation:
     interleaved: bool       # a host answered before the last answer of the one that served earlier
     downtime: float         # longest gap between two successive acks, in seconds
     gap: tuple              # (end of the ack before that gap, end of the one after it)
-    lost_files: list        # acked orders without a file on the final host
-    lost_log: list          # acked attempts without a line in the final host's log
-    doubled: list           # attempts with more than one line in the final host's log
-    final_orders: int       # order files on the final host
+    lost_files: list        # acked orders that the final host has not as a file or a row
+    lost_log: list          # acked attempts without a line in the final host's log, or without a row of any kind it makes
+    doubled: list           # attempts with more than one of these
+    final_orders: int       # orders on the final host
     final_lines: int        # lines of its log
+    unbalanced: list        # shelves of the final host whose stock and movements do not add up
 
     @property
     def lost(self):
-        """Acknowledged orders that the final host lacks, as a file or in the log."""
+        """Acknowledged orders that the final host lacks, wholly or in part."""
         return sorted(set(self.lost_files) | set(self.lost_log))
 
 
 def log_lines(host):
-    """The order log on a host's disk, as the server itself would read it; torn lines do not count."""
-    path = host.root / "srv/shop/orders.log"
-    if not path.exists():
-        return []
-    lines = [line.split(" ") for line in path.read_text().splitlines()]
-    return [Line(*words[:3], int(words[3]) / 1e9) for words in lines if len(words) == 4]
+    """The attempts that a host has taken, as its store holds them."""
+    return stores.books(host).lines
 
 
 def order_files(host):
-    """The ids of all orders that have a whole file on a host's disk."""
-    return {path.name[:-len(".json")] for path in (host.root / "srv/shop/orders").glob("??/*.json")
-            if path.stat().st_size > 0}
+    """The ids of all orders that a host holds."""
+    return stores.books(host).orders
 
 
 def accepted_after(host, moment, written_by=None):
@@ -56,20 +50,20 @@ def observe(lab, client_run, final, since=None):
     attempts = client_run.attempts() if hasattr(client_run, "attempts") else load.read_log(client_run)
     attempts = [a for a in attempts if since is None or a["start"] >= since]
     host = lab.host(final) if isinstance(final, str) else final
-    lines, files = log_lines(host), order_files(host)
+    books = stores.books(host)
+    parts = [collections.Counter(line.attempt for line in books.lines), *map(collections.Counter, books.parts)]
     acks = sorted((a for a in attempts if a["status"] == "acked"), key=lambda a: a["end"])
     intervals = _intervals(acks)
     gap = _longest_gap(acks)
-    times = collections.Counter(line.attempt for line in lines)
     return Observation(
         acked=len(acks),
         failed=dict(collections.Counter(a["status"] for a in attempts if a["status"] != "acked")),
         intervals=intervals, interleaved=_interleaved(intervals),
         downtime=gap[1] - gap[0], gap=gap,
-        lost_files=[a["order"] for a in acks if a["order"] not in files],
-        lost_log=[a["attempt"] for a in acks if a["attempt"] not in times],
-        doubled=sorted(attempt for attempt, count in times.items() if count > 1),
-        final_orders=len(files), final_lines=len(lines))
+        lost_files=[a["order"] for a in acks if a["order"] not in books.orders],
+        lost_log=[a["attempt"] for a in acks if not all(a["attempt"] in part for part in parts)],
+        doubled=sorted({attempt for part in parts for attempt, count in part.items() if count > 1}),
+        final_orders=len(books.orders), final_lines=len(books.lines), unbalanced=books.unbalanced)
 
 
 def _intervals(acks):

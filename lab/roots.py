@@ -12,7 +12,8 @@ from . import settings
 from .command import locked, run
 
 SUITES = {"source": "bookworm", "target": "trixie", "source-db": "bookworm", "target-db": "trixie"}
-DATABASES = ["mariadb-server", "postgresql", "sqlite3"]  # of each release its own version
+# Of each release its own version; the drivers are the order service's.
+DATABASES = ["mariadb-server", "postgresql", "sqlite3", "python3-mysqldb", "python3-psycopg2"]
 PACKAGES = {
     "source": """systemd-sysv libpam-systemd dbus udev openssh-server cron rsyslog sudo nginx-light acl attr
         libcap2-bin e2fsprogs iproute2 ifupdown nftables tmux procps python3 openssl""".split(),

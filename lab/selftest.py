@@ -8,8 +8,9 @@ import subprocess
 import tempfile
 import time
 import unittest
+import unittest.mock
 
-from . import Lab, observer, settings
+from . import Lab, observer, settings, stores
 from .command import run
 from .net import NETNS
 
@@ -138,7 +139,7 @@ class Observing(unittest.TestCase):
 
     def observe(self, attempts, lines, orders):
         with tempfile.TemporaryDirectory() as top:
-            host = type("Disk", (), {"root": pathlib.Path(top), "name": "shop-new"})
+            host = type("Disk", (), {"root": pathlib.Path(top), "name": "shop-new", "store": "files"})
             os.makedirs(f"{top}/srv/shop/orders/aa")
             with open(f"{top}/srv/shop/orders.log", "w", encoding="ascii") as log:
                 log.writelines(f"{attempt} {order} shop-new 5000000000\n" for attempt, order in lines)
@@ -163,6 +164,26 @@ class Observing(unittest.TestCase):
     def test_answers_of_two_hosts_that_overlap_are_found(self):
         seen, _ = self.observe([(1, 1.0, "shop-old"), (2, 2.0, "shop-new"), (3, 3.0, "shop-old")], [], [])
         self.assertTrue(seen.interleaved)
+
+    def test_an_attempt_of_which_a_row_is_missing_is_lost_and_one_with_two_is_doubled(self):
+        held = stores.Books({"o1", "o2"}, [stores.Line("a1", "o1", "shop-new", 5.0), stores.Line("a2", "o2", "shop-new", 5.0)],
+                            [["a1", "a2", "a2"], ["a2"]], ["7"])
+        with tempfile.NamedTemporaryFile("w", encoding="ascii") as log, unittest.mock.patch("lab.stores.books", lambda _: held):
+            for number in (1, 2):
+                log.write(json.dumps({"attempt": f"a{number}", "order": f"o{number}", "start": 1, "end": number,
+                                      "status": "acked", "host": "shop-new"}) + "\n")
+            log.flush()
+            seen = observer.observe(None, log.name, None)
+        self.assertEqual((["a1"], ["a2"], ["7"]), (seen.lost, seen.doubled, seen.unbalanced))
+
+    def test_the_order_service_keeps_its_orders_in_either_database(self):
+        for store in ("mariadb", "postgresql"):
+            with Lab(NAME[:7] + "d", store=store, hosts=("old",), say=lambda _: None) as lab:
+                with lab.client(rate=75, writers=3) as run_:
+                    run_.wait_acks(200)
+                seen = lab.observe(run_, "old")
+                self.assertEqual(([], [], []), (seen.lost, seen.doubled, seen.unbalanced))
+                self.assertEqual(seen.final_orders - stores.HISTORY, seen.acked + sum(seen.failed.values()), store)
 
 
 class TakingDown(unittest.TestCase):
