@@ -278,7 +278,8 @@ deletes_record (struct receiver *r, struct cursor *c)
 {
   uint64_t n;
   TRY (cursor_u64 (c, &n));
-  if (c->left != 0 || r->deleting || !(r->head.flags & STREAM_DELTA))
+  bool delta = r->head.flags & STREAM_DELTA;
+  if (c->left != 0 || r->deleting || (!delta && n > 0))
     return record_bad ("count of deletions");
   if (n > r->a->delete_limit)
     return too_many (r, n);
@@ -347,12 +348,13 @@ extra_found (void *ctx, const char *path, size_t len)
   return NULL;
 }
 
-/* Removes what lies there and was not in the stream; where others write there
- * too, only what a receive made that did not end. */
+/* Removes what lies there and was not in the stream, if the source saw all it
+ * has; where others write there too, only what a receive made that did not end.
+ */
 static struct err *
 remove_extras (struct receiver *r)
 {
-  if (r->got == NULL)
+  if (r->got == NULL || !r->deleting)
     return NULL;
   TRY (index_finish (r->got));
   TRY (place_leave (r->place));

@@ -85,9 +85,14 @@ walk_all (struct sender *s)
   }
 }
 
+/* Behind entries that name all there is, also of none: that the source saw
+ * everything is what lets the target remove the rest. */
 static struct err *
 send_deletions (struct sender *s)
 {
+  bool all_named = !s->a->base || s->a->listing;
+  if (walk_notes (s->walk)->unreadable > 0 || (s->gone_at.n == 0 && !all_named))
+    return NULL;
   TRY (record_u64 (&s->rec, REC_DELETES, s->gone_at.n));
   for (size_t i = s->gone_at.n; i-- > 0;) {
     const char *path = (const char *)s->gone.data + s->gone_at.v[i];
@@ -210,11 +215,9 @@ run (struct sender *s)
   TRY (walk_open (s->a->root, s->a->filter, &s->walk));
   TRY (record_begin (&s->rec, flags, s->watch->of_files, s->watch->of_bytes));
   TRY (s->a->hints != NULL ? sender_visit (s) : walk_all (s));
-  bool blind = walk_notes (s->walk)->unreadable > 0;
-  if (s->gone_at.n > 0 && !blind)
-    TRY (send_deletions (s));
+  TRY (send_deletions (s));
   TRY (record_finish (&s->rec));
-  if (blind)
+  if (walk_notes (s->walk)->unreadable > 0)
     return unreadable_err (s);
   return s->over != NULL ? overlay_finish (s->over) : index_finish (s->index);
 }

@@ -175,7 +175,7 @@ DELTA_LIES = {
     "patch of a link": delta(ROOT, record(13, struct.pack("<QqI", 6, 0, 0) + entry(FILE, b"link", size=6)), record(14, bytes(8) + b"evil")),
     "keep outside": delta(ROOT, record(KEEP, b"../out")),
     "keep with a zero": delta(ROOT, record(KEEP, b"a\0b")),
-    "an empty listing": delta(listing=True),
+    "an empty listing": delta(number(DELETES, 0), listing=True),
 }
 
 
@@ -198,7 +198,7 @@ def test_an_empty_source_deletes_nothing_above_the_limit(agent, ground):
     names = [b"%04d" % i for i in range(50)]
     good, said, _ = receive(a, ground, stream(ROOT, *[node(FIFO, n) for n in names]))
     assert good, said
-    for lie in (delta(ROOT), delta(ROOT, number(DELETES, 50), *[record(DELETE, n) for n in reversed(names)])):
+    for lie in (delta(ROOT, number(DELETES, 0)), delta(ROOT, number(DELETES, 50), *[record(DELETE, n) for n in reversed(names)])):
         good, said, _ = receive(a, ground, lie, seed=False, delete_limit=10)
         assert not good and said["code"] == "RH-TREE-DELETES", said
         assert len(os.listdir(ground / "root")) == 50

@@ -191,6 +191,25 @@ deletions_in_a_first_copy_of_the_root_and_too_many_are_refused (void **state)
   assert_true (is_there (on_dst (g, "f")));
 }
 
+/* One that could not read everything says no count of deletions. */
+static void
+a_source_that_did_not_see_everything_removes_nothing (void **state)
+{
+  struct ground *g = *state;
+  put_file (on_src (g, "f"), "x");
+  assert_ok (ground_copy (g));
+  for (int sees = 0; sees < 2; sees++) {
+    struct made *m = begin (g, STREAM_DELTA | STREAM_LISTING);
+    add_root (m);
+    if (sees)
+      assert_ok (record_u64 (&m->w, REC_DELETES, 0));
+    finish (m);
+    g->receive.seed = false;
+    assert_ok (ground_receive (g));
+    assert_int_equal (is_there (on_dst (g, "f")), !sees);
+  }
+}
+
 static void
 data_without_a_file_and_a_file_without_end_are_refused (void **state)
 {
@@ -297,6 +316,7 @@ main (void)
     CASE (a_hard_link_to_the_outside_is_refused),
     CASE (entries_out_of_order_or_twice_are_refused),
     CASE (deletions_in_a_first_copy_of_the_root_and_too_many_are_refused),
+    CASE (a_source_that_did_not_see_everything_removes_nothing),
     CASE (data_without_a_file_and_a_file_without_end_are_refused),
     CASE (more_content_than_was_said_is_refused),
     CASE (holes_that_never_end_are_refused),
