@@ -121,6 +121,12 @@ flush (struct call *c)
 }
 
 static struct err *
+flush_now (void *ctx)
+{
+  return flush (ctx);
+}
+
+static struct err *
 stream_put (void *ctx, const void *data, size_t len)
 {
   struct call *c = ctx;
@@ -221,6 +227,7 @@ perform (struct call *c, json_t **result)
                           .in = verb->flags & VERB_IN ? &in : NULL,
                           .in_fd = input,
                           .out = verb->flags & VERB_OUT ? &out : NULL,
+                          .flush = flush_now,
                           .progress = progress,
                           .cancelled = is_cancelled,
                           .stop_input = stop_input,

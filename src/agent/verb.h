@@ -17,6 +17,9 @@ struct verb_call {
   struct source *in;  /* NULL unless VERB_IN */
   int in_fd;          /* VERB_APART: a pipe to read in place of `in`; or -1 */
   struct sink *out;   /* NULL unless VERB_OUT */
+  /* Sends on what was put into `out` and is held back yet, until there is more
+   * of it; NULL unless VERB_OUT. */
+  struct err *(*flush) (void *ctx);
   /* Sends a progress object (stolen) to the caller; at most 10 a second are
    * passed on, the rest dropped. */
   void (*progress) (void *ctx, json_t *tick);
@@ -47,5 +50,6 @@ extern const struct verb verbs_keeper[];
 extern const struct verb verbs_program[];
 extern const struct verb verbs_sqlite[];
 extern const struct verb verbs_discard[];
+extern const struct verb verbs_tunnel[];
 
 #endif

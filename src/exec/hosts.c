@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "exec/clock.h"
+#include "exec/tunnel.h"
 
 #include <string.h>
 #include <time.h>
@@ -251,8 +252,43 @@ steady_read (struct port *p, const char *verb, const json_t *args,
   return e;
 }
 
+static struct err *
+steady_lane (struct port *near, struct port *far, const json_t *accept,
+             const json_t *connect, const struct port_lane *lane)
+{
+  struct side *a = side_of (near), *b = side_of (far);
+  struct held *here = NULL, *there = NULL;
+  TRY (acquire (a, &here));
+  struct err *e = acquire (b, &there);
+  if (e == NULL) {
+    struct port *p = link_port (here->link);
+    e = p->ops->lane (p, link_port (there->link), accept, connect, lane);
+    release (b, there);
+  }
+  release (a, here);
+  return e;
+}
+
+static struct err *
+steady_tunnel (struct port *near, struct port *far,
+               const struct tunnel_way *way, unsigned *port)
+{
+  return tunnels_open (side_of (near)->hosts->tunnels, near, far, way, port);
+}
+
+static void
+steady_tunnel_close (struct port *near, const char *name)
+{
+  tunnels_close (side_of (near)->hosts->tunnels, name);
+}
+
 static const struct port_ops steady_ops
-    = { .call = steady_call, .pipe = steady_pipe, .read = steady_read };
+    = { .call = steady_call,
+        .pipe = steady_pipe,
+        .read = steady_read,
+        .lane = steady_lane,
+        .tunnel = steady_tunnel,
+        .tunnel_close = steady_tunnel_close };
 
 /* ---- The pair ---- */
 
@@ -306,6 +342,7 @@ hosts_new (const struct hosts_where *where)
   pthread_mutex_init (&h->claiming, NULL);
   pthread_mutex_init (&h->meeting, NULL);
   atomic_init (&h->met, true);
+  h->tunnels = tunnels_new ();
   h->items = json_array ();
   for (size_t i = 0; i < plan_item_count (where->plan); i++)
     json_array_append_new (h->items,
@@ -426,6 +463,7 @@ void
 hosts_stop (struct hosts *h)
 {
   atomic_store (&h->stopped, true);
+  tunnels_stop (h->tunnels);
 }
 
 void
@@ -433,6 +471,7 @@ hosts_free (struct hosts *h)
 {
   if (h == NULL)
     return;
+  tunnels_free (h->tunnels);
   side_hang_up (&h->source);
   side_hang_up (&h->target);
   side_clear (&h->source);

@@ -31,6 +31,8 @@ struct side {
   atomic_bool claimed;     /* by this process */
 };
 
+struct tunnels;
+
 struct hosts {
   struct hosts_where where;
   json_t *items;
@@ -46,6 +48,7 @@ struct hosts {
   bool pivotal;        /* ... both, before one of them opens */
   struct err *foreign; /* a host remembers another journal */
   atomic_bool stopped;
+  struct tunnels *tunnels;
   pthread_mutex_t meeting;
   atomic_bool met; /* both were asked before the first call */
 };

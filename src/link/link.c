@@ -6,6 +6,7 @@
 #include "link/binary.h"
 #include "link/conn.h"
 #include "link/pipe.h"
+#include "link/splice.h"
 #include "link/ssh.h"
 
 #include <signal.h>
@@ -64,8 +65,13 @@ link_hang_up (struct link *l)
   conn_hang_up (l->control);
 }
 
-static const struct port_ops ops
-    = { .call = link_call, .pipe = link_pipe, .read = link_read };
+static struct err *link_lane (struct port *near, struct port *far,
+                              const json_t *accept, const json_t *connect,
+                              const struct port_lane *lane);
+
+static const struct port_ops ops = {
+  .call = link_call, .pipe = link_pipe, .read = link_read, .lane = link_lane
+};
 
 static struct err *
 link_pipe (struct port *from, const char *verb_out, const json_t *args_out,
@@ -78,6 +84,16 @@ link_pipe (struct port *from, const char *verb_out, const json_t *args_out,
                     "a stream between ports of two kinds");
   return pipe_join (of (from)->data, verb_out, args_out, of (to)->data, verb_in,
                     args_in, tick, ctx, result_out, result_in);
+}
+
+static struct err *
+link_lane (struct port *near, struct port *far, const json_t *accept,
+           const json_t *connect, const struct port_lane *lane)
+{
+  if (near->ops != &ops || far->ops != &ops)
+    return err_new (ERR_BUG, "RH-LINK-STREAM",
+                    "a tunnel between ports of two kinds");
+  return splice_join (of (near)->data, accept, of (far)->data, connect, lane);
 }
 
 static const char *

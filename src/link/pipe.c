@@ -10,140 +10,14 @@
 
 #include "base/cleanup.h"
 #include "link/port.h"
+#include "link/side.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#define POLL_MS 200
-/* How long a cancelled call may take to end before it is given up. */
-#define GIVE_UP_MS 60000
-#define GRANT ((uint64_t)1 << 20)
 #define DUCT_SIZE (1 << 20)
-
-/* One end, and what was taken out of its request for handling without the
- * lock. */
-struct side {
-  struct conn *conn;
-  struct request req;
-  bool begun;
-  bool cancelled;
-  int64_t since; /* when it was cancelled */
-  struct piece *pieces;
-  bool ended;
-  bool done;
-  uint64_t credit;
-  json_t *tick;
-};
-
-static int64_t
-now_ms (void)
-{
-  struct timespec t;
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* Returns how many bytes they had. */
-static uint64_t
-drop_pieces (struct side *s)
-{
-  uint64_t n = 0;
-  while (s->pieces != NULL) {
-    struct piece *p = s->pieces;
-    s->pieces = p->next;
-    n += p->len;
-    piece_free (p);
-  }
-  return n;
-}
-
-static void
-side_clear (struct side *s)
-{
-  if (s->begun)
-    conn_forget (s->conn, &s->req);
-  drop_pieces (s);
-  json_decref (s->tick);
-  request_clear (&s->req);
-}
-
-static struct err *
-side_begin (struct side *s, struct conn *c, const char *verb,
-            const json_t *args)
-{
-  s->conn = c;
-  TRY (conn_begin (c, verb, args, &s->req));
-  s->begun = true;
-  return NULL;
-}
-
-static void
-side_cancel (struct side *s)
-{
-  if (s->cancelled || s->done)
-    return;
-  s->cancelled = true;
-  s->since = now_ms ();
-  conn_send (s->conn, FRAME_CANCEL, s->req.id, 0, NULL, 0);
-}
-
-/* With the lock held. */
-static bool
-has_news (const struct side *s, bool want_credit)
-{
-  const struct request *r = &s->req;
-  return r->pieces != NULL || r->tick != NULL || r->done != s->done
-         || r->ended != s->ended || (want_credit && r->credit > 0)
-         || r->passed >= GRANT;
-}
-
-/* With the lock held. */
-static void
-take_news (struct side *s, bool want_credit)
-{
-  struct request *r = &s->req;
-  s->pieces = r->pieces;
-  r->pieces = NULL;
-  r->last = &r->pieces;
-  s->tick = r->tick;
-  r->tick = NULL;
-  s->ended = r->ended;
-  s->done = r->done;
-  if (want_credit) {
-    s->credit = r->credit;
-    r->credit = 0;
-  }
-}
-
-/* A call that was cancelled and does not end is given up, and its connection
- * with it. */
-static void
-give_up (struct side *s)
-{
-  if (!s->cancelled || s->done || now_ms () - s->since < GIVE_UP_MS)
-    return;
-  request_lose (&s->req, err_new (ERR_TRANSIENT, "RH-LINK-STUCK",
-                                  "a cancelled call did not end within %d s",
-                                  GIVE_UP_MS / 1000));
-  conn_break (s->conn, "a cancelled call did not end");
-}
-
-/* Lets the sender send `n` bytes more. */
-static void
-grant (struct side *s, uint64_t n)
-{
-  while (n > 0 && !s->done) {
-    uint32_t step = n < GRANT ? (uint32_t)n : (uint32_t)GRANT;
-    pthread_mutex_lock (&s->req.monitor->lock);
-    s->req.window += step;
-    pthread_mutex_unlock (&s->req.monitor->lock);
-    conn_send (s->conn, FRAME_CREDIT, s->req.id, step, NULL, 0);
-    n -= step;
-  }
-}
 
 static void
 report (struct side *s, pipe_tick_fn *tick, void *ctx)
@@ -166,8 +40,8 @@ deliver (struct side *s, const struct sink *to, uint64_t *owed)
     *owed += p->len;
     piece_free (p);
   }
-  if (*owed >= GRANT) {
-    grant (s, *owed);
+  if (*owed >= SIDE_GRANT) {
+    side_grant (s, *owed);
     *owed = 0;
   }
   return e;
@@ -178,9 +52,9 @@ wait_one (struct side *s)
 {
   struct monitor *m = s->req.monitor;
   pthread_mutex_lock (&m->lock);
-  if (!has_news (s, false))
-    monitor_wait (m, POLL_MS);
-  take_news (s, false);
+  if (!side_has_news (s, false))
+    monitor_wait (m, SIDE_POLL_MS);
+  side_take_news (s, false);
   pthread_mutex_unlock (&m->lock);
 }
 
@@ -198,7 +72,7 @@ follow (struct side *s, const struct sink *to, pipe_tick_fn *tick, void *ctx,
       *e = failed;
     if (failed != NULL || port_is_cancelled ())
       side_cancel (s);
-    give_up (s);
+    side_give_up (s);
   }
 }
 
@@ -228,10 +102,10 @@ wait_both (struct side *a, struct side *b)
 {
   struct monitor *m = a->req.monitor;
   pthread_mutex_lock (&m->lock);
-  if (!has_news (a, false) && !has_news (b, true))
-    monitor_wait (m, POLL_MS);
-  take_news (a, false);
-  take_news (b, true);
+  if (!side_has_news (a, false) && !side_has_news (b, true))
+    monitor_wait (m, SIDE_POLL_MS);
+  side_take_news (a, false);
+  side_take_news (b, true);
   pthread_mutex_unlock (&m->lock);
 }
 
@@ -296,9 +170,9 @@ duct_tend (struct duct *d, struct side *a, struct side *b)
 {
   if (b->done && d->in >= 0)
     duct_break (d, a);
-  d->owed += take_passed (a) + drop_pieces (a);
-  if (d->owed >= GRANT) {
-    grant (a, d->owed);
+  d->owed += take_passed (a) + side_drop_pieces (a);
+  if (d->owed >= SIDE_GRANT) {
+    side_grant (a, d->owed);
     d->owed = 0;
   }
   if (a->ended && d->out >= 0) {
@@ -327,18 +201,9 @@ pass (struct side *a, struct side *b, bool *end_sent)
     if (!b->done)
       conn_send (b->conn, FRAME_END, b->req.id, 0, NULL, 0);
   }
-  drop_pieces (b); /* a receiver has nothing to say here */
-  grant (a, b->credit + dropped);
+  side_drop_pieces (b); /* a receiver has nothing to say here */
+  side_grant (a, b->credit + dropped);
   b->credit = 0;
-}
-
-/* Both streams begin with the same credit, which is not to be passed on. */
-static void
-skip_first_credit (struct side *b)
-{
-  pthread_mutex_lock (&b->req.monitor->lock);
-  b->req.credit -= STREAM_CREDIT;
-  pthread_mutex_unlock (&b->req.monitor->lock);
 }
 
 /* A sender that has answered and never ended its stream: the receiver would
@@ -369,8 +234,8 @@ join_both (struct side *a, struct side *b, struct duct *d, pipe_tick_fn *tick,
       side_cancel (a);
       side_cancel (b);
     }
-    give_up (a);
-    give_up (b);
+    side_give_up (a);
+    side_give_up (b);
   }
 }
 
@@ -391,7 +256,7 @@ begin_both (struct side *a, struct conn *from, const char *verb_out,
             const char *verb_in, const json_t *args_in)
 {
   TRY (side_begin (b, to, verb_in, args_in));
-  skip_first_credit (b);
+  side_skip_first_credit (b);
   struct err *e = side_begin (a, from, verb_out, args_out);
   if (e != NULL) {
     side_cancel (b);

@@ -30,6 +30,23 @@ port_read (struct port *p, const char *verb, json_t *args,
   return NULL;
 }
 
+struct err *
+port_tunnel (struct port *near, struct port *far, const struct tunnel_way *way,
+             unsigned *port)
+{
+  if (near->ops->tunnel == NULL)
+    return err_new (ERR_BUG, "RH-LINK-STREAM", "%s holds no tunnel",
+                    near->name);
+  return near->ops->tunnel (near, far, way, port);
+}
+
+void
+port_tunnel_close (struct port *near, const char *name)
+{
+  if (near->ops->tunnel_close != NULL)
+    near->ops->tunnel_close (near, name);
+}
+
 void
 port_cancel_hook (bool (*cancelled) (void *ctx), void *ctx)
 {

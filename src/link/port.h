@@ -15,6 +15,24 @@
 
 struct port;
 
+/* What one connection of a tunnel tells who carries it: `taken` once somebody
+ * is there, in the carrier's thread. */
+struct port_lane {
+  void (*tick) (void *ctx, const json_t *progress); /* of the near end */
+  void (*taken) (void *ctx);
+  void *ctx;
+};
+
+/* A way from a server on `near`, which connects to 127.0.0.1, to the socket of
+ * a server on `far`. */
+struct tunnel_way {
+  const char *name; /* one way a name; others end when theirs ends */
+  unsigned port;    /* on `near`; 0: any */
+  long uid;         /* the only user who may connect there */
+  const char *socket;
+  long far_uid, far_gid; /* whom the server at the socket sees */
+};
+
 struct port_ops {
   /* Calls a verb; `args` stays the caller's; *result is a new reference. */
   struct err *(*call) (struct port *p, const char *verb, const json_t *args,
@@ -31,6 +49,16 @@ struct port_ops {
    * stream.  May be NULL in tests. */
   struct err *(*read) (struct port *p, const char *verb, const json_t *args,
                        const struct sink *to, json_t **result);
+  /* One connection of a tunnel, until it ends; NULL in tests. */
+  struct err *(*lane) (struct port *near, struct port *far,
+                       const json_t *accept, const json_t *connect,
+                       const struct port_lane *lane);
+  /* Holds a tunnel open from here on, over breaks, until it is closed or this
+   * process ends; one of that name that is open stays, with its port.  *port:
+   * where `near` listens.  May be NULL, as the next. */
+  struct err *(*tunnel) (struct port *near, struct port *far,
+                         const struct tunnel_way *way, unsigned *port);
+  void (*tunnel_close) (struct port *near, const char *name);
 };
 
 struct port {
@@ -45,6 +73,11 @@ struct err *port_call (struct port *p, const char *verb, json_t *args,
 /* Reads the stream of a verb; `args` is stolen (also on error). */
 struct err *port_read (struct port *p, const char *verb, json_t *args,
                        const struct sink *to, json_t **result);
+
+/* The operations of these names; "RH-LINK-STREAM" where the port has none. */
+struct err *port_tunnel (struct port *near, struct port *far,
+                         const struct tunnel_way *way, unsigned *port);
+void port_tunnel_close (struct port *near, const char *name);
 
 /* For this thread: asked about five times a second while a call or a pipe
  * runs; once it says true the call is cancelled and ends with

@@ -105,7 +105,8 @@ break_read (struct port *p, const char *verb, const json_t *args,
   return NULL;
 }
 
-static const struct port_ops break_ops = { break_call, break_pipe, break_read };
+static const struct port_ops break_ops
+    = { .call = break_call, .pipe = break_pipe, .read = break_read };
 
 /* What one run of the suite holds. */
 struct suite {

@@ -154,4 +154,5 @@ const struct verb verbs_tree[] = { { NULL, 0, NULL } };
 const struct verb verbs_keeper[] = { { NULL, 0, NULL } };
 const struct verb verbs_program[] = { { NULL, 0, NULL } };
 const struct verb verbs_sqlite[] = { { NULL, 0, NULL } };
+const struct verb verbs_tunnel[] = { { NULL, 0, NULL } };
 const struct verb verbs_discard[] = { { NULL, 0, NULL } };
