@@ -11,6 +11,7 @@
 #ifndef REHOME_PROVIDER_MARIADB_H
 #define REHOME_PROVIDER_MARIADB_H
 
+#include "provider/parts.h"
 #include "provider/provider.h"
 
 /* The database that the item names; no quoting is ever needed for it. */
@@ -39,6 +40,20 @@ struct err *mariadb_compose (struct port *from, const char *fmt,
 /* Rows of two columns as an object; a third is the second's rest. */
 struct err *mariadb_pairs (struct port *p, const char *fmt,
                            const char *database, json_t **out);
+/* As mariadb_pairs, of SQL as it is. */
+struct err *mariadb_rows (struct port *p, const char *sql, json_t **out);
+/* `work` for both hosts at the same time; an error of the source's goes first.
+ * What it gives is the caller's also after an error. */
+struct err *mariadb_sides (const struct step_call *call,
+                           struct err *(*work) (struct port *p,
+                                                const char *database,
+                                                bool is_source, void *ctx),
+                           void *ctx);
+struct err *mariadb_both (const struct step_call *call,
+                          struct err *(*of) (struct port *p,
+                                             const char *database,
+                                             json_t **out),
+                          json_t **source, json_t **target);
 struct err *mariadb_exists (struct port *p, const char *database, bool *out);
 /* From a program here to a program there, nothing on a disk; `said` (NULL:
  * none) is what the receiver wrote to stdout, the caller frees. */
@@ -81,14 +96,23 @@ struct err *mariadb_admit_undo (const struct step_call *call, json_t **result);
 
 /* mariadb_tables.c */
 /* Base tables and sequences: [{"name", "quoted", "kind" ("T", "S"),
- * "select", "digest", "fields", "sets"}...]. */
+ * "select", "digest", "fields", "sets", "key" (a primary key of one integer
+ * column, or "")}...]; of one with a key "cut" says how it is cut into parts.
+ * A "where" that somebody adds confines its digest. */
 struct err *mariadb_tables (struct port *p, const char *database, json_t **out);
+struct parts_cut mariadb_cut (const json_t *table);
 /* "ROWS SUM" of each, by name, in one transaction. */
 struct err *mariadb_digest (struct port *p, const char *database,
                             const json_t *tables, json_t **out);
-/* On both hosts at the same time. */
+/* On both hosts at the same time, and of their parts (parts.h), too. */
+struct mariadb_sums {
+  json_t *tables, *parts;
+};
+void mariadb_sums_clear (struct mariadb_sums *s);
+#define CLEANUP_SUMS CLEANUP (mariadb_sums_clear)
 struct err *mariadb_digests (const struct step_call *call, const json_t *tables,
-                             json_t **source, json_t **target);
+                             struct mariadb_sums *source,
+                             struct mariadb_sums *target);
 /* {"structure": {KIND NAME: DIGEST}, "objects": ...}: tables with columns,
  * indexes and constraints; views, triggers, routines and events. */
 struct err *mariadb_census (struct port *p, const char *database, json_t **out);
@@ -101,9 +125,10 @@ struct err *mariadb_seed (const struct step_call *call, json_t **result);
 struct err *mariadb_round (const struct step_call *call, json_t **result);
 struct err *mariadb_final (const struct step_call *call, json_t **result);
 /* mariadb_load.c */
-struct err *mariadb_copy_tables (const struct step_call *call,
-                                 const json_t *tables, const json_t *source,
-                                 const json_t *target, json_t *copied);
+struct err *mariadb_copy_tables (const struct step_call *call, json_t *tables,
+                                 const struct mariadb_sums *source,
+                                 const struct mariadb_sums *target,
+                                 json_t *copied);
 struct err *mariadb_copy_numbers (const struct step_call *call,
                                   const json_t *tables);
 /* {TABLE: next value} of what counts up by itself. */

@@ -352,8 +352,7 @@ mariadb_compare_accounts (const struct step_call *call, json_t *differences)
   json_t *b CLEANUP_JSON = NULL;
   const char *name;
   json_t *one;
-  TRY (mariadb_accounts (call->source, mariadb_database (call), &a));
-  TRY (mariadb_accounts (call->target, mariadb_database (call), &b));
+  TRY (mariadb_both (call, mariadb_accounts, &a, &b));
   json_object_foreach (a, name, one)
   {
     compare_one (name, one, json_object_get (b, name), differences);

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "provider/remote.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #define SAID_MAX ((size_t)64 << 20)
@@ -89,13 +90,10 @@ mariadb_compose (struct port *from, const char *fmt, const char *database,
   return *sql == '\0' ? NULL : mariadb_run (to, sql, NULL);
 }
 
-struct err *
-mariadb_pairs (struct port *p, const char *fmt, const char *database,
-               json_t **out)
+static json_t *
+pairs_of (char *text)
 {
-  char *text CLEANUP_FREE = NULL;
-  TRY (mariadb_ask (p, fmt, database, &text));
-  *out = json_object ();
+  json_t *out = json_object ();
   char *at = text;
   for (char *line; (line = strsep (&at, "\n")) != NULL;) {
     char *tab = strchr (line, '\t');
@@ -103,9 +101,90 @@ mariadb_pairs (struct port *p, const char *fmt, const char *database,
       continue;
     if (tab != NULL)
       *tab++ = '\0';
-    json_object_set_new (*out, line, json_string (tab == NULL ? "" : tab));
+    json_object_set_new (out, line, json_string (tab == NULL ? "" : tab));
   }
+  return out;
+}
+
+struct err *
+mariadb_pairs (struct port *p, const char *fmt, const char *database,
+               json_t **out)
+{
+  char *text CLEANUP_FREE = NULL;
+  TRY (mariadb_ask (p, fmt, database, &text));
+  *out = pairs_of (text);
   return NULL;
+}
+
+struct err *
+mariadb_rows (struct port *p, const char *sql, json_t **out)
+{
+  char *text CLEANUP_FREE = NULL;
+  TRY (mariadb_run (p, sql, &text));
+  *out = pairs_of (text);
+  return NULL;
+}
+
+/* One side's part of mariadb_sides, in a thread of its own. */
+struct side {
+  struct port *port;
+  const char *database;
+  bool is_source;
+  struct err *(*work) (struct port *p, const char *database, bool is_source,
+                       void *ctx);
+  void *ctx;
+  struct err *failed;
+};
+
+static void *
+side_thread (void *arg)
+{
+  struct side *s = arg;
+  s->failed = s->work (s->port, s->database, s->is_source, s->ctx);
+  return NULL;
+}
+
+struct err *
+mariadb_sides (const struct step_call *call,
+               struct err *(*work) (struct port *p, const char *database,
+                                    bool is_source, void *ctx),
+               void *ctx)
+{
+  const char *db = mariadb_database (call);
+  struct side a = { call->source, db, true, work, ctx, NULL };
+  struct side b = { call->target, db, false, work, ctx, NULL };
+  pthread_t other;
+  bool apart = pthread_create (&other, NULL, side_thread, &a) == 0;
+  if (!apart)
+    side_thread (&a);
+  side_thread (&b);
+  if (apart)
+    pthread_join (other, NULL);
+  if (a.failed != NULL)
+    err_free (b.failed);
+  return a.failed != NULL ? a.failed : b.failed;
+}
+
+struct asking {
+  struct err *(*of) (struct port *p, const char *database, json_t **out);
+  json_t **source, **target;
+};
+
+static struct err *
+ask_side (struct port *p, const char *database, bool is_source, void *ctx)
+{
+  const struct asking *a = ctx;
+  return a->of (p, database, is_source ? a->source : a->target);
+}
+
+struct err *
+mariadb_both (const struct step_call *call,
+              struct err *(*of) (struct port *p, const char *database,
+                                 json_t **out),
+              json_t **source, json_t **target)
+{
+  struct asking a = { of, source, target };
+  return mariadb_sides (call, ask_side, &a);
 }
 
 struct err *

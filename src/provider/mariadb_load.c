@@ -44,23 +44,36 @@ judge_load (const char *table, const char *said)
       "column's type");
 }
 
+/* What empties the table, or the part of it that `where` says. */
+static char *
+emptying (const char *quoted, const char *where)
+{
+  return *where == '\0' ? mem_printf ("TRUNCATE TABLE %s", quoted)
+                        : mem_printf ("START TRANSACTION;\n"
+                                      "DELETE FROM %s WHERE %s",
+                                      quoted, where);
+}
+
+/* All rows, or those that `where` says. */
 static struct err *
-load_table (const struct step_call *call, const json_t *table)
+load_rows (const struct step_call *call, const json_t *table, const char *where)
 {
   const char *name = mariadb_text (table, "name");
   const char *quoted = mariadb_text (table, "quoted");
   char *said CLEANUP_FREE = NULL;
+  char *empty CLEANUP_FREE = emptying (quoted, where);
   char *out CLEANUP_FREE
       = mem_printf (MARIADB_SESSION "SET character_set_results = NULL;\n"
-                                    "SELECT %s FROM %s",
-                    mariadb_text (table, "select"), quoted);
+                                    "SELECT %s FROM %s%s%s",
+                    mariadb_text (table, "select"), quoted,
+                    *where != '\0' ? " WHERE " : "", where);
   char *in CLEANUP_FREE
       = mem_printf (MARIADB_SESSION
-                    "TRUNCATE TABLE %s;\n"
+                    "%s;\n"
                     "LOAD DATA LOCAL INFILE '/dev/stdin' INTO TABLE %s"
                     " CHARACTER SET binary (%s) SET %s;\n"
-                    "SHOW WARNINGS LIMIT 1",
-                    quoted, quoted, mariadb_text (table, "fields"),
+                    "SHOW WARNINGS LIMIT 1;\nCOMMIT",
+                    empty, quoted, mariadb_text (table, "fields"),
                     mariadb_text (table, "sets"));
   json_t *from
       = mariadb_argv ("mariadb", ARGV ("--batch", "--skip-column-names",
@@ -71,6 +84,26 @@ load_table (const struct step_call *call, const json_t *table)
   TRY (err_wrap (mariadb_stream (call, from, into, &said),
                  "copying table %s of %s", name, mariadb_database (call)));
   return judge_load (name, said);
+}
+
+/* While the source is written to, a value that is to be unique can have moved
+ * from a part that was equal into one that is copied: then the whole table is,
+ * which is of one moment. */
+static struct err *
+load_table (const struct step_call *call, json_t *table, struct parts *changed)
+{
+  struct parts_cut cut = mariadb_cut (table);
+  char *where CLEANUP_FREE
+      = parts_where (changed, &cut, mariadb_text (table, "key"));
+  if (where != NULL) {
+    struct err *e = load_rows (call, table, where);
+    if (e == NULL)
+      json_object_set_new (table, "where", json_string (where));
+    if (e == NULL || strcmp (err_code (e), "RH-MARIADB-VALUE") != 0)
+      return e;
+    err_free (e);
+  }
+  return load_rows (call, table, "");
 }
 
 /* ---- Triggers ---- */
@@ -128,23 +161,26 @@ triggers_back (const struct step_call *call)
 }
 
 struct err *
-mariadb_copy_tables (const struct step_call *call, const json_t *tables,
-                     const json_t *source, const json_t *target, json_t *copied)
+mariadb_copy_tables (const struct step_call *call, json_t *tables,
+                     const struct mariadb_sums *source,
+                     const struct mariadb_sums *target, json_t *copied)
 {
   size_t i;
   json_t *one;
   bool aside = false;
   json_array_foreach (tables, i, one)
   {
+    struct parts changed CLEANUP_PARTS = { 0 };
     const char *name = mariadb_text (one, "name");
     if (strcmp (mariadb_text (one, "kind"), "T") != 0
-        || json_equal (json_object_get (source, name),
-                       json_object_get (target, name)))
+        || json_equal (json_object_get (source->tables, name),
+                       json_object_get (target->tables, name)))
       continue;
     if (!aside)
       TRY (triggers_aside (call));
     aside = true;
-    TRY (load_table (call, one));
+    parts_changed (i, source->parts, target->parts, &changed);
+    TRY (load_table (call, one, &changed));
     json_array_append_new (copied, json_string (name));
   }
   return triggers_back (call); /* also of a round that was interrupted */
@@ -186,14 +222,12 @@ copy_sequence (const struct step_call *call, const json_t *table)
 struct err *
 mariadb_copy_numbers (const struct step_call *call, const json_t *tables)
 {
-  const char *db = mariadb_database (call);
   struct buf sql CLEANUP_BUF = BUF_INIT;
   json_t *own CLEANUP_JSON = NULL;
   json_t *there CLEANUP_JSON = NULL;
   size_t i;
   json_t *one;
-  TRY (mariadb_numbers (call->source, db, &own));
-  TRY (mariadb_numbers (call->target, db, &there));
+  TRY (mariadb_both (call, mariadb_numbers, &own, &there));
   json_array_foreach (tables, i, one)
   {
     const char *name = mariadb_text (one, "name");

@@ -17,15 +17,19 @@
 #include "base/text.h"
 #include "provider/remote.h"
 
-#include <pthread.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+
+enum { PARTS_ALL = 12000 }; /* of what program.digest takes */
 
 static const char tables_sql[]
     = "SELECT t.TABLE_NAME, CONCAT('`%s`.`', REPLACE(t.TABLE_NAME, '`', '``'),"
       "  '`'), IF(TABLE_TYPE = 'SEQUENCE', 'S', 'T'), IF(TABLE_TYPE ="
       "  'SEQUENCE', 'next_not_cached_value, minimum_value, maximum_value,"
       "  start_value, increment, cache_size, cycle_option, cycle_count', sel),"
-      "  IFNULL(plain, ''), IFNULL(fields, ''), IFNULL(sets, '')"
+      "  IFNULL(plain, ''), IFNULL(fields, ''), IFNULL(sets, ''),"
+      "  IFNULL(k, '')"
       " FROM information_schema.TABLES t LEFT JOIN"
       " (SELECT TABLE_NAME,"
       "  GROUP_CONCAT(CONCAT(flag, expr) ORDER BY ORDINAL_POSITION SEPARATOR"
@@ -36,7 +40,8 @@ static const char tables_sql[]
       "   '@c', n), NULL) ORDER BY n SEPARATOR ', ') AS fields,"
       "  GROUP_CONCAT(IF(own, CONCAT(q, ' = ', IF(flag = '', val,"
       "   CONCAT('IF(@n', n, ', NULL, ', val, ')'))), NULL) ORDER BY n"
-      "   SEPARATOR ', ') AS sets"
+      "   SEPARATOR ', ') AS sets,"
+      "  IF(SUM(pri) = 1, MAX(IF(pri AND isint, q, NULL)), NULL) AS k"
       "  FROM (SELECT c.*, IF(IS_NULLABLE = 'YES', CONCAT('ISNULL(', q,"
       "    '), '), '') AS flag,"
       "   CASE k WHEN 'f' THEN CONCAT('CAST(', q, ' AS DOUBLE)')"
@@ -47,6 +52,8 @@ static const char tables_sql[]
       "    THEN CONCAT('CONVERT(@c', n, ' USING latin1)') ELSE"
       "    CONCAT('@c', n) END AS val"
       "   FROM (SELECT TABLE_NAME, ORDINAL_POSITION, ORDINAL_POSITION AS n,"
+      "    COLUMN_KEY = 'PRI' AS pri, DATA_TYPE IN ('tinyint', 'smallint',"
+      "    'mediumint', 'int', 'bigint') AS isint,"
       "    IS_NULLABLE, IS_GENERATED = 'NEVER' AS own,"
       "    CONCAT('`', REPLACE(COLUMN_NAME, '`', '``'), '`') AS q,"
       "    CASE WHEN DATA_TYPE IN ('float', 'double') THEN 'f'"
@@ -60,8 +67,8 @@ static const char tables_sql[]
 static struct err *
 add_table (json_t *out, char *line)
 {
-  static const char *const keys[]
-      = { "name", "quoted", "kind", "digest", "select", "fields", "sets" };
+  static const char *const keys[] = { "name",   "quoted", "kind", "digest",
+                                      "select", "fields", "sets", "key" };
   json_t *one CLEANUP_JSON = json_object ();
   char *at = line;
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
@@ -75,6 +82,60 @@ add_table (json_t *out, char *line)
   return NULL;
 }
 
+/* From where to where the keys reach, on the host that is copied from; what
+ * lies outside on the other one is one more part. */
+static struct err *
+add_cuts (struct port *p, json_t *tables)
+{
+  struct buf sql CLEANUP_BUF = BUF_INIT;
+  json_t *reach CLEANUP_JSON = NULL;
+  size_t i, keyed = 0;
+  json_t *one;
+  json_array_foreach (tables, i, one)
+  {
+    const char *key = mariadb_text (one, "key");
+    keyed += *key != '\0';
+    if (*key != '\0')
+      TRY (buf_printf (&sql,
+                       "SELECT %zu, CONCAT(MIN(%s), ' ', MAX(%s)) FROM"
+                       " %s;\n",
+                       i, key, key, mariadb_text (one, "quoted")));
+  }
+  if (keyed == 0)
+    return NULL;
+  TRY (buf_put (&sql, "", 1));
+  TRY (mariadb_rows (p, (const char *)sql.data, &reach));
+  json_array_foreach (tables, i, one)
+  {
+    char number[24];
+    int64_t min = -1, max = -1;
+    snprintf (number, sizeof number, "%zu", i);
+    const char *text = mariadb_text (reach, number);
+    if (sscanf (text, "%" SCNd64 " %" SCNd64, &min, &max) != 2
+        || max == INT64_MAX) /* also where it is none, or more than that */
+      continue;
+    struct parts_cut c = parts_cut_of (min, max, PARTS_ALL / (int64_t)keyed);
+    if (c.by)
+      json_object_set_new (one, "cut",
+                           json_pack ("{s:i, s:I, s:I}", "shift", c.shift,
+                                      "low", (json_int_t)c.low, "high",
+                                      (json_int_t)c.high));
+  }
+  return NULL;
+}
+
+struct parts_cut
+mariadb_cut (const json_t *table)
+{
+  const json_t *cut = json_at (table, "cut");
+  return (struct parts_cut){ .by = cut != NULL,
+                             .shift
+                             = (int)json_integer_value (json_at (cut, "shift")),
+                             .low = json_integer_value (json_at (cut, "low")),
+                             .high
+                             = json_integer_value (json_at (cut, "high")) };
+}
+
 struct err *
 mariadb_tables (struct port *p, const char *database, json_t **out)
 {
@@ -85,14 +146,28 @@ mariadb_tables (struct port *p, const char *database, json_t **out)
   for (char *line; (line = strsep (&at, "\n")) != NULL;)
     if (*line != '\0')
       TRY (add_table (list, line));
+  TRY (add_cuts (p, list));
   *out = STEAL (list);
   return NULL;
 }
 
-/* Each line begins with the table's number, which the digests are grouped by.
- * Results are not converted: they are the bytes that are stored. */
+/* What a table's lines are grouped by: its number and, by a key, the part. */
+static char *
+group_of (const json_t *table, size_t index, bool by_part)
+{
+  struct parts_cut c = mariadb_cut (table);
+  const char *key = mariadb_text (table, "key");
+  if (!by_part || !c.by)
+    return mem_printf ("%zu", index);
+  return mem_printf ("CONCAT('%zu:', IF(%s >> %d BETWEEN %" PRId64
+                     " AND %" PRId64 ", %s >> %d, 'x'))",
+                     index, key, c.shift, c.low, c.high, key, c.shift);
+}
+
+/* Each line begins with its group, which the digests are made by.  Results are
+ * not converted: they are the bytes that are stored. */
 static struct err *
-script_of (const json_t *tables, char **out)
+script_of (const json_t *tables, bool by_part, char **out)
 {
   struct buf b CLEANUP_BUF = BUF_INIT;
   size_t i;
@@ -103,24 +178,24 @@ script_of (const json_t *tables, char **out)
                    "SET character_set_results = NULL;\n"));
   json_array_foreach (tables, i, one)
   {
-    TRY (buf_printf (&b, "SELECT %zu, %s FROM %s;\n", i,
-                     mariadb_text (one, "digest"),
-                     mariadb_text (one, "quoted")));
+    char *group CLEANUP_FREE = group_of (one, i, by_part);
+    const char *where = mariadb_text (one, "where");
+    TRY (buf_printf (&b, "SELECT %s, %s FROM %s%s%s;\n", group,
+                     mariadb_text (one, "digest"), mariadb_text (one, "quoted"),
+                     *where != '\0' ? " WHERE " : "", where));
   }
   TRY (buf_printf (&b, "COMMIT;\n"));
   *out = buf_steal_str (&b);
   return NULL;
 }
 
-struct err *
-mariadb_digest (struct port *p, const char *database, const json_t *tables,
-                json_t **out)
+static struct err *
+read_sums (struct port *p, const char *database, const json_t *tables,
+           bool by_part, struct mariadb_sums *out)
 {
   char *script CLEANUP_FREE = NULL;
   json_t *got CLEANUP_JSON = NULL;
-  size_t i;
-  json_t *one;
-  TRY (script_of (tables, &script));
+  TRY (script_of (tables, by_part, &script));
   char *input CLEANUP_FREE = text_base64 (script, strlen (script));
   json_t *argv = mariadb_argv ("mariadb",
                                ARGV ("--batch", "--skip-column-names",
@@ -129,52 +204,46 @@ mariadb_digest (struct port *p, const char *database, const json_t *tables,
                   json_pack ("{s:o, s:s, s:b}", "argv", argv, "input", input,
                              "group", 1),
                   &got));
-  *out = json_object ();
-  json_array_foreach (tables, i, one)
-  {
-    char key[24];
-    snprintf (key, sizeof key, "%zu", i);
-    json_t *sum = json_object_get (json_at (got, "groups"), key);
-    json_object_set_new (*out, mariadb_text (one, "name"),
-                         sum != NULL ? json_incref (sum) : json_string ("0"));
-  }
+  out->tables = json_object ();
+  out->parts = json_incref (json_at (got, "groups"));
+  return parts_totals (tables, out->parts, out->tables);
+}
+
+struct err *
+mariadb_digest (struct port *p, const char *database, const json_t *tables,
+                json_t **out)
+{
+  struct mariadb_sums sums CLEANUP_SUMS = { 0 };
+  TRY (read_sums (p, database, tables, false, &sums));
+  *out = json_incref (sums.tables);
   return NULL;
 }
 
-/* One side's part of mariadb_digests, in a thread of its own. */
-struct digesting {
-  struct port *port;
-  const char *database;
+struct reading {
   const json_t *tables;
-  json_t *out;
-  struct err *failed;
+  struct mariadb_sums *source, *target;
 };
 
-static void *
-digest_thread (void *arg)
+static struct err *
+read_side (struct port *p, const char *database, bool is_source, void *ctx)
 {
-  struct digesting *d = arg;
-  d->failed = mariadb_digest (d->port, d->database, d->tables, &d->out);
-  return NULL;
+  const struct reading *r = ctx;
+  return read_sums (p, database, r->tables, true,
+                    is_source ? r->source : r->target);
 }
 
 struct err *
 mariadb_digests (const struct step_call *call, const json_t *tables,
-                 json_t **source, json_t **target)
+                 struct mariadb_sums *source, struct mariadb_sums *target)
 {
-  const char *db = mariadb_database (call);
-  struct digesting a = { call->source, db, tables, NULL, NULL };
-  struct digesting b = { call->target, db, tables, NULL, NULL };
-  pthread_t other;
-  bool apart = pthread_create (&other, NULL, digest_thread, &a) == 0;
-  if (!apart)
-    digest_thread (&a);
-  digest_thread (&b);
-  if (apart)
-    pthread_join (other, NULL);
-  *source = a.out;
-  *target = b.out;
-  if (a.failed != NULL)
-    err_free (b.failed);
-  return a.failed != NULL ? a.failed : b.failed;
+  struct reading r = { tables, source, target };
+  return mariadb_sides (call, read_side, &r);
+}
+
+void
+mariadb_sums_clear (struct mariadb_sums *s)
+{
+  json_decref (s->tables);
+  json_decref (s->parts);
+  *s = (struct mariadb_sums){ NULL, NULL };
 }
