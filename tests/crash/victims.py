@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding and killing rehome's processes on a lab's servers, from outside, by what the kernel says of them."""
+"""Finding and killing rehome's processes on a lab's servers, the engines' clients that it starts there, and the database
+servers themselves; from outside, by what the kernel says of them."""
 import os
 import signal
+
+CLIENTS = {"mariadb", "mariadb-dump", "psql", "pg_dump"}  # the lab's order service uses none of them
 
 
 def _processes(host):
@@ -26,6 +29,10 @@ def _is(kind, argv):
     name = os.path.basename(argv[0]) if argv else ""
     if kind == "owner":
         return name == "rehome" and "owner" in argv
+    if kind == "client":
+        return name in CLIENTS
+    if kind == "server":
+        return name == "mariadbd" or (name == "postgres" and "-D" in argv)
     if kind == "keeper":  # its program has no name of its own
         return "--keeper" in argv[1:2]
     return name.startswith("rehome-agent") and "--keeper" not in argv[1:2]
@@ -46,3 +53,14 @@ def kill(host, kind):
         except ProcessLookupError:
             pass
     return hit
+
+
+def kill_one(host, kind, chance):
+    """SIGKILL to one process of that kind, if there is any, by a random generator; was there one?"""
+    living = pids(host, kind)
+    try:
+        if living:
+            os.kill(int(chance.choice(living)), signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return bool(living)
