@@ -42,18 +42,33 @@ make_absolute (const char *text, char **name)
   return NULL;
 }
 
+/* A database that a server has. */
+static bool
+is_served (const struct address *a)
+{
+  return strcmp (a->kind, "mariadb") == 0
+         || strcmp (a->kind, "postgresql") == 0;
+}
+
 static struct err *
 one (const char *text, bool databases, struct address *out)
 {
   TRY (address_parse (text, is_kind, out));
-  bool database = databases && strcmp (out->kind, "sqlite") == 0;
+  bool database
+      = databases && (strcmp (out->kind, "sqlite") == 0 || is_served (out));
   if (strcmp (out->kind, "files") != 0 && !database)
     return err_advise (err_new (ERR_CORRECT, "RH-CLI-ITEM",
                                 "%s: this version copies trees of files and "
-                                "SQLite databases alone, and compares trees",
+                                "databases alone, and compares trees",
                                 text),
                        "nothing was changed",
-                       "give [HOST:]/PATH, or to copy [HOST:]sqlite:/PATH");
+                       "give [HOST:]/PATH, or to copy [HOST:]sqlite:/PATH, "
+                       "[HOST:]mariadb:NAME or [HOST:]postgresql:NAME");
+  if (json_object_size (out->options) > 0)
+    return err_new (ERR_CORRECT, "RH-CLI-ITEM",
+                    "%s: this version takes no options behind a name", text);
+  if (is_served (out))
+    return NULL;
   if (out->name[0] != '/' && out->host == NULL)
     TRY (make_absolute (text, &out->name));
   if (out->name[0] != '/')
@@ -75,10 +90,14 @@ both_parse (const struct invocation *in, bool databases, struct both *out)
   memset (out, 0, sizeof *out);
   TRY (one (in->args[0], databases, &out->from));
   TRY (one (in->args[1], databases, &out->to));
-  if (strcmp (out->from.kind, out->to.kind) == 0)
-    return NULL;
-  return err_new (ERR_CORRECT, "RH-CLI-ITEM", "%s and %s are not of one kind",
-                  in->args[0], in->args[1]);
+  if (strcmp (out->from.kind, out->to.kind) != 0)
+    return err_new (ERR_CORRECT, "RH-CLI-ITEM", "%s and %s are not of one kind",
+                    in->args[0], in->args[1]);
+  if (is_served (&out->from) && strcmp (out->from.name, out->to.name) != 0)
+    return err_new (ERR_CORRECT, "RH-CLI-ITEM",
+                    "%s and %s: a server's database keeps its name",
+                    in->args[0], in->args[1]);
+  return NULL;
 }
 
 json_t *

@@ -15,8 +15,9 @@ struct both {
   struct link *target;
 };
 
-/* Parses both; only trees of files or, with `databases`, two of SQLite, and an
- * absolute path after a host: "RH-CLI-ITEM". */
+/* Parses both; only trees of files or, with `databases`, two databases of one
+ * kind (a server's under one name), and an absolute path after a host:
+ * "RH-CLI-ITEM". */
 struct err *both_parse (const struct invocation *in, bool databases,
                         struct both *out);
 /* The rules of --exclude and --include in the order in which they were typed;

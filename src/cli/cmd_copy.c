@@ -101,7 +101,9 @@ database_of (const struct invocation *in, const struct both *i, json_t **out)
     if (has (in, of_trees[k]))
       return err_new (ERR_CORRECT, "RH-CLI-USAGE",
                       "an option of trees is given for a database");
-  *out = json_pack ("{s:s, s:s}", "sqlite", i->from.name, "to", i->to.name);
+  *out = json_pack ("{s:s}", i->from.kind, i->from.name);
+  if (strcmp (i->from.kind, "sqlite") == 0)
+    json_object_set_new (*out, "to", json_string (i->to.name));
   return NULL;
 }
 
@@ -111,12 +113,13 @@ plan_of (const struct invocation *in, const struct both *i, char **out)
 {
   char name[65];
   json_t *item = NULL;
-  bool database = strcmp (i->from.kind, "sqlite") == 0;
+  bool database = strcmp (i->from.kind, "files") != 0;
   TRY (database ? database_of (in, i, &item) : item_of (in, i, &item));
   CLEANUP_JSON json_t *source = host_of (&i->from);
   CLEANUP_JSON json_t *target = host_of (&i->to);
   CLEANUP_FREE char *both
-      = mem_printf ("%s%s:%s %s:%s", database ? "sqlite " : "",
+      = mem_printf ("%s%s%s:%s %s:%s", database ? i->from.kind : "",
+                    database ? " " : "",
                     json_string_value (json_at (source, "host")), i->from.name,
                     json_string_value (json_at (target, "host")), i->to.name);
   record_hash (both, strlen (both), name);
@@ -206,6 +209,28 @@ packed_words (const json_t *result)
              : mem_strdup ("");
 }
 
+/* Of a database that a server has. */
+static void
+print_served (const struct invocation *in, const json_t *result)
+{
+  const json_t *proof = json_object_get (result, "proof");
+  print_findings (json_object_get (result, "findings"));
+  CLEANUP_FREE char *bytes
+      = standing_bytes (moved_number (json_object_get (result, "bytes")));
+  printf ("copied: %s, %s\n", in->args[0], bytes);
+  if (!json_is_object (proof)) {
+    printf ("not proven\n");
+    return;
+  }
+  CLEANUP_FREE char *rows
+      = standing_count (moved_number (json_object_get (proof, "rows")));
+  CLEANUP_FREE char *objects
+      = standing_count (moved_number (json_object_get (proof, "objects")));
+  printf ("equal: %s rows, read back from the target's server, and the "
+          "definitions of %s objects\n",
+          rows, objects);
+}
+
 static void
 print (const struct invocation *in, const json_t *result)
 {
@@ -261,6 +286,9 @@ copy (const struct invocation *in, bool *warned)
     say_json (result);
   else if (has (in, OPT_DRY_RUN))
     itemised_print (result);
+  else if (strcmp (i.from.kind, "mariadb") == 0
+           || strcmp (i.from.kind, "postgresql") == 0)
+    print_served (in, result);
   else
     print (in, result);
   return NULL;

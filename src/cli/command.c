@@ -195,6 +195,9 @@ const struct command command_table[] = {
     "without "
     "reading content.  A SQLite database in use is refused among files; "
     "HOST:sqlite:PATH to sqlite:PATH copies it while programs write in it.  "
+    "HOST:mariadb:NAME to mariadb:NAME and HOST:postgresql:NAME to "
+    "postgresql:NAME copy a server's database with the accounts or roles that "
+    "it needs (those of MariaDB stay locked on the target); the name stays.  "
     "Afterwards both sides are "
     "read from their disks and compared: exit status 0 when they are equal, 3 "
     "when they are and there are findings, 5 when they differ.",

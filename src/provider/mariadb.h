@@ -150,6 +150,8 @@ void mariadb_thaw (const struct step_call *call, const struct plan_item *item,
 /* Against the record of the last round: "RH-MARIADB-TOUCHED". */
 struct err *mariadb_check_copy (const struct step_call *call,
                                 const json_t *made);
+/* The copy is what the last round left, and its objects are the source's. */
+struct err *mariadb_prove (const struct step_call *call, json_t **result);
 struct err *mariadb_settled (const struct step_call *call, json_t **result);
 struct err *mariadb_verify (const struct step_call *call, json_t **result);
 

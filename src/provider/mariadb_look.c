@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A row each: what it is, and a value or names ("": none). */
+/* A row each: what it is, and a value or names ("": none).  A view is opened,
+ * and says what is wrong with it, only where a column like TABLE_ROWS is read.
+ */
 static const char source_sql[]
     = "SELECT 'version', VERSION();\n"
       "SELECT 'datadir', @@datadir;\n"
@@ -43,6 +45,9 @@ static const char source_sql[]
       "  COLUMN_NAME)) SEPARATOR ', '), '') FROM information_schema.COLUMNS"
       "  WHERE TABLE_SCHEMA = '%s' AND CONCAT(TABLE_NAME, COLUMN_NAME) REGEXP"
       "  '[[:cntrl:]]|\\\\\\\\';\n"
+      "SELECT 'view', IFNULL(GROUP_CONCAT(TABLE_NAME SEPARATOR ', '), '') FROM"
+      "  information_schema.TABLES WHERE TABLE_SCHEMA = '%s' AND TABLE_TYPE ="
+      "  'VIEW' AND (TABLE_COMMENT <> 'VIEW' OR TABLE_ROWS < 0);\n"
       "SELECT 'free', IFNULL(GROUP_CONCAT(DISTINCT USER SEPARATOR ', '), '')"
       "  FROM information_schema.PROCESSLIST JOIN"
       "  information_schema.USER_PRIVILEGES ON SUBSTRING_INDEX(GRANTEE, '@', 1)"
@@ -107,6 +112,9 @@ static const struct refusal refusals[] = {
   { "name", "RH-MARIADB-NAME",
     "names with a backslash or a control character (in hexadecimal): %s",
     "rename them" },
+  { "view", "RH-MARIADB-VIEW",
+    "views that the server cannot open, and so not write down: %s",
+    "drop them, or put right what they refer to (CHECK TABLE says what)" },
   { "free", "RH-MARIADB-SUPERUSER",
     "sessions that no freeze binds work in the database, as %s (READ_ONLY "
     "ADMIN)",

@@ -174,12 +174,27 @@ postgresql_is_current (const struct step_call *call, const char *schema,
   return NULL;
 }
 
+/* A copy that was made before: only what nobody else wrote in is made anew. */
+static struct err *
+make_anew (const struct step_call *call, const char *schema)
+{
+  bool there;
+  TRY (postgresql_exists (call->target, postgresql_database (call), &there));
+  if (there)
+    TRY (postgresql_untouched (call));
+  return postgresql_whole (call, schema);
+}
+
 struct err *
 postgresql_seed (const struct step_call *call, json_t **result)
 {
   char *schema CLEANUP_FREE = NULL;
+  bool current;
   TRY (postgresql_schema (call, &schema));
-  TRY (postgresql_whole (call, schema));
+  TRY (postgresql_is_current (call, schema, &current));
+  if (current)
+    return postgresql_round (call, result);
+  TRY (make_anew (call, schema));
   const json_t *look = steps_input (call, "%s#look", call->item->name);
   *result = json_pack ("{s:O*}", "bytes", json_at (look, "bytes"));
   return NULL;

@@ -218,7 +218,11 @@ postgresql_prove (const struct step_call *call, json_t **result)
   TRY (compare_objects (call, differences, &objects));
   TRY (judge (differences));
   TRY (postgresql_untouched (call));
-  *result = json_pack ("{s:I, s:i}", "objects", (json_int_t)objects,
+  char *path CLEANUP_FREE = postgresql_record (call);
+  json_t *made CLEANUP_JSON = NULL;
+  TRY (remote_recall (call->target, path, &made));
+  *result = json_pack ("{s:I, s:I, s:i}", "objects", (json_int_t)objects,
+                       "rows", (json_int_t)rows_of (json_at (made, "tables")),
                        "differences", 0);
   return NULL;
 }
