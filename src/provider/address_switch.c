@@ -236,19 +236,26 @@ target_interface (const struct step_call *call, char **out)
   return NULL;
 }
 
-struct err *
-address_give (const struct step_call *call, json_t **result)
+static struct err *
+put_on_target (const struct step_call *call, const char *interface)
 {
   const char *cidr = cidr_of (call);
-  char *interface CLEANUP_FREE = NULL;
-  TRY (target_interface (call, &interface));
   json_t *argv
       = remote_argv (ARGV ("ip", "addr", "replace", cidr, "dev", interface));
   remote_word (argv, cidr_is_six (cidr) ? "nodad" : "broadcast");
   if (!cidr_is_six (cidr))
     remote_word (argv, "+");
   TRY (remote_must (call->target, argv, NULL, NULL));
-  TRY (announce (call->target, interface, cidr));
+  return announce (call->target, interface, cidr);
+}
+
+struct err *
+address_give (const struct step_call *call, json_t **result)
+{
+  const char *cidr = cidr_of (call);
+  char *interface CLEANUP_FREE = NULL;
+  TRY (target_interface (call, &interface));
+  TRY (put_on_target (call, interface));
   *result = json_pack ("{s:s,s:s}", "address", cidr, "interface", interface);
   return NULL;
 }
@@ -312,6 +319,7 @@ address_verify (const struct step_call *call, json_t **result)
   return NULL;
 }
 
+/* A reboot since the pivot has taken it away: it is given once more. */
 struct err *
 address_keep (const struct step_call *call, json_t **result)
 {
@@ -329,7 +337,7 @@ address_keep (const struct step_call *call, json_t **result)
         findings, json_sprintf ("%s is on %s of the target now, but not after "
                                 "a reboot: configure it",
                                 cidr_of (call), interface));
-  TRY (announce (call->target, interface, cidr_of (call)));
+  TRY (put_on_target (call, interface));
   *result = json_pack ("{s:s,s:O}", "config", path == NULL ? "" : path,
                        "findings", findings);
   return NULL;

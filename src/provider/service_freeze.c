@@ -255,6 +255,10 @@ service_arm_undo (const struct step_call *call, json_t **result)
                     NULL, 10000, &r)); /* stays where it is not empty */
   }
   TRY (reload (call->source));
+  /* A source that was rebooted since its pivot back: only now would the work
+   * start by itself. */
+  if (stage_is_back (call->step->stage))
+    TRY (start_again (call, json_at (record, "units"), false));
   TRY (start_again (call, json_at (record, "units"), true));
   TRY (remote_remove (call->source, path));
   *result = json_pack ("{s:O}", "units", json_at (record, "units"));

@@ -268,7 +268,7 @@ service_start_undo (const struct step_call *call, json_t **result)
   return NULL;
 }
 
-/* Enabled and disabled as on the source; timers and paths start. */
+/* Enabled and disabled as on the source. */
 static struct err *
 set_enabled (const struct step_call *call, const char *verb, const char *state)
 {
@@ -306,6 +306,8 @@ place_confirm (const struct step_call *call)
   return NULL;
 }
 
+/* Timers and paths start.  So does, again, what a reboot since the pivot has
+ * stopped: before now nothing would start it at boot. */
 struct err *
 service_enable (const struct step_call *call, json_t **result)
 {
@@ -316,9 +318,11 @@ service_enable (const struct step_call *call, json_t **result)
                     remote_argv (ARGV ("systemctl", "daemon-reload")), NULL,
                     NULL));
   json_t *late CLEANUP_JSON = startable (call, true);
-  if (json_array_size (late) > 0) {
+  json_t *names CLEANUP_JSON = startable (call, false);
+  json_array_extend (names, late);
+  if (json_array_size (names) > 0) {
     json_t *argv = remote_argv (ARGV ("systemctl", "start", "--"));
-    add_units (argv, late);
+    add_units (argv, names);
     TRY (remote_must (call->target, argv, NULL, NULL));
   }
   *result = json_pack ("{s:O}", "started", late);
