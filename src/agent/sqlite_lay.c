@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "host/durable.h"
+#include "host/write_all.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,14 +44,9 @@ bad (const char *what)
 static struct err *
 flush (struct laying *l)
 {
-  for (size_t done = 0; done < l->block.len;) {
-    ssize_t n = write (l->fd, l->block.data + done, l->block.len - done);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0)
-      return err_sys (errno, "RH-SQLITE-WRITE", "laying up a database");
-    done += (size_t)n;
-  }
+  int e = write_all (l->fd, l->block.data, l->block.len);
+  if (e != 0)
+    return err_sys (e, "RH-SQLITE-WRITE", "laying up a database");
   l->bytes += l->block.len;
   buf_reset (&l->block);
   return NULL;

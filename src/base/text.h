@@ -16,9 +16,9 @@ char *text_escape (const char *bytes, size_t len);
  * a malformed escape is "RH-TEXT-ESCAPE". */
 char *text_encode (const char *bytes, size_t len);
 struct err *text_decode (const char *s, char **out, size_t *len);
-/* RFC 4648 base64, and back ("RH-TEXT-BASE64"). */
 /* For a whole output: as text_escape, but newline, tab and backslash stay. */
 char *text_printable (const char *bytes, size_t len);
+/* RFC 4648 base64, and back ("RH-TEXT-BASE64"). */
 char *text_base64 (const void *bytes, size_t len);
 struct err *text_unbase64 (const char *s, unsigned char **out, size_t *len);
 /* Lower-case hex of `len` bytes; the caller frees. */

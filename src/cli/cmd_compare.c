@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "cli/both.h"
+#include "cli/itemised.h"
 #include "cli/say.h"
 #include "report/moved.h"
 #include "report/standing.h"
@@ -55,18 +56,6 @@ arguments (const struct invocation *in, const struct address *a, bool target,
   return NULL;
 }
 
-static bool
-is_of_kind (const json_t *example, const char *kind)
-{
-  size_t i;
-  json_t *k;
-  json_array_foreach (json_object_get (example, "kinds"), i,
-                      k) if (json_is_string (k)
-                             && strcmp (json_string_value (k), kind)
-                                    == 0) return true;
-  return false;
-}
-
 /* "1001, on the target 0", or nothing. */
 static char *
 both_values (const json_t *example, const char *field)
@@ -99,7 +88,7 @@ print_kind (const json_t *r, const struct kind_words *k)
   printf ("%-10s  %s %s\n", k->kind, count, k->means);
   json_array_foreach (json_object_get (r, "examples"), i, x)
   {
-    if (!is_of_kind (x, k->kind) || shown == SHOWN)
+    if (!itemised_has (x, k->kind) || shown == SHOWN)
       continue;
     CLEANUP_FREE char *path = words_of (x, "path");
     CLEANUP_FREE char *values

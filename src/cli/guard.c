@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "host/write_all.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,22 +20,6 @@ struct guard {
 
 static struct guard out = { .fd = STDOUT_FILENO };
 static struct guard err = { .fd = STDERR_FILENO };
-
-/* 0, or -1 with errno. */
-static int
-write_all (int fd, const char *p, size_t len)
-{
-  while (len > 0) {
-    ssize_t n = write (fd, p, len);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return -1;
-    p += n;
-    len -= (size_t)n;
-  }
-  return 0;
-}
 
 /* How many bytes at the end begin a character that is not whole: at most 3. */
 static size_t

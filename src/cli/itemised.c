@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool
-has_kind (const json_t *example, const char *kind)
+bool
+itemised_has (const json_t *example, const char *kind)
 {
   size_t i;
   json_t *k;
@@ -49,7 +49,7 @@ put_attributes (const json_t *x, char *out)
           { "project", 'x', 8 } };
   memset (out, '.', 9);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-    if (has_kind (x, rows[i].kind))
+    if (itemised_has (x, rows[i].kind))
       out[rows[i].at] = rows[i].letter;
 }
 
@@ -59,20 +59,20 @@ itemised_line (const json_t *x)
   const json_t *source = json_object_get (x, "source");
   CLEANUP_FREE char *path = words_of (x, "path");
   const char *shown = *path != 0 ? path : ".";
-  if (has_kind (x, "extra"))
+  if (itemised_has (x, "extra"))
     return mem_printf ("*deleting   %s%s", shown,
                        type_letter (json_object_get (x, "target")) == 'd' ? "/"
                                                                           : "");
   char line[12] = "..";
-  bool fresh = has_kind (x, "missing");
-  bool sent = fresh || has_kind (x, "content") || has_kind (x, "size")
-              || has_kind (x, "type");
+  bool fresh = itemised_has (x, "missing");
+  bool sent = fresh || itemised_has (x, "content") || itemised_has (x, "size")
+              || itemised_has (x, "type");
   line[1] = type_letter (source);
   bool file = line[1] == 'f';
   bool linked = json_is_string (json_object_get (source, "link"));
-  if (linked && (fresh || has_kind (x, "link")))
+  if (linked && (fresh || itemised_has (x, "link")))
     line[0] = 'h';
-  else if (sent || has_kind (x, "link"))
+  else if (sent || itemised_has (x, "link"))
     line[0] = file ? '>' : 'c';
   if (fresh)
     memset (line + 2, '+', 9);

@@ -5,6 +5,8 @@
 
 #include "wire/json.h"
 
+#include <stdbool.h>
+
 /* One example of `tree.compare` as a line without its end; the caller frees.
  *   >f.st......  a file is sent: another size, another time
  *   .d..t......  metadata alone      cL+++++++++  made anew
@@ -12,6 +14,8 @@
  * The letters are those of rsync(1) under --itemize-changes; x also stands
  * for capabilities, inode flags and project ids. */
 char *itemised_line (const json_t *example);
+/* Whether an example has this kind of difference. */
+bool itemised_has (const json_t *example, const char *kind);
 /* All that a preview (provider/files.h) lists, on stdout. */
 void itemised_print (const json_t *preview);
 

@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/hosts.h"
+#include "host/slurp.h"
+#include "host/write_all.h"
 #include "provider/files.h"
 
 #include <dirent.h>
@@ -26,18 +28,12 @@ static struct err *
 write_some (void *ctx, const void *data, size_t len)
 {
   struct taking *t = ctx;
-  const char *at = data;
   t->taken += len;
   if (t->taken > BUNDLE_FILE_MAX)
     return err_new (ERR_REFUSED, "RH-BUNDLE-FORM",
                     "a manifest is larger than a bundle's file may be");
-  for (size_t done = 0; done < len;) {
-    ssize_t n = write (t->fd, at + done, len - done);
-    if (n < 0 && errno != EINTR)
-      return err_sys (errno, "RH-CLI-WRITE", "cannot write a manifest");
-    done += n > 0 ? (size_t)n : 0;
-  }
-  return NULL;
+  int e = write_all (t->fd, data, len);
+  return e == 0 ? NULL : err_sys (e, "RH-CLI-WRITE", "cannot write a manifest");
 }
 
 static struct err *
@@ -117,19 +113,13 @@ manifests_fetch (const struct loaded *l)
 static struct err *
 read_into (const char *path, struct buf *out, uint64_t *lines)
 {
-  CLEANUP_FD int fd = open (path, O_RDONLY | O_CLOEXEC);
-  for (;;) {
-    unsigned char *room;
-    TRY (buf_reserve (out, 65536, &room));
-    ssize_t n = fd >= 0 ? read (fd, room, 65536) : -1;
-    if (n < 0)
-      return err_sys (errno, "RH-REPORT-READ", "cannot read %s", path);
-    if (n == 0)
-      return NULL;
-    for (ssize_t i = 0; i < n; i++)
-      *lines += room[i] == '\n';
-    out->len += (size_t)n;
-  }
+  size_t had = out->len;
+  int e = slurp_at (AT_FDCWD, path, BUNDLE_FILE_MAX, out);
+  if (e != 0)
+    return err_sys (e, "RH-REPORT-READ", "cannot read %s", path);
+  for (size_t i = had; i < out->len; i++)
+    *lines += out->data[i] == '\n';
+  return NULL;
 }
 
 static int

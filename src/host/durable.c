@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "host/write_all.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -57,21 +58,6 @@ open_beside (int dirfd, char *name, size_t size)
       return -1;
   }
   return fd;
-}
-
-static int
-write_all (int fd, const char *data, size_t len)
-{
-  while (len > 0) {
-    ssize_t n = write (fd, data, len);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return errno;
-    data += n;
-    len -= (size_t)n;
-  }
-  return 0;
 }
 
 /* Owner first, since chown clears set-id bits and capabilities; times last.

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "host/write_all.h"
 
 #include <errno.h>
 #include <string.h>
@@ -154,19 +155,9 @@ push_await (struct push *p)
 }
 
 static struct err *
-write_all (int fd, const void *data, size_t len)
+pour (int fd, const void *data, size_t len)
 {
-  const unsigned char *p = data;
-  while (len > 0) {
-    ssize_t n = write (fd, p, len);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return lost ();
-    p += n;
-    len -= (size_t)n;
-  }
-  return NULL;
+  return write_all (fd, data, len) == 0 ? NULL : lost ();
 }
 
 /* "DIR=WHY DIR=WHY ..." for people. */
@@ -271,11 +262,11 @@ push_send (struct push *p, const struct binary *agent)
   CLEANUP_BUF struct buf line = BUF_INIT_MAX (LINE_MAX_LEN);
   CLEANUP_FREE char *order
       = mem_printf ("%s %zu\n", agent->digest, agent->bytes.len);
-  TRY (write_all (p->to, order, strlen (order)));
+  TRY (pour (p->to, order, strlen (order)));
   TRY (next_line (p, agent, &line));
   p->from->timeout_ms = TRANSFER_MS;
   if (behind ((char *)line.data, "REHOME-WANT") != NULL)
-    err_free (write_all (p->to, agent->bytes.data, agent->bytes.len));
+    err_free (pour (p->to, agent->bytes.data, agent->bytes.len));
   else if (behind ((char *)line.data, "REHOME-HAVE") == NULL)
     return unexpected (&line);
   TRY (next_line (p, agent, &line)); /* why, where it was cut */

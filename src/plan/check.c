@@ -13,8 +13,8 @@
 #define URL_MAX_LEN 2000
 #define WORDS_MAX 64
 
-static bool
-is_numeric (const char *s, size_t len, int *family)
+bool
+check_is_address (const char *s, size_t len, int *family)
 {
   unsigned char bytes[16];
   char text[INET6_ADDRSTRLEN];
@@ -48,7 +48,8 @@ behind_host (const char *host, bool *loopback)
     return NULL;
   bool local = !bracket && len == 9 && strncmp (host, "localhost", 9) == 0;
   if (!local
-      && (!is_numeric (host, len, &family) || (family == AF_INET6) != bracket))
+      && (!check_is_address (host, len, &family)
+          || (family == AF_INET6) != bracket))
     return NULL;
   *loopback
       = local || (family == AF_INET && strncmp (host, "127.", 4) == 0)

@@ -20,6 +20,8 @@
 
 #include <stdbool.h>
 
+/* Of `len` bytes a numeric address; *family: AF_INET or AF_INET6. */
+bool check_is_address (const char *s, size_t len, int *family);
 /* Is it such a URL?  `loopback`: it only leads to the host itself. */
 bool check_is_url (const char *url, bool *loopback);
 bool check_is_https (const char *url);

@@ -4,30 +4,18 @@
 #include "plan/sections.h"
 
 #include "base/mem.h"
+#include "plan/check.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 
 static bool
-is_numeric (const char *s, size_t len, int *family)
-{
-  unsigned char bytes[16];
-  char text[INET6_ADDRSTRLEN];
-  if (len == 0 || len >= sizeof text)
-    return false;
-  memcpy (text, s, len);
-  text[len] = '\0';
-  *family = strchr (text, ':') != NULL ? AF_INET6 : AF_INET;
-  return inet_pton (*family, text, bytes) == 1;
-}
-
-static bool
 is_cidr (const char *s)
 {
   int family;
   const char *slash = strchr (s, '/');
-  if (slash == NULL || !is_numeric (s, (size_t)(slash - s), &family))
+  if (slash == NULL || !check_is_address (s, (size_t)(slash - s), &family))
     return false;
   size_t digits = strlen (slash + 1);
   if (digits == 0 || digits > 3 || strspn (slash + 1, "0123456789") != digits)

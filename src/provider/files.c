@@ -10,53 +10,30 @@
 #include "provider/files.h"
 
 #include "base/mem.h"
+#include "provider/item_path.h"
 #include "provider/steps.h"
 #include "tree/filter.h"
 #include "tree/idmap.h"
 
 #include <string.h>
 
-#define INDEX_TEXT 100
-
-static char *
-without_slash (const char *path)
-{
-  size_t n = strlen (path);
-  while (n > 1 && path[n - 1] == '/')
-    n--;
-  return mem_strndup (path, n);
-}
-
 char *
 files_from (const json_t *spec)
 {
-  return without_slash (json_string_value (json_at (spec, "files")));
+  return item_path_from (spec, "files");
 }
 
 char *
 files_to (const json_t *spec)
 {
-  const char *to = json_string_value (json_at (spec, "to"));
-  return to != NULL ? without_slash (to) : files_from (spec);
+  return item_path_to (spec, "files");
 }
 
 char *
 files_index (const json_t *spec, bool target)
 {
   CLEANUP_FREE char *path = files_from (spec);
-  uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
-  char text[INDEX_TEXT + 1];
-  size_t n = 0;
-  for (const char *p = path; *p != 0; p++) {
-    h = (h ^ (unsigned char)*p) * 0x100000001b3u;
-    bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
-                 || (*p >= '0' && *p <= '9');
-    if (n < INDEX_TEXT)
-      text[n++] = plain ? *p : '-';
-  }
-  text[n] = 0;
-  return mem_printf ("files%s-%08x%s", text, (unsigned)(h ^ h >> 32),
-                     target ? "-to" : "");
+  return item_path_index ("files", path, target);
 }
 
 /* A path as a pattern that means it alone. */
@@ -86,7 +63,7 @@ add_databases (const struct plan *plan, const json_t *spec, json_t *out)
     const char *path = json_string_value (json_at (item->spec, "sqlite"));
     if (strcmp (item->kind, "sqlite") != 0 || path == NULL)
       continue;
-    char *own CLEANUP_FREE = without_slash (path);
+    char *own CLEANUP_FREE = item_path (path);
     for (size_t k = 0; is_below (own, root) && k < 4; k++)
       add_literal (own + strlen (root) + 1, suffixes[k], out);
   }
@@ -219,7 +196,7 @@ check_path (const json_t *spec, const char *key, bool required)
   if (text == NULL)
     return err_new (ERR_CORRECT, "RH-PLAN-TYPE",
                     "'%s' must be an absolute path", key);
-  CLEANUP_FREE char *path = without_slash (text);
+  CLEANUP_FREE char *path = item_path (text);
   bool plain
       = path[0] == '/' && strlen (path) < 4096 && strstr (path, "//") == NULL;
   for (const char *p = path; plain && (p = strchr (p, '/')) != NULL; p++) {

@@ -128,13 +128,13 @@ start_again (const struct step_call *call, const json_t *units, bool late)
                   service_unit (call->item), lines);
 }
 
-/* The first unit that is in the middle of a job (Type=oneshot), or NULL. */
+/* Properties of all units at once. */
 static struct err *
-running_job (const struct step_call *call, const json_t *units, char **out)
+show_units (const struct step_call *call, const json_t *units,
+            const char *properties, json_t **out)
 {
-  *out = NULL;
-  json_t *argv = remote_argv (ARGV ("systemctl", "show", "--no-pager", "-p",
-                                    "Id,ActiveState,Type", "--"));
+  json_t *argv = remote_argv (
+      ARGV ("systemctl", "show", "--no-pager", "-p", properties, "--"));
   size_t i;
   json_t *one;
   json_array_foreach (units, i, one)
@@ -143,7 +143,17 @@ running_job (const struct step_call *call, const json_t *units, char **out)
   }
   char *text CLEANUP_FREE = NULL;
   TRY (remote_must (call->source, argv, NULL, &text));
-  json_t *shown CLEANUP_JSON = service_parse_show (text);
+  *out = service_parse_show (text);
+  return NULL;
+}
+
+/* The first unit that is in the middle of a job (Type=oneshot), or NULL. */
+static struct err *
+running_job (const struct step_call *call, const json_t *units, char **out)
+{
+  *out = NULL;
+  json_t *shown CLEANUP_JSON = NULL;
+  TRY (show_units (call, units, "Id,ActiveState,Type", &shown));
   *out = mem_strdup (service_job_of (shown));
   return NULL;
 }
@@ -285,17 +295,10 @@ static struct err *
 still_running (const struct step_call *call, const json_t *units, char **out)
 {
   *out = NULL;
-  json_t *argv = remote_argv (ARGV ("systemctl", "show", "--no-pager", "-p",
-                                    "Id,ActiveState,MainPID", "--"));
   size_t i;
   json_t *one;
-  json_array_foreach (units, i, one)
-  {
-    remote_word (argv, json_string_value (json_at (one, "unit")));
-  }
-  char *text CLEANUP_FREE = NULL;
-  TRY (remote_must (call->source, argv, NULL, &text));
-  json_t *shown CLEANUP_JSON = service_parse_show (text);
+  json_t *shown CLEANUP_JSON = NULL;
+  TRY (show_units (call, units, "Id,ActiveState,MainPID", &shown));
   json_array_foreach (shown, i, one)
   {
     const char *state = json_string_value (json_at (one, "ActiveState"));

@@ -14,53 +14,22 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "provider/item_path.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
 #include <string.h>
 
-#define INDEX_TEXT 100
-
-static char *
-without_slash (const char *path)
-{
-  size_t n = strlen (path);
-  while (n > 1 && path[n - 1] == '/')
-    n--;
-  return mem_strndup (path, n);
-}
-
 char *
 sqlite_from (const json_t *spec)
 {
-  return without_slash (json_string_value (json_at (spec, "sqlite")));
+  return item_path_from (spec, "sqlite");
 }
 
 char *
 sqlite_to (const json_t *spec)
 {
-  const char *to = json_string_value (json_at (spec, "to"));
-  return to != NULL ? without_slash (to) : sqlite_from (spec);
-}
-
-/* Letters, digits and "-"; by the path on the source, whichever way the call
- * goes, and another one on the target, since both may be one machine. */
-static char *
-index_of (const char *path, bool target)
-{
-  uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
-  char text[INDEX_TEXT + 1];
-  size_t n = 0;
-  for (const char *p = path; *p != 0; p++) {
-    h = (h ^ (unsigned char)*p) * 0x100000001b3u;
-    bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
-                 || (*p >= '0' && *p <= '9');
-    if (n < INDEX_TEXT)
-      text[n++] = plain ? *p : '-';
-  }
-  text[n] = 0;
-  return mem_printf ("sqlite%s-%08x%s", text, (unsigned)(h ^ h >> 32),
-                     target ? "-to" : "");
+  return item_path_to (spec, "sqlite");
 }
 
 void
@@ -94,8 +63,8 @@ add_db (const struct step_call *call, const char *rel, struct lite_dbs *out)
                          strlen (call->back ? there : here)),
     .place = text_encode (call->back ? here : there,
                           strlen (call->back ? here : there)),
-    .sender = index_of (here, call->back),
-    .receiver = index_of (here, !call->back),
+    .sender = item_path_index ("sqlite", here, call->back),
+    .receiver = item_path_index ("sqlite", here, !call->back),
   };
 }
 

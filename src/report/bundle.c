@@ -4,7 +4,9 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "host/slurp.h"
 #include "host/sshsig.h"
+#include "host/write_all.h"
 #include "journal/approval.h"
 #include "journal/witness.h"
 #include "report/script.h"
@@ -168,17 +170,8 @@ bundle_head_text (struct store *s, char **out)
 static struct err *
 read_file (const char *path, struct buf *out)
 {
-  CLEANUP_FD int fd = open (path, O_RDONLY | O_CLOEXEC);
-  for (;;) {
-    unsigned char *room;
-    TRY (buf_reserve (out, 65536, &room));
-    ssize_t n = fd >= 0 ? read (fd, room, 65536) : -1;
-    if (n < 0)
-      return err_sys (errno, "RH-REPORT-READ", "cannot read %s", path);
-    if (n == 0)
-      return NULL;
-    out->len += (size_t)n;
-  }
+  int e = slurp_at (AT_FDCWD, path, BUNDLE_FILE_MAX, out);
+  return e == 0 ? NULL : err_sys (e, "RH-REPORT-READ", "cannot read %s", path);
 }
 
 static struct err *
@@ -247,14 +240,11 @@ add_list (struct making *m, const char *key)
 static struct err *
 write_whole (int fd, const struct buf *b)
 {
-  for (size_t at = 0; at < b->len;) {
-    ssize_t n = write (fd, b->data + at, b->len - at);
-    if (n < 0 && errno != EINTR)
-      return err_sys (errno, "RH-BUNDLE-WRITE", "cannot write the bundle");
-    at += n > 0 ? (size_t)n : 0;
-  }
-  if (fsync (fd) != 0)
-    return err_sys (errno, "RH-BUNDLE-WRITE", "cannot write the bundle");
+  int e = write_all (fd, b->data, b->len);
+  if (e == 0 && fsync (fd) != 0)
+    e = errno;
+  if (e != 0)
+    return err_sys (e, "RH-BUNDLE-WRITE", "cannot write the bundle");
   return NULL;
 }
 

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "host/durable.h"
+#include "host/write_all.h"
 #include "tree/index.h"
 
 #include <dirent.h>
@@ -200,17 +201,11 @@ blocks_create (const char *index_dir, const char *index, int64_t round,
 static struct err *
 flush (struct blocks_writer *w)
 {
-  for (size_t at = 0; at < w->buf.len;) {
-    ssize_t n = write (w->fd, w->buf.data + at, w->buf.len - at);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return err_sys (errno,
-                      errno == ENOSPC || errno == EDQUOT ? "RH-TREE-NOSPACE"
-                                                         : "RH-TREE-INDEX",
-                      "cannot write %s", w->path);
-    at += (size_t)n;
-  }
+  int e = write_all (w->fd, w->buf.data, w->buf.len);
+  if (e != 0)
+    return err_sys (
+        e, e == ENOSPC || e == EDQUOT ? "RH-TREE-NOSPACE" : "RH-TREE-INDEX",
+        "cannot write %s", w->path);
   buf_reset (&w->buf);
   return NULL;
 }

@@ -4,6 +4,7 @@
 #include "tree/halfway.h"
 
 #include "base/mem.h"
+#include "host/write_all.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,22 +21,14 @@ struct halfway {
 };
 
 static struct err *
-write_all (int fd, const void *data, size_t len)
+put_log (int fd, const void *data, size_t len)
 {
-  const char *p = data;
-  while (len > 0) {
-    ssize_t n = write (fd, p, len);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return err_sys (errno,
-                      errno == ENOSPC || errno == EDQUOT ? "RH-TREE-NOSPACE"
-                                                         : "RH-TREE-INDEX",
-                      "cannot write what was sent");
-    p += n;
-    len -= (size_t)n;
-  }
-  return NULL;
+  int e = write_all (fd, data, len);
+  if (e == 0)
+    return NULL;
+  return err_sys (
+      e, e == ENOSPC || e == EDQUOT ? "RH-TREE-NOSPACE" : "RH-TREE-INDEX",
+      "cannot write what was sent");
 }
 
 static void
@@ -53,8 +46,8 @@ flush (struct halfway *h)
     return NULL;
   put_le (head, h->buf.len, 4);
   put_le (head + 4, XXH3_64bits (h->buf.data, h->buf.len), 8);
-  TRY (write_all (h->fd, head, sizeof head));
-  TRY (write_all (h->fd, h->buf.data, h->buf.len));
+  TRY (put_log (h->fd, head, sizeof head));
+  TRY (put_log (h->fd, h->buf.data, h->buf.len));
   buf_reset (&h->buf);
   return NULL;
 }
@@ -77,7 +70,7 @@ halfway_create (const char *index_dir, const char *index, int64_t attempt,
   for (int i = 0; i < 8; i++)
     head[i] = (unsigned char)MAGIC[i];
   put_le (head + 8, (uint64_t)attempt, 8);
-  return write_all (fd, head, sizeof head);
+  return put_log (fd, head, sizeof head);
 }
 
 struct err *

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "host/durable.h"
+#include "host/write_all.h"
 #include "tree/overlay.h"
 
 #include <errno.h>
@@ -66,17 +67,11 @@ index_path (const char *dir, const char *name, const char *suffix, char **out)
 static struct err *
 flush (struct index_writer *w)
 {
-  for (size_t at = 0; at < w->buf.len;) {
-    ssize_t n = write (w->fd, w->buf.data + at, w->buf.len - at);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return err_sys (errno,
-                      errno == ENOSPC || errno == EDQUOT ? "RH-TREE-NOSPACE"
-                                                         : "RH-TREE-INDEX",
-                      "cannot write %s", w->part);
-    at += (size_t)n;
-  }
+  int e = write_all (w->fd, w->buf.data, w->buf.len);
+  if (e != 0)
+    return err_sys (
+        e, e == ENOSPC || e == EDQUOT ? "RH-TREE-NOSPACE" : "RH-TREE-INDEX",
+        "cannot write %s", w->part);
   w->written += w->buf.len;
   w->block = 0;
   buf_reset (&w->buf);

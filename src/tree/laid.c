@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "host/durable.h"
+#include "host/write_all.h"
 #include "tree/index.h"
 #include "tree/overlay.h"
 #include "tree/records.h"
@@ -102,21 +103,14 @@ struct tee {
 };
 
 static struct err *
-write_all (const struct tee *t, const char *data, size_t len)
+tee_put (const struct tee *t, const char *data, size_t len)
 {
-  while (len > 0) {
-    ssize_t n = write (t->fd, data, len);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return err_advise (err_sys (errno, "RH-TREE-LAID", "cannot write %s",
-                                  t->path),
-                         "the moved files are as they were",
-                         "make space there; the next round goes on");
-    data += n;
-    len -= (size_t)n;
-  }
-  return NULL;
+  int e = write_all (t->fd, data, len);
+  if (e == 0)
+    return NULL;
+  return err_advise (err_sys (e, "RH-TREE-LAID", "cannot write %s", t->path),
+                     "the moved files are as they were",
+                     "make space there; the next round goes on");
 }
 
 static struct err *
@@ -125,7 +119,7 @@ tee_get (void *ctx, void *data, size_t cap, size_t *len)
   struct tee *t = ctx;
   TRY (t->in->get (t->in->ctx, data, cap, len));
   t->bytes += *len;
-  return write_all (t, data, *len);
+  return tee_put (t, data, *len);
 }
 
 struct counts {

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "host/slurp.h"
+#include "host/write_all.h"
 #include "tree/walk.h"
 
 #include <errno.h>
@@ -76,14 +77,9 @@ struct err *
 overlay_finish (struct overlay_writer *w)
 {
   TRY (buf_put_u64 (&w->buf, XXH3_64bits (w->buf.data, w->buf.len)));
-  for (size_t at = 0; at < w->buf.len;) {
-    ssize_t n = write (w->fd, w->buf.data + at, w->buf.len - at);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return err_sys (errno, "RH-TREE-INDEX", "cannot write %s", w->path);
-    at += (size_t)n;
-  }
+  int e = write_all (w->fd, w->buf.data, w->buf.len);
+  if (e != 0)
+    return err_sys (e, "RH-TREE-INDEX", "cannot write %s", w->path);
   if (fdatasync (w->fd) < 0)
     return err_sys (errno, "RH-TREE-INDEX", "cannot sync %s", w->path);
   w->done = true;

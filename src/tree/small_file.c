@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "host/write_all.h"
 #include "tree/apply.h"
 #include "tree/meta.h"
 #include "tree/walk.h"
@@ -39,21 +40,6 @@ make (int dirfd, const char *name, uint32_t mode)
   return errno == 0 ? openat (dirfd, name, flags, mode) : -1;
 }
 
-static int
-fill (int fd, const char *data, size_t len)
-{
-  while (len > 0) {
-    ssize_t n = write (fd, data, len);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return errno;
-    data += n;
-    len -= (size_t)n;
-  }
-  return 0;
-}
-
 struct err *
 small_file_write (const struct small_file_us *us, int dirfd, bool plain,
                   const struct tree_entry *e, const void *data, size_t len,
@@ -68,7 +54,7 @@ small_file_write (const struct small_file_us *us, int dirfd, bool plain,
   CLEANUP_FD int fd = make (dirfd, name, made ? e->mode : 0600);
   if (fd < 0)
     return apply_write_err (errno, "make", e->path, e->path_len, 0);
-  int bad = fill (fd, data, len);
+  int bad = write_all (fd, data, len);
   if (bad != 0)
     return apply_write_err (bad, "write", e->path, e->path_len, 0);
   /* Owner and mode are a transaction of the filesystem each. */

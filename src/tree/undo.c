@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "host/durable.h"
 #include "host/rooted.h"
+#include "host/write_all.h"
 #include "tree/meta.h"
 #include "tree/walk.h"
 
@@ -68,16 +69,11 @@ open_record (struct undo *u)
 }
 
 static struct err *
-write_all (struct undo *u, const struct buf *b)
+put_record (struct undo *u, const struct buf *b)
 {
-  for (size_t at = 0; at < b->len;) {
-    ssize_t n = write (u->fd, b->data + at, b->len - at);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return no_undo (errno, u->path);
-    at += (size_t)n;
-  }
+  int e = write_all (u->fd, b->data, b->len);
+  if (e != 0)
+    return no_undo (e, u->path);
   u->bytes += b->len;
   return NULL;
 }
@@ -122,7 +118,7 @@ undo_note (struct undo *u, int fd, const struct tree_entry *have,
   uint64_t sum = XXH3_64bits (b.data + 8, b.len - 8);
   for (int i = 0; i < 8; i++)
     b.data[i] = (unsigned char)(sum >> (8 * i));
-  return write_all (u, &b);
+  return put_record (u, &b);
 }
 
 struct err *
