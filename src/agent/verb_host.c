@@ -147,6 +147,7 @@ run_http (struct verb_call *call, json_t **result)
   TRY (json_get_str (call->args, "url", &job.url));
   TRY (json_opt_str (call->args, "bind", NULL, &job.bind));
   TRY (json_opt_str (call->args, "host", NULL, &job.host));
+  TRY (json_opt_str (call->args, "netns", NULL, &job.netns));
   TRY (json_opt_int (call->args, "timeout_ms", 1, TIMEOUT_MAX, 5000, &timeout));
   TRY (json_opt_int (call->args, "max", 0, BODY_MAX, 65536, &max));
   job.timeout_ms = (long)timeout;

@@ -52,7 +52,8 @@ confirm_one_way (const struct invocation *in, const json_t *facts)
                  "after the opening there is no proven way back: %s",
                  why != NULL ? why : "a service's version differs"),
         "nothing was changed",
-        "add --no-way-back, or say at the service in the plan why its older "
+        "rehearse it (rehome test), or add --no-way-back, or say at the "
+        "service in the plan why its older "
         "version can work on what the newer one wrote (back-why)");
   struct invocation again = *in;
   CLEANUP_FREE char *text = mem_printf (

@@ -126,6 +126,15 @@ const struct command command_table[] = {
     "files would send, change and remove, as rsync -n -i does, by names, "
     "sizes, times and all metadata, without reading content.",
     BIT (OPT_DRY_RUN), false, cmd_sync },
+  { "test", "PLAN", 1, 1, "rehearse there and back, on a copy",
+    "Starts the plan's services on the target on a copy of what was synced, "
+    "without a network, runs the plan's checks and its rehearsal: write, "
+    "brings what was written to the source, and starts the services' versions "
+    "there on it, in a place of their own.  What serves is not touched.  Where "
+    "a service's version differs between the hosts, the way back counts as "
+    "none until this has passed; a plan or a package that is changed "
+    "afterwards makes it none again.",
+    BIT (OPT_DRY_RUN), false, cmd_test },
   { "approve", "PLAN", 1, 1, "sign a plan in one of its roles",
     "Signs, with an ssh key that the plan names, a text that binds role, name, "
     "time and meaning to the plan's bytes and to the migration.  A plan that "

@@ -132,6 +132,7 @@ extern const uint64_t command_common_options;
 int cmd_plan (const struct invocation *in);
 int cmd_check (const struct invocation *in);
 int cmd_sync (const struct invocation *in);
+int cmd_test (const struct invocation *in);
 int cmd_cutover (const struct invocation *in);
 int cmd_abort (const struct invocation *in);
 int cmd_rollback (const struct invocation *in);

@@ -103,6 +103,10 @@ rests (enum request asked, const json_t *p)
     return json_is_true (json_object_get (p, "paused"));
   if (phase != NULL && is (phase, PHASE_GUARDED) && !goal)
     return true; /* its rounds go on */
+  if (asked == REQUEST_TEST && !json_is_true (json_object_get (p, "paused")))
+    return !goal
+           || strcmp (json_string_value (json_object_get (p, "goal")), "test")
+                  != 0;
   if (in_step && (asked == REQUEST_SYNC || asked == REQUEST_RESUME))
     return !json_is_string (json_object_get (p, "goal"))
            || strcmp (json_string_value (json_object_get (p, "goal")), "sync")

@@ -7,6 +7,7 @@ static void (*const rules[PHASE_COUNT]) (struct engine *, struct effects *) = {
   [PHASE_PLANNED] = rule_begin,
   [PHASE_SEEDING] = rule_seeding,
   [PHASE_SYNCING] = rule_syncing,
+  [PHASE_TESTING] = rule_testing,
   [PHASE_PROVING] = rule_proving,
   [PHASE_HOLDING] = rule_window,
   [PHASE_FREEZING] = rule_window,

@@ -176,7 +176,8 @@ answer_request (struct engine *e, const struct record *r, struct err *refused,
     err_free (refused);
   if (known && request == REQUEST_ABORT
       && (e->phase == PHASE_SEEDING || e->phase == PHASE_SYNCING
-          || e->phase == PHASE_PROVING || e->phase == PHASE_RETURNING))
+          || e->phase == PHASE_TESTING || e->phase == PHASE_PROVING
+          || e->phase == PHASE_RETURNING))
     schedule_cancel (e, out);
   if (known && request == REQUEST_PAUSE && e->paused)
     schedule_hold (e, out);

@@ -37,6 +37,7 @@ enum phase {
   PHASE_PLANNED,  /* nothing done yet; writer: source */
   PHASE_SEEDING,  /* preflight and first copy */
   PHASE_SYNCING,  /* in step; rounds repeat */
+  PHASE_TESTING,  /* the way there and back is rehearsed on a copy */
   PHASE_PROVING,  /* cutover asked for: proof before the freeze */
   PHASE_HOLDING,  /* jobs awaited, source still serves */
   PHASE_FREEZING, /* writer: none */
@@ -84,6 +85,7 @@ enum request {
   REQUEST_PAUSE,          /* ends what copies or proves, else at the next
                              step boundary */
   REQUEST_RESUME,         /* also: try again what needs attention */
+  REQUEST_TEST,           /* rehearse, in step; then go on keeping it so */
   REQUEST_COUNT
 };
 const char *request_name (enum request r);
@@ -172,7 +174,7 @@ enum phase engine_phase (const struct engine *e);
 enum writer engine_writer (const struct engine *e);
 bool engine_paused (const struct engine *e);
 bool engine_idle (const struct engine *e); /* nothing runs, nothing due */
-/* What is being worked on: SYNC, CUTOVER, ABORT, ACCEPT or ROLLBACK;
+/* What is being worked on: SYNC, TEST, CUTOVER, ABORT, ACCEPT or ROLLBACK;
  * REQUEST_COUNT where nothing is (the last request has ended, well or with
  * attention). */
 enum request engine_goal (const struct engine *e);

@@ -167,8 +167,13 @@ enter_left (struct engine *e, enum phase to)
 static void
 enter_syncing (struct engine *e, enum phase from, enum why why)
 {
+  bool on = from == PHASE_TESTING && e->syncs_on && why != WHY_CANCELLED;
   if (from != PHASE_SEEDING)
     end_request (e, why);
+  if (on) {
+    e->goal = REQUEST_SYNC;
+    e->stopped = NO_REQUEST;
+  }
 }
 
 /* Everything is undone, of whichever way: its outage is over. */
@@ -203,6 +208,8 @@ enter (struct engine *e, enum phase from, const struct record *r)
   else if (to == PHASE_PLANNED || to == PHASE_ABORTED
            || from == PHASE_RETURNING)
     enter_left (e, to);
+  else if (to == PHASE_TESTING) /* what was looked at before is older */
+    stage_begin (e, STAGE_RECHECK);
   else if (to == PHASE_PROVING)
     e->cutovers++;
   else if (to == PHASE_HOLDING)

@@ -162,7 +162,8 @@ static bool
 is_ending (const struct engine *e)
 {
   bool working = e->phase == PHASE_SEEDING || e->phase == PHASE_SYNCING
-                 || e->phase == PHASE_PROVING || e->phase == PHASE_RETURNING;
+                 || e->phase == PHASE_TESTING || e->phase == PHASE_PROVING
+                 || e->phase == PHASE_RETURNING;
   bool given_up = e->goal == NO_REQUEST || e->goal == REQUEST_ABORT;
   if (e->phase == state_course (e)->aborting
       || (e->phase == PHASE_GUARDED && e->goal != NO_REQUEST))

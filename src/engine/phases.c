@@ -8,6 +8,7 @@ static const char *const phase_names[PHASE_COUNT] = {
   [PHASE_PLANNED] = "planned",
   [PHASE_SEEDING] = "seeding",
   [PHASE_SYNCING] = "syncing",
+  [PHASE_TESTING] = "testing",
   [PHASE_PROVING] = "proving",
   [PHASE_HOLDING] = "holding",
   [PHASE_FREEZING] = "freezing",
@@ -54,6 +55,7 @@ static const char *const why_names[WHY_COUNT] = {
 static const struct phase_legs legs[PHASE_COUNT] = {
   [PHASE_SEEDING] = LEGS (2, STAGE_PREFLIGHT, STAGE_PREPARE),
   [PHASE_SYNCING] = LEGS (1, STAGE_ROUND),
+  [PHASE_TESTING] = LEGS (2, STAGE_ROUND, STAGE_TEST),
   [PHASE_PROVING]
   = LEGS (4, STAGE_ROUND, STAGE_PROVE, STAGE_RECHECK, STAGE_ROUND),
   [PHASE_HOLDING] = LEGS (1, STAGE_HOLD),
@@ -140,6 +142,11 @@ static const struct transition table[] = {
   { PHASE_SEEDING, PHASE_ABORTED, WHY_FAILED, CONTROLLER, STOPPED, KEEP },
   { PHASE_SEEDING, PHASE_ABORTED, WHY_CANCELLED, OPERATOR, STOPPED, KEEP },
   NEXT (PHASE_SEEDING, PHASE_SYNCING),
+  { PHASE_SYNCING, PHASE_TESTING, WHY_REQUEST, OPERATOR,
+    "test; no step is running", KEEP },
+  { PHASE_TESTING, PHASE_SYNCING, WHY_FAILED, CONTROLLER, STOPPED, KEEP },
+  { PHASE_TESTING, PHASE_SYNCING, WHY_CANCELLED, OPERATOR, STOPPED, KEEP },
+  NEXT (PHASE_TESTING, PHASE_SYNCING),
   { PHASE_SYNCING, PHASE_PROVING, WHY_REQUEST, OPERATOR,
     "cutover; no step is running; the plan's roles approved it, and a backup "
     "is "

@@ -9,6 +9,7 @@ static const char *const request_names[REQUEST_COUNT] = {
   [REQUEST_ABORT] = "abort",       [REQUEST_ACCEPT] = "accept",
   [REQUEST_PAUSE] = "pause",       [REQUEST_RESUME] = "resume",
   [REQUEST_ROLLBACK] = "rollback", [REQUEST_ROLLBACK_ALONE] = "rollback-alone",
+  [REQUEST_TEST] = "test",
 };
 
 const char *
@@ -80,6 +81,26 @@ refuse_sync (const struct engine *e)
   if (ok && e->goal != REQUEST_ABORT)
     return NULL;
   return past_pivot (e->phase) ? past ("a sync") : busy (e);
+}
+
+/* It is made of what the target holds, and is no part of a cutover. */
+static struct err *
+refuse_test (const struct engine *e)
+{
+  bool works = e->goal == REQUEST_CUTOVER || e->goal == REQUEST_ABORT;
+  if (e->first_of[STAGE_TEST] == e->first_of[STAGE_TEST + 1])
+    return err_new (ERR_REFUSED, "RH-ENGINE-NOTEST",
+                    "the plan has no service: there is nothing to rehearse");
+  if (e->phase == PHASE_SYNCING && !works)
+    return NULL;
+  if (past_pivot (e->phase))
+    return past ("a rehearsal");
+  if (e->phase != PHASE_PLANNED && e->phase != PHASE_ABORTED)
+    return busy (e);
+  return err_advise (err_new (ERR_REFUSED, "RH-ENGINE-NOTSYNCED",
+                              "a rehearsal is made of what the target holds, "
+                              "and it is not in step"),
+                     "nothing was changed", "rehome sync PLAN first");
 }
 
 static struct err *
@@ -196,6 +217,7 @@ static struct err *(*const refusals[REQUEST_COUNT]) (const struct engine *) = {
   [REQUEST_RESUME] = refuse_resume,
   [REQUEST_ROLLBACK] = refuse_rollback,
   [REQUEST_ROLLBACK_ALONE] = refuse_rollback,
+  [REQUEST_TEST] = refuse_test,
 };
 
 struct err *
@@ -244,6 +266,14 @@ take_sync (struct engine *e)
 {
   if (e->goal != REQUEST_CUTOVER)
     work_on (e, REQUEST_SYNC);
+}
+
+/* Rounds wait meanwhile, and go on afterwards where they were asked for. */
+static void
+take_test (struct engine *e)
+{
+  e->syncs_on = e->goal == REQUEST_SYNC;
+  work_on (e, REQUEST_TEST);
 }
 
 /* The round that runs is told to end; another request may come before it
@@ -300,6 +330,8 @@ take (struct engine *e, enum request r)
     attention_clear (e);
   if (r == REQUEST_SYNC)
     take_sync (e);
+  else if (r == REQUEST_TEST)
+    take_test (e);
   else if (r == REQUEST_CUTOVER || r == REQUEST_ACCEPT)
     work_on (e, r);
   else if (r == REQUEST_ROLLBACK || r == REQUEST_ROLLBACK_ALONE) {

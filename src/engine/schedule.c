@@ -18,7 +18,7 @@ state_is_held (const struct engine *e, size_t i)
 {
   enum step_class cls = state_step (e, i)->cls;
   bool copying = e->phase == PHASE_SEEDING || e->phase == PHASE_SYNCING
-                 || e->phase == PHASE_PROVING;
+                 || e->phase == PHASE_TESTING || e->phase == PHASE_PROVING;
   return e->paused && copying && (cls == STEP_IDEMPOTENT || cls == STEP_PURE);
 }
 

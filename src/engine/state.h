@@ -85,6 +85,7 @@ struct engine {
   bool paused, abort_asked;
   bool alone;                 /* the rollback goes without the target */
   enum request goal, stopped; /* stopped: what `resume` takes up again */
+  bool syncs_on;              /* the test was asked for during a sync */
   size_t leg;
   unsigned rounds, cutovers, back_rounds;
   struct outage outage[WAY_COUNT]; /* of the last cutover, and rollback */
@@ -199,6 +200,7 @@ void rule_returning (struct engine *e, struct effects *out);
 /* The rounds of syncing and of the guard: one when it is due. */
 void keep_rounds (struct engine *e, unsigned done, int64_t wait_ms,
                   struct effects *out);
+void rule_testing (struct engine *e, struct effects *out);
 void rule_proving (struct engine *e, struct effects *out);
 void rule_window (struct engine *e, struct effects *out);
 void rule_opening (struct engine *e, struct effects *out);

@@ -53,6 +53,12 @@ rule_seeding (struct engine *e, struct effects *out)
 }
 
 void
+rule_testing (struct engine *e, struct effects *out)
+{
+  work (e, out, PHASE_SYNCING, PHASE_SYNCING);
+}
+
+void
 rule_proving (struct engine *e, struct effects *out)
 {
   work (e, out, PHASE_SYNCING, PHASE_HOLDING);
@@ -118,6 +124,9 @@ rule_syncing (struct engine *e, struct effects *out)
   if (!is_prepared (e)) {
     if (quiet)
       push_phase (e, out, PHASE_SEEDING, WHY_REPLANNED);
+  } else if (e->goal == REQUEST_TEST) {
+    if (quiet)
+      push_phase (e, out, PHASE_TESTING, WHY_REQUEST);
   } else if (e->goal != REQUEST_CUTOVER)
     keep_rounds (e, e->rounds, ROUND_MS, out);
   else if (quiet && permit_given (e, REQUEST_CUTOVER))

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "host/netns.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -180,8 +181,11 @@ connect_to (const struct http_job *job, const char *host, unsigned port,
   socklen_t len, from_len;
   if (!numeric (host, port, &to, &len))
     return bad_url (job->url, "the host is neither numeric nor localhost");
-  *fd = socket (to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                0);
+  if (job->netns != NULL)
+    TRY (netns_socket (job->netns, to.any.sa_family, fd));
+  else
+    *fd = socket (to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                  0);
   if (*fd < 0)
     return unreachable (errno, job->url);
   if (job->bind != NULL

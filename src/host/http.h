@@ -14,10 +14,11 @@
 
 struct http_job {
   const char *url;
-  const char *host; /* Host header; NULL: as in the URL */
-  const char *bind; /* source address, or NULL */
-  long timeout_ms;  /* for all of it; 0: 5 s */
-  size_t max;       /* of the body; the rest is not read */
+  const char *host;  /* Host header; NULL: as in the URL */
+  const char *bind;  /* source address, or NULL */
+  const char *netns; /* host/netns.h: asked inside it; NULL: from here */
+  long timeout_ms;   /* for all of it; 0: 5 s */
+  size_t max;        /* of the body; the rest is not read */
 };
 
 struct http_answer {

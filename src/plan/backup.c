@@ -43,24 +43,6 @@ read_waiver (struct node n, json_t **out)
   return NULL;
 }
 
-/* A program by its path, and its arguments: never a shell's line. */
-static struct err *
-read_command (struct node n)
-{
-  static const char what[]
-      = "a list of a program's path and its arguments, such as "
-        "[/usr/local/sbin/restore-test, shop]";
-  TRY (node_list (n, what));
-  size_t count = json_array_size (n.value);
-  for (size_t i = 0; i < count; i++) {
-    const char *word = "";
-    TRY (node_text (node_element (n, i), what, &word));
-    if (i == 0 && *word != '/')
-      return node_value_fault (node_element (n, i), what);
-  }
-  return count > 0 && count <= 64 ? NULL : node_value_fault (n, what);
-}
-
 static struct err *
 read_check (struct node n, json_t **out)
 {
@@ -69,7 +51,9 @@ read_check (struct node n, json_t **out)
   struct node within = node_member (n, "within");
   long age_ms = 24 * HOUR, within_ms = HOUR;
   size_t which = 0;
-  TRY (read_command (node_member (n, "check")));
+  TRY (node_command (node_member (n, "check"),
+                     "a list of a program's path and its arguments, such as "
+                     "[/usr/local/sbin/restore-test, shop]"));
   if (on.value != NULL)
     TRY (node_choice (on, sides, &which));
   if (age.value != NULL)

@@ -30,6 +30,7 @@ static const char *const stage_names[STAGE_COUNT] = {
   [STAGE_PREFLIGHT] = "preflight",
   [STAGE_PREPARE] = "prepare",
   [STAGE_ROUND] = "round",
+  [STAGE_TEST] = "test",
   [STAGE_PROVE] = "prove",
   [STAGE_RECHECK] = "recheck",
   [STAGE_HOLD] = "hold",

@@ -20,6 +20,7 @@ enum stage {
   STAGE_PREFLIGHT,  /* identity, clocks, space, ports, packages: pure looks */
   STAGE_PREPARE,    /* accounts, first copy, inert units: source untouched */
   STAGE_ROUND,      /* delta rounds; repeated until cutover */
+  STAGE_TEST,       /* the work on a copy, there and back; asked for */
   STAGE_PROVE,      /* everything read back and compared, before the freeze */
   STAGE_RECHECK,    /* fresh preflight just before the freeze */
   STAGE_HOLD,       /* jobs awaited; nothing is down yet */

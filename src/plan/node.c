@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define COMMAND_WORDS 64
+
 #define WORD_MAX 64 /* longer words get no suggestion */
 
 struct node
@@ -191,6 +193,21 @@ node_text (struct node n, const char *what, const char **out)
     return node_expected (n, what);
   *out = json_string_value (n.value);
   return NULL;
+}
+
+struct err *
+node_command (struct node n, const char *what)
+{
+  TRY (node_list (n, what));
+  size_t count = json_array_size (n.value);
+  for (size_t i = 0; i < count; i++) {
+    const char *word = "";
+    TRY (node_text (node_element (n, i), what, &word));
+    if (i == 0 && *word != '/')
+      return node_value_fault (node_element (n, i), what);
+  }
+  return count > 0 && count <= COMMAND_WORDS ? NULL
+                                             : node_value_fault (n, what);
 }
 
 struct err *

@@ -43,6 +43,8 @@ const char *node_nearest (const char *word, const char *const *known);
 struct err *node_map (struct node n, const char *what);
 struct err *node_list (struct node n, const char *what);
 struct err *node_text (struct node n, const char *what, const char **out);
+/* A program by its path, and its arguments: never a shell's line. */
+struct err *node_command (struct node n, const char *what);
 struct err *node_int (struct node n, const char *what, long min, long max,
                       long *out);
 /* "30s", "5m", "2h", "7d", "250ms" between min and max milliseconds. */

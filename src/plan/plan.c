@@ -26,7 +26,8 @@ struct plan {
   enum plan_approach approach;
   const char *fence;
   struct items items;
-  json_t *leave, *switches, *smoke, *window, *approvals, *backup, *keeping;
+  json_t *leave, *switches, *smoke, *window, *approvals, *backup, *keeping,
+      *rehearsal;
 };
 
 static void
@@ -162,7 +163,7 @@ read_root (struct plan *p, const struct plan_kinds *kinds, bool one_host)
       = { "rehome", "name",       "source",    "target", "approach",
           "items",  "leave",      "cutover",   "smoke",  "fence",
           "guard",  "back-every", "approvals", "backup", "retention",
-          "kept",   NULL };
+          "kept",   "rehearsal",  NULL };
   struct node root = node_root (&p->doc);
   TRY (node_keys (root, "a plan: a mapping that begins with \"rehome: 1\"",
                   keys));
@@ -179,6 +180,7 @@ read_root (struct plan *p, const struct plan_kinds *kinds, bool one_host)
   TRY (section_approvals (node_member (root, "approvals"), &p->approvals));
   TRY (section_backup (node_member (root, "backup"), &p->backup));
   TRY (section_keeping (root, &p->keeping));
+  TRY (section_rehearsal (node_member (root, "rehearsal"), &p->rehearsal));
   return section_smoke (node_member (root, "smoke"), &p->smoke);
 }
 
@@ -255,6 +257,7 @@ plan_free (struct plan *p)
   json_decref (p->window);
   json_decref (p->approvals);
   json_decref (p->backup);
+  json_decref (p->rehearsal);
   json_decref (p->keeping);
   yaml_clear (&p->doc);
   free (p->text);
@@ -353,6 +356,12 @@ const json_t *
 plan_backup (const struct plan *p)
 {
   return p->backup;
+}
+
+const json_t *
+plan_rehearsal (const struct plan *p)
+{
+  return p->rehearsal;
 }
 
 const json_t *

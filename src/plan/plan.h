@@ -109,6 +109,10 @@ const json_t *plan_approvals (const struct plan *p);
  * "on": "source"|"controller", "max_age_ms": N, "within_ms": N}, or {"waiver":
  * {"by": TEXT, "reason": TEXT}}; empty where the plan says nothing. */
 const json_t *plan_backup (const struct plan *p);
+/* What `rehome test` runs beside the started work: {"write": [PROGRAM, ...] on
+ * the target's copy, "check": [PROGRAM, ...] on the source's, "scratch":
+ * [PATH], further places that the work may write in}; each may be missing. */
+const json_t *plan_rehearsal (const struct plan *p);
 /* How long things are kept: {"retention": "YYYY-MM-DD", where it is said,
  * "owner": TEXT, where it is said, "for_ms": N}: the evidence, and what was
  * kept aside. */

@@ -17,6 +17,7 @@ struct err *section_switch (struct node n, json_t **out);
 struct err *section_window (struct node n, json_t **out);
 struct err *section_approvals (struct node n, json_t **out);
 struct err *section_backup (struct node n, json_t **out);
+struct err *section_rehearsal (struct node n, json_t **out);
 struct err *section_keeping (struct node root, json_t **out);
 
 #endif

@@ -66,10 +66,14 @@ http_args (const json_t *check)
 }
 
 static struct err *
-ask_agent (struct port *p, const json_t *check, char **why, json_int_t *ms)
+ask_agent (struct port *p, const json_t *check, const char *netns, char **why,
+           json_int_t *ms)
 {
   json_t *said CLEANUP_JSON = NULL;
-  CLEANUP_ERR struct err *e = port_call (p, "http", http_args (check), &said);
+  json_t *args = http_args (check);
+  if (netns != NULL)
+    json_object_set_new (args, "netns", json_string (netns));
+  CLEANUP_ERR struct err *e = port_call (p, "http", args, &said);
   if (e != NULL && is_ours (e))
     return STEAL (e);
   *ms = json_integer_value (json_at (said, "ms"));
@@ -235,13 +239,20 @@ check_tls_verdict (const json_t *check, const char *out, const char *said)
 }
 
 static struct err *
-ask_tls (struct port *p, const json_t *check, char **why, json_int_t *ms)
+ask_tls (struct port *p, const json_t *check, const char *netns, char **why,
+         json_int_t *ms)
 {
   struct ran r CLEANUP_RAN = { 0 };
   char *request CLEANUP_FREE = tls_request (check);
+  json_t *argv = check_tls_argv (check);
+  if (netns != NULL) {
+    json_t *inside = remote_argv (ARGV ("ip", "netns", "exec", netns));
+    json_array_extend (inside, argv);
+    json_decref (argv);
+    argv = inside;
+  }
   int64_t begun = remote_clock_ms ();
-  CLEANUP_ERR struct err *e
-      = remote_run (p, check_tls_argv (check), request, TLS_MS, &r);
+  CLEANUP_ERR struct err *e = remote_run (p, argv, request, TLS_MS, &r);
   if (e != NULL && is_ours (e))
     return STEAL (e);
   *ms = remote_clock_ms () - begun;
@@ -278,14 +289,23 @@ ask_command (struct port *p, const json_t *check, char **why, json_int_t *ms)
 }
 
 struct err *
+check_try_in (struct port *p, const json_t *check, const char *netns,
+              char **why, json_int_t *ms)
+{
+  *why = NULL;
+  *ms = 0;
+  return check_needs_tls (check) ? ask_tls (p, check, netns, why, ms)
+                                 : ask_agent (p, check, netns, why, ms);
+}
+
+struct err *
 check_try (struct port *p, const json_t *check, char **why, json_int_t *ms)
 {
   *why = NULL;
   *ms = 0;
   if (json_at (check, "command") != NULL)
     return ask_command (p, check, why, ms);
-  return check_needs_tls (check) ? ask_tls (p, check, why, ms)
-                                 : ask_agent (p, check, why, ms);
+  return check_try_in (p, check, NULL, why, ms);
 }
 
 struct err *

@@ -17,6 +17,10 @@
  * fence, not a failed check. */
 struct err *check_try (struct port *p, const json_t *check, char **why,
                        json_int_t *ms);
+/* The same inside a network namespace of that host (NULL: its own); not for
+ * commands. */
+struct err *check_try_in (struct port *p, const json_t *check,
+                          const char *netns, char **why, json_int_t *ms);
 bool check_needs_tls (const json_t *check);
 /* Has this host what it takes to ask?  "RH-CHECK-OPENSSL", "RH-CHECK-CA";
  * `ca_moves`: the file of `ca` may come with what moves. */

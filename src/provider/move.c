@@ -3,6 +3,7 @@
 #include "provider/move.h"
 
 #include "provider/check.h"
+#include "provider/rehearse.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
@@ -19,6 +20,10 @@ static const struct step_row rows[] = {
     STEP_PURE, SIDE_TARGET, 60000 },
   { "checks", "checks over https can be asked", STAGE_PREFLIGHT, STEP_PURE,
     SIDE_BOTH, 60000 },
+  { "rehearse", "the services there and back, on a copy", STAGE_TEST,
+    STEP_IDEMPOTENT, SIDE_BOTH, 0 },
+  { "versions", "no package of a service was changed", STAGE_RECHECK,
+    STEP_IDEMPOTENT, SIDE_BOTH, 300000 },
   { "recheck", "still the right hosts", STAGE_RECHECK, STEP_PURE, SIDE_BOTH,
     60000 },
   { "unclaimed-again", "still every writer and listener is claimed",
@@ -192,7 +197,9 @@ describe (const struct plan *plan, const struct plan_item *item,
     struct needs needs CLEANUP_NEEDS = { 0 };
     struct step_row row = rows[i];
     const char *op = row.op;
-    if ((strncmp (op, "window", 6) == 0 && !window)
+    if ((steps_first (plan, "service") == NULL
+         && (strcmp (op, "rehearse") == 0 || strcmp (op, "versions") == 0))
+        || (strncmp (op, "window", 6) == 0 && !window)
         || (strcmp (op, "checks") == 0 && !asks_over_https (plan))
         || (strcmp (op, "backup") == 0 && check == NULL)
         || (strcmp (op, "poweroff") == 0
@@ -210,6 +217,8 @@ static const struct step_op ops[] = {
   { "identity", move_identity, NULL, NULL },
   { "space", move_space, NULL, NULL },
   { "checks", move_checks, NULL, NULL },
+  { "rehearse", rehearse, NULL, NULL },
+  { "versions", rehearse_recheck, NULL, NULL },
   { "recheck", move_identity, NULL, NULL },
   { "unclaimed", move_unclaimed, NULL, NULL },
   { "unclaimed-again", move_unclaimed, NULL, NULL },

@@ -7,6 +7,7 @@
 #include "plan/check.h"
 #include "provider/address_client.h"
 #include "provider/check.h"
+#include "provider/rehearse.h"
 #include "provider/remote.h"
 #include "provider/service.h"
 #include "provider/steps.h"
@@ -265,6 +266,7 @@ move_remove_working (const struct step_call *call, struct port *p)
 {
   static const char *const gone[]
       = { "may-start", "stage", "index", "results", "back" };
+  TRY (rehearse_close (call, p));
   for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
     char *path CLEANUP_FREE = steps_path (call, "%s", gone[i]);
     TRY (remote_remove_tree (p, path));

@@ -61,6 +61,10 @@ char *service_dropin (const char *unit, const char *name);
 struct err *service_gate_allow (const struct step_call *call, json_t **out);
 
 struct err *service_look (const struct step_call *call, json_t **result);
+/* Of these packages, texts of those whose versions differ between the hosts;
+ * added to `out`. */
+struct err *service_other_versions (const struct step_call *call,
+                                    const json_t *packages, json_t *out);
 struct err *service_place (const struct step_call *call, json_t **result);
 /* What it put on the target so far, as the target remembers it: {"placed":
  * {PATH: SHA-256, or ""}}; new reference. */

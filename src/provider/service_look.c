@@ -302,9 +302,9 @@ versions_of (struct port *p, const json_t *packages, json_t **out)
 
 /* Packages whose version is another one on the target: the older one may not
  * be able to work on what the newer one wrote. */
-static struct err *
-other_versions (const struct step_call *call, const json_t *packages,
-                json_t *out)
+struct err *
+service_other_versions (const struct step_call *call, const json_t *packages,
+                        json_t *out)
 {
   json_t *here CLEANUP_JSON = NULL;
   json_t *there CLEANUP_JSON = NULL;
@@ -344,7 +344,7 @@ service_look (const struct step_call *call, json_t **result)
   TRY (check_packages (call, unit, missing));
   TRY (check_orphans (call, unit, orphans));
   TRY (check_ports (call, names, ports));
-  TRY (other_versions (call, packages, other));
+  TRY (service_other_versions (call, packages, other));
   *result = json_pack ("{s:O,s:O,s:O,s:O}", "units", units, "packages",
                        packages, "ports", ports, "other_versions", other);
   return NULL;

@@ -210,12 +210,26 @@ add_upgraded (json_t *why, const json_t *look, const json_t *changed)
   }
 }
 
+/* The way back was rehearsed under this plan, and no package was found changed
+ * before the last freeze. */
+static bool
+was_rehearsed (const struct facts_from *from, const struct fold *f)
+{
+  const char *plan = json_string_value (
+      json_object_get (engine_result (f->engine, "move#rehearse"), "plan"));
+  return engine_step (f->engine, "move#rehearse", NULL) == STEP_DONE
+         && plan != NULL && strcmp (plan, plan_hash (from->plan)) == 0
+         && engine_step (f->engine, "move#versions", NULL) != STEP_FAILED;
+}
+
 /* What a rollback brings back, and why it may not work: a service of another
- * version, for which the plan gives no reason (back-why). */
+ * version, for which the plan gives no reason (back-why) and which was not
+ * rehearsed. */
 static void
 put_mode (json_t *o, const struct facts_from *from, const struct fold *f)
 {
   json_t *why = json_array ();
+  bool rehearsed = was_rehearsed (from, f);
   const json_t *changed
       = json_object_get (engine_result (f->engine, "move#back-packages"),
                          "changed");
@@ -228,17 +242,26 @@ put_mode (json_t *o, const struct facts_from *from, const struct fold *f)
     if (strcmp (item->kind, "service") != 0)
       continue;
     known |= look != NULL;
-    if (json_object_get (item->spec, "back-why") == NULL && other != NULL)
+    if (json_object_get (item->spec, "back-why") == NULL && !rehearsed
+        && other != NULL)
       json_array_extend (why, other);
     if (json_object_get (item->spec, "back-why") == NULL)
       add_upgraded (why, look, changed);
   }
+  if (engine_step (f->engine, "move#versions", NULL) == STEP_FAILED
+      && json_array_size (why) == 0)
+    json_array_append_new (why, json_string ("a package of a service was "
+                                             "changed since it was looked at"));
   if (changed != NULL)
     json_object_set (o, "back_packages", (json_t *)(uintptr_t)changed);
   const char *mode = json_array_size (why) > 0 ? "none"
                      : known                   ? "delta"
                                                : "unknown";
   json_object_set_new (o, "back_mode", json_string (mode));
+  if (rehearsed)
+    json_object_set (o, "rehearsal",
+                     (json_t *)(uintptr_t)engine_result (f->engine,
+                                                         "move#rehearse"));
   json_object_set_new (o, "back_none_why", why);
 }
 

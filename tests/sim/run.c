@@ -110,6 +110,9 @@ plan_operator (struct run *r)
   int64_t at
       = sync_first ? dice_between (d, 3000, 90000) : dice_between (d, 1, 5000);
   run_later (r, at, HAPPENS_REQUEST)->request = REQUEST_CUTOVER;
+  if (sync_first && dice_odds (d, 2000))
+    run_later (r, dice_between (d, 2000, at), HAPPENS_REQUEST)->request
+        = REQUEST_TEST;
   for (int64_t n = dice_between (d, 0, 4); n > 0; n--) {
     int64_t when = dice_between (d, 1, r->faults_until);
     enum request any = (enum request)dice_between (d, 0, REQUEST_COUNT - 1);

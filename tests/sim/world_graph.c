@@ -51,6 +51,7 @@ static const struct shape shapes[] = {
     { "accounts#create" } },
   { "files:/srv/a#round", STAGE_ROUND, IDEM, SIDE_BOTH, { 0 } },
   { "files:/srv/b#round", STAGE_ROUND, IDEM, SIDE_BOTH, { 0 } },
+  { "move#rehearse", STAGE_TEST, IDEM, SIDE_BOTH, { 0 } },
   { "files:/srv/a#prove", STAGE_PROVE, PURE, SIDE_BOTH, { 0 } },
   { "files:/srv/b#prove", STAGE_PROVE, PURE, SIDE_BOTH, { 0 } },
   { "move#recheck", STAGE_RECHECK, PURE, SIDE_BOTH, { 0 } },

@@ -21,6 +21,7 @@ static const struct shape shapes[] = {
   { "look#c", STAGE_PREFLIGHT, STEP_PURE, { "look#a" } },
   { "prepare#seed", STAGE_PREPARE, STEP_IDEMPOTENT, { 0 } },
   { "round#copy", STAGE_ROUND, STEP_IDEMPOTENT, { 0 } },
+  { "test#both", STAGE_TEST, STEP_IDEMPOTENT, { 0 } },
   { "prove#equal", STAGE_PROVE, STEP_PURE, { 0 } },
   { "recheck#space", STAGE_RECHECK, STEP_PURE, { 0 } },
   { "hold#cron", STAGE_HOLD, STEP_REVERSIBLE, { 0 } },

@@ -17,6 +17,55 @@ nothing_happens_before_somebody_asks (void **state)
 }
 
 static void
+a_rehearsal_is_asked_for_in_step_and_rounds_go_on_behind_it (void **state)
+{
+  struct play *p = *state;
+  play_request (p, REQUEST_TEST);
+  assert_string_equal (play_refused (p), "RH-ENGINE-NOTSYNCED");
+  play_request (p, REQUEST_SYNC);
+  play_out (p);
+  play_request (p, REQUEST_TEST);
+  assert_int_equal (engine_phase (p->engine), PHASE_TESTING);
+  play_ends (p, "round#copy");
+  assert_true (play_is (p, "test#both", EFFECT_RUN));
+  play_ends (p, "test#both");
+  assert_int_equal (engine_phase (p->engine), PHASE_SYNCING);
+  assert_int_equal (engine_goal (p->engine), REQUEST_SYNC);
+  assert_int_equal (engine_step (p->engine, "test#both", NULL), STEP_DONE);
+  play_ends (p, "round#copy");
+  assert_true (engine_in_step (p->engine));
+}
+
+static void
+a_rehearsal_that_fails_is_told_and_rounds_go_on (void **state)
+{
+  struct play *p = *state;
+  play_request (p, REQUEST_SYNC);
+  play_out (p);
+  play_request (p, REQUEST_TEST);
+  play_ends (p, "round#copy");
+  play_fails (p, "test#both", ERR_BLOCKED);
+  assert_int_equal (engine_phase (p->engine), PHASE_SYNCING);
+  assert_non_null (engine_attention (p->engine));
+  assert_int_equal (engine_goal (p->engine), REQUEST_SYNC);
+  assert_int_not_equal (engine_step (p->engine, "test#both", NULL), STEP_DONE);
+}
+
+static void
+a_rehearsal_can_be_cancelled (void **state)
+{
+  struct play *p = *state;
+  play_request (p, REQUEST_SYNC);
+  play_out (p);
+  play_request (p, REQUEST_TEST);
+  play_ends (p, "round#copy");
+  play_request (p, REQUEST_ABORT);
+  play_fails (p, "test#both", ERR_TRANSIENT);
+  assert_int_equal (engine_phase (p->engine), PHASE_SYNCING);
+  assert_true (engine_aborted (p->engine));
+}
+
+static void
 a_step_runs_only_when_its_intent_is_durable (void **state)
 {
   struct play *p = *state;
@@ -261,6 +310,9 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     STORY (nothing_happens_before_somebody_asks),
+    STORY (a_rehearsal_is_asked_for_in_step_and_rounds_go_on_behind_it),
+    STORY (a_rehearsal_that_fails_is_told_and_rounds_go_on),
+    STORY (a_rehearsal_can_be_cancelled),
     STORY (a_step_runs_only_when_its_intent_is_durable),
     STORY (steps_run_side_by_side_as_their_needs_allow),
     STORY (a_sync_seeds_and_then_keeps_in_step_by_rounds),

@@ -131,6 +131,21 @@ a_backup_is_checked_or_waived (void **state)
 }
 
 static void
+a_rehearsal_names_programs_and_absolute_places (void **state)
+{
+  (void)state;
+  CLEANUP_PLAN struct plan *p = NULL;
+  assert_ok (
+      parse ("rehearsal: {write: [/bin/order, a], scratch: [/var/x]}\n", &p));
+  assert_int_equal (
+      json_array_size (json_object_get (plan_rehearsal (p), "write")), 2);
+  refused ("rehearsal: {write: \"order && true\"}\n", "RH-PLAN-TYPE");
+  refused ("rehearsal: {check: [order]}\n", "RH-PLAN-VALUE");
+  refused ("rehearsal: {scratch: [/var/../etc]}\n", "RH-PLAN-VALUE");
+  refused ("rehearsal: {read: [/bin/order]}\n", "RH-PLAN-KEY");
+}
+
+static void
 a_waiver_without_a_name_is_refused (void **state)
 {
   (void)state;
@@ -167,6 +182,7 @@ main (void)
     cmocka_unit_test (two_roles_need_to_know_the_accounts),
     cmocka_unit_test (what_is_no_key_is_refused),
     cmocka_unit_test (a_backup_is_checked_or_waived),
+    cmocka_unit_test (a_rehearsal_names_programs_and_absolute_places),
     cmocka_unit_test (a_waiver_without_a_name_is_refused),
     cmocka_unit_test (a_check_is_a_program_and_no_shell_line),
     cmocka_unit_test (a_check_beside_a_waiver_is_refused),

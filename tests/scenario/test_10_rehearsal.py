@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a service's version differs between the hosts the way back counts as none until a rehearsal wrote on the
+target, went back, started the old version and passed. nginx differs in the lab (1.22 and 1.26).
+
+S0.32, S2.48.
+"""
+import os
+
+import pytest
+
+from story import PLAN, codes, shape
+
+LONG = bool(os.environ.get("REHOME_LONG"))
+long_only = pytest.mark.skipif(not LONG, reason="./check full")
+REASON = "    back-why: it keeps no data of its own\n"
+WRITER = """
+import json, sys, urllib.request
+body = json.dumps({"order": "rehearsed", "attempt": "rehearsed-1"}).encode()
+said = urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:8080/orders", body), timeout=20).read()
+sys.exit(0 if b"rehearsed-1" in said else 1)
+"""
+WRITES = ("rehearsal:\n  write: [/usr/bin/python3, /root/order.py]\n"
+          "  check: [/usr/bin/grep, -q, rehearsed-1, /srv/shop/orders.log]\n")
+
+
+def unreasoned(text):
+    return text.replace(REASON, "")
+
+
+def writing(text):
+    return unreasoned(text) + WRITES
+
+
+def rehearse(move, expect=0):
+    return move.rehome("test", PLAN, "--no-input", expect=expect, timeout=400)
+
+
+def mode(move):
+    facts = move.facts()
+    return facts["back_mode"], facts["back_none_why"]
+
+
+def serving(host):
+    """What must not change: the processes of the services, and what listens."""
+    return host.sh("systemctl show -p MainPID --value shop-orders nginx; ss -Hltn | awk '{print $4}' | sort")
+
+
+def rooms(host):
+    """Traces of a room: directories, units, mounts, network namespaces, processes."""
+    return host.sh("set +e; ls -d /var/lib/rehome/*/rehearsal 2>/dev/null; ls /run/systemd/system | grep rehearsal; "
+                   "systemctl list-units --all --plain --no-legend 'rehome-rehearsal-*'; grep rehearsal /proc/mounts; "
+                   "ip netns list; ls /var/lib/rehome/*/index/rehearsal-* 2>/dev/null; true")
+
+
+def orders(host):
+    return host.sh("find /srv/shop/orders -name 'rehearsed*'; grep -c rehearsed /srv/shop/orders.log || true")
+
+
+@pytest.fixture(scope="module")
+def rehearsed(lab, move):
+    """In step; refused without a rehearsal; rehearsed."""
+    move.write_plan(writing)
+    lab.new.run(["tee", "/root/order.py"], input=WRITER)
+    move.sync()
+    story = {"move": move, "mode before": mode(move),
+             "asked": move.rehome("cutover", PLAN, "--no-input", "--confirm=shop-old", expect=None)}
+    before = [(serving(h), shape(h)) for h in (lab.old, lab.new)]
+    story["said"] = rehearse(move)
+    after = [(serving(h), shape(h)) for h in (lab.old, lab.new)]
+    story["serving"] = [b[0] == a[0] for b, a in zip(before, after)]
+    story["shape"] = [b[1] == a[1] for b, a in zip(before, after)]
+    story["rooms"] = [rooms(h) for h in (lab.old, lab.new)]
+    story["mode"] = mode(move)
+    return story
+
+
+def test_opening_without_a_way_back_asks_in_words_of_its_own(rehearsed):
+    assert rehearsed["mode before"][0] == "none"
+    assert "nginx is 1.22.1 on the source and 1.26.3 on the target" in rehearsed["mode before"][1]
+    assert codes(rehearsed["asked"]) >= {"RH-CLI-ONEWAY"}, rehearsed["asked"]
+    assert "--no-way-back" in rehearsed["asked"]
+
+
+def test_a_rehearsal_that_passed_raises_the_mode(rehearsed):
+    assert "wrote (" in rehearsed["said"], rehearsed["said"]
+    assert rehearsed["mode"] == ("delta", [])
+
+
+def test_its_record_is_bound_to_the_plan_and_both_versions(rehearsed):
+    last = [r for r in rehearsed["move"].records() if r["type"] == "outcome" and r.get("step") == "move#rehearse"][-1]
+    result = last["data"]["result"]
+    assert result["plan"] == rehearsed["move"].facts()["plan_hash"]
+    assert "nginx is 1.22.1 on the source and 1.26.3 on the target" in result["versions"]["service:nginx.service"]
+    assert result["started"] == ["shop-orders.service", "nginx.service"] and result["written"] >= 2
+
+
+def test_what_serves_and_what_was_synced_is_not_touched(lab, rehearsed):
+    assert rehearsed["serving"] == [True, True] and rehearsed["shape"] == [True, True]
+    assert [orders(host) for host in (lab.old, lab.new)] == ["0", "0"]
+
+
+def test_nothing_of_it_is_left(rehearsed):
+    assert rehearsed["rooms"] == ["", ""]
+
+
+def test_a_package_that_is_changed_afterwards_makes_it_none_again(lab, rehearsed):
+    """Found before the freeze; nothing was down."""
+    move = rehearsed["move"]
+    status = "/var/lib/dpkg/status"
+    lab.new.sh(f"cp -p {status} /root/status; sed -i '/^Package: nginx$/,/^$/s/^Version: .*/Version: 1.28.0-1/' {status}")
+    before = serving(lab.old)
+    said = move.cutover(expect=None)
+    lab.new.sh(f"mv /root/status {status}")
+    assert "RH-SERVICE-VERSION" in codes(said) and "1.28.0" in said, said
+    assert serving(lab.old) == before and move.status().startswith("SERVING shop-old")
+    assert mode(move)[0] == "none"
+
+
+def test_a_plan_that_is_changed_afterwards_makes_it_none_again(rehearsed):
+    move = rehearsed["move"]
+    move.write_plan(lambda text: writing(text) + "# another byte\n")
+    move.sync()
+    assert mode(move)[0] == "none"
+    said = move.rehome("cutover", PLAN, "--no-input", "--confirm=shop-old", expect=None)
+    assert "RH-CLI-ONEWAY" in codes(said), said
+
+
+@long_only
+def test_a_rehearsal_in_which_nothing_was_written_does_not_count(lab, own_move):
+    own_move.write_plan(unreasoned)
+    own_move.sync()
+    said = rehearse(own_move, expect=None)
+    assert "RH-REHEARSE-NOTHING" in codes(said), said
+    assert mode(own_move)[0] == "none" and [rooms(h) for h in (lab.old, lab.new)] == ["", ""]
+
+
+@long_only
+def test_an_older_version_that_cannot_read_it_is_found_and_the_mode_stays_none(lab, own_move):
+    """A setting that nginx knows from 1.25.1 on, written while the new server has it."""
+    lab.new.run(["tee", "/root/set.py"],
+                input="open('/etc/nginx/conf.d/new.conf', 'w').write('server { listen 127.0.0.1:8099; http2 on; }\\n')\n")
+    own_move.write_plan(lambda text: unreasoned(text) + "rehearsal: {write: [/usr/bin/python3, /root/set.py]}\n")
+    own_move.sync()
+    before = serving(lab.old)
+    said = rehearse(own_move, expect=None)
+    assert "RH-REHEARSE-OLD" in codes(said) and "http2" in said, said
+    assert mode(own_move)[0] == "none" and serving(lab.old) == before
+    assert lab.new.sh("ls /etc/nginx/conf.d") == lab.old.sh("ls /etc/nginx/conf.d")
+    assert [rooms(h) for h in (lab.old, lab.new)] == ["", ""]
+
+
+@long_only
+def test_a_controller_killed_in_a_rehearsal_goes_on_and_leaves_nothing(lab, own_move):
+    own_move.write_plan(writing)
+    lab.new.run(["tee", "/root/order.py"], input=WRITER)
+    own_move.sync()
+    before = serving(lab.old)
+    asked = own_move.at.popen(["rehome", "test", PLAN, "--no-input"])
+    lab.new.sh("until ls /run/systemd/system | grep -q rehearsal; do sleep 0.1; done")
+    own_move.at.sh("systemctl kill -s KILL rehome@shop.service")
+    asked.wait()
+    assert mode(own_move)[0] == "delta" and serving(lab.old) == before
+    assert [rooms(h) for h in (lab.old, lab.new)] == ["", ""]
