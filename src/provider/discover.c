@@ -267,17 +267,12 @@ discover_all (struct draft *d)
     const char *what;
     struct err *(*look) (struct draft *d);
   } looks[] = {
-    { "units", discover_units },
-    { "accounts", discover_accounts },
-    { "cron", discover_cron },
-    { "processes", discover_processes },
-    { "configuration", discover_config },
-    { "files", discover_files },
-    { "providers", discover_providers },
-    { "readiness", discover_ready },
-    { "network", discover_network },
-    { "unclaimed", discover_unclaimed },
-    { "the rest", discover_unseen },
+    { "units", discover_units },         { "accounts", discover_accounts },
+    { "cron", discover_cron },           { "processes", discover_processes },
+    { "databases", discover_databases }, { "configuration", discover_config },
+    { "files", discover_files },         { "providers", discover_providers },
+    { "readiness", discover_ready },     { "network", discover_network },
+    { "unclaimed", discover_unclaimed }, { "the rest", discover_unseen },
   };
   TRY (discover_hosts (d));
   for (size_t i = 0; i < sizeof looks / sizeof *looks; i++)

@@ -33,6 +33,7 @@ struct err *discover_units (struct draft *d);
 struct err *discover_accounts (struct draft *d);
 struct err *discover_cron (struct draft *d);
 struct err *discover_processes (struct draft *d);
+struct err *discover_databases (struct draft *d);
 struct err *discover_config (struct draft *d);
 struct err *discover_files (struct draft *d);
 struct err *discover_ready (struct draft *d);
@@ -63,6 +64,8 @@ struct err *look_page (struct draft *d, const char *base, const char **page,
                        json_int_t *status);
 /* The unit is among those that move, or belongs to one of them. */
 bool look_unit_moves (const struct draft *d, const char *unit);
+/* The unit is a server whose databases are items. */
+bool look_serves_items (const struct draft *d, const char *unit);
 bool look_matches (const char *word, const char *const *patterns);
 const char *look_user_name (const struct draft *d, int64_t uid);
 

@@ -151,7 +151,8 @@ take_row (struct draft *d, const json_t *row, const char *what, bool writes)
   const char *unit = look_text (row, "unit"), *comm = look_text (row, "comm");
   json_int_t uid = json_integer_value (json_object_get (row, "uid"));
   const char *user = look_user_name (d, uid), *stays = why_stays (unit);
-  if (look_unit_moves (d, unit) || strncmp (comm, "rehome", 6) == 0)
+  if (look_unit_moves (d, unit) || look_serves_items (d, unit)
+      || strncmp (comm, "rehome", 6) == 0)
     return;
   CLEANUP_FREE char *said
       = mem_printf ("%s (%s) %s", comm, *unit != '\0' ? unit : "no unit", what);
@@ -244,7 +245,6 @@ note_ports (struct draft *d)
                 { 111, "NFS" },         { 143, "mail" },
                 { 389, "a directory" }, { 445, "SMB" },
                 { 2049, "NFS" },        { 2375, "containers" },
-                { 3306, "a database" }, { 5432, "a database" },
                 { 6379, "a database" }, { 9200, "a search index" },
                 { 11211, "memcached" }, { 27017, "a database" } };
   for (size_t i = 0; i < json_array_size (d->listeners); i++)
@@ -313,8 +313,8 @@ discover_unseen (struct draft *d)
   note_ports (d);
   TRY (note_places (d));
   TRY (note_mounts (d));
-  draft_note (d, "databases, containers, virtual machines, mail queues, NFS "
-                 "and SMB: seen only as above");
+  draft_note (d, "other databases, containers, virtual machines, mail queues, "
+                 "NFS and SMB: seen only as above");
   draft_note (d, "packages: install on the target what the services need; "
                  "rehome check names what is missing");
   draft_note (d, "DNS, load balancers, firewalls, VPN, monitoring and backups "

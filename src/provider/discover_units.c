@@ -90,9 +90,6 @@ static const char *const base_units[] = { "ssh.*",
 static const struct {
   const char *pattern, *what;
 } later_units[] = {
-  { "mariadb*", "a database" },
-  { "mysql*", "a database" },
-  { "postgresql*", "a database" },
   { "redis*", "a database" },
   { "mongo*", "a database" },
   { "slapd.*", "a directory" },
@@ -112,6 +109,10 @@ static const struct {
   { "certbot*", "certificates" },
   { "keepalived*", "an address shared with other servers" },
 };
+
+/* Their databases are items, where they run: discover_databases.c. */
+static const char *const database_units[]
+    = { "mariadb*", "mysql*", "postgresql*", NULL };
 
 static const char *
 later_kind (const char *unit)
@@ -170,7 +171,8 @@ unit_names (struct draft *d, const json_t *lines)
     CLEANUP_FREE char *unit = mem_strndup (line, strcspn (line, " \t"));
     const char *later = later_kind (unit);
     if (strchr (unit, '.') == NULL || *unit == '-'
-        || strstr (unit, "@.") != NULL || look_matches (unit, base_units))
+        || strstr (unit, "@.") != NULL || look_matches (unit, base_units)
+        || look_matches (unit, database_units))
       continue;
     if (later != NULL)
       draft_note (d,

@@ -185,7 +185,8 @@ static struct err *
 put_items (struct buf *b, const struct draft *d)
 {
   static const char *const kinds[]
-      = { "accounts", "files", "sqlite", "service", "cron", NULL };
+      = { "accounts", "files",   "sqlite", "postgresql",
+          "mariadb",  "service", "cron",   NULL };
   size_t count = 0;
   TRY (buf_put_str (b, "items:\n"));
   for (size_t i = 0; kinds[i] != NULL; i++)

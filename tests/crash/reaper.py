@@ -30,7 +30,8 @@ class Reaper(threading.Thread):
 
     def __init__(self, lab, seed, most):
         super().__init__(daemon=True)
-        self.lab, self.left = lab, most
+        self.lab, self.seed, self.left = lab, seed, most
+        self.early = most // 2  # the others wait for the cutover
         self.chance = random.Random(seed)
         self.journal = lab.new.root / JOURNAL
         self.seen, self.point = 0, "begin"
@@ -45,7 +46,7 @@ class Reaper(threading.Thread):
             role, kind = VICTIMS[name]
             if self.lab.host(role).running() and victims.kill_one(self.lab.host(role), kind, self.chance):
                 self.kills.append((name, self.point))
-                self.left -= 1
+                self.left, self.early = self.left - 1, self.early - 1
                 return
 
     def _records(self):
@@ -63,6 +64,7 @@ class Reaper(threading.Thread):
         behind = False
         for seq, line in self._records():
             self.seen, self.point = seq, point_of(json.loads(line))
+            self.early = max(self.early, self.left) if self.point == "phase holding" else self.early
             behind = behind or self.chance.random() < BEHIND_A_RECORD
         if behind:
             time.sleep(self.chance.random() * LONGEST_MOMENT)
@@ -74,7 +76,7 @@ class Reaper(threading.Thread):
             time.sleep(0.01)
             now = time.monotonic()
             try:
-                if self._due(now - last) and self.left > 0 and not self.paused.is_set() and self.seen:
+                if self._due(now - last) and min(self.left, self.early) > 0 and not self.paused.is_set() and self.seen:
                     self._kill()
             except Exception as failure:  # pylint: disable=broad-except
                 self.failed = failure

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Moves of a shop with a database in which processes die at random: rehome's, the engines' clients that it starts, and
 the database servers on both sides, which systemd starts again. README.md has the rules. S0.32, S0.35, S2.25."""
+import contextlib
 import os
 import pathlib
 import sys
@@ -68,6 +69,24 @@ def serving(lab):
         wait_for(lambda h=host: answers(h), seconds=90, every=0.5)
 
 
+@contextlib.contextmanager
+def killing(lab, move, reaper):
+    """Kills until the end; where the move does not go as it has to, what the hosts say of it outlives the lab."""
+    reaper.start()
+    try:
+        yield
+    except BaseException:
+        reaper.enough.set()
+        where = table.path_of(f"databases-{lab.store}-{reaper.seed}.txt")
+        argv = ["/bin/sh", "-c", "rehome status /root/shop.yaml; rehome events /root/shop.yaml --json; journalctl -b --no-pager | tail -n 400"]
+        where.write_text("\n".join([*map(str, reaper.kills), move.at.run(argv, check=False).stdout,
+                                    lab.old.sh("journalctl -b --no-pager | tail -n 400", check=False)]), encoding="utf-8")
+        print(f"see {where}")
+        raise
+    finally:
+        reaper.end()
+
+
 def note(lab, seed, reaper, ended):
     ALL.extend(reaper.kills)
     for name, point in reaper.kills:
@@ -101,14 +120,11 @@ def test_killed_at_random_a_database_is_on_the_target_whole(lab, number):
     seed = SEED + 2 * number
     print(f"seed {seed}")
     move, reaper = prepared(lab), Reaper(lab, seed, KILLS)
-    reaper.start()
-    try:
+    with killing(lab, move, reaper):
         load = move_there(lab, move, reaper)
         if LONG:
             reaper.paused.clear()
             moves.drive_accept(move)
-    finally:
-        reaper.end()
     serving(lab)
     note(lab, seed, reaper, whole(lab, load, "new"))
     if LONG:
@@ -121,8 +137,7 @@ def test_killed_at_random_a_database_comes_back_whole(lab, number):
     seed = SEED + 2 * number + 1
     print(f"seed {seed}")
     move, reaper = prepared(lab), Reaper(lab, seed, 2 * KILLS)
-    reaper.start()
-    try:
+    with killing(lab, move, reaper):
         first = move_there(lab, move, reaper)
         with lab.client(rate=75, writers=3) as load:
             load.wait_acks(20)
@@ -133,8 +148,6 @@ def test_killed_at_random_a_database_comes_back_whole(lab, number):
             reaper.paused.set()
             time.sleep(1)
             load.stop()
-    finally:
-        reaper.end()
     serving(lab)
     moves.judge_back(lab, move, load)
     whole(lab, first, "old")
