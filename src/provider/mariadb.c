@@ -84,7 +84,9 @@ run_clean (const struct step_call *call, json_t **result)
 {
   (void)result;
   char *record CLEANUP_FREE = mariadb_record (call);
-  return remote_remove (call->target, record);
+  char *accounts CLEANUP_FREE = mariadb_accounts_record (call);
+  TRY (remote_remove (call->target, record));
+  return remote_remove (call->target, accounts);
 }
 
 static const struct step_row rows[] = {
@@ -206,4 +208,5 @@ const struct provider provider_mariadb = {
   .back_ops = back_ops,
   .reverse = REVERSE_DELTA,
   .discover = NULL,
+  .discard = mariadb_discard,
 };

@@ -80,6 +80,9 @@ char *mariadb_unlocked (const char *create);
  * "grants"}}; it holds password hashes and is never recorded. */
 struct err *mariadb_accounts (struct port *p, const char *database,
                               json_t **out);
+/* The record, on the target, of those that the move made there ("made"); the
+ * caller frees. */
+char *mariadb_accounts_record (const struct step_call *call);
 struct err *mariadb_make_accounts (const struct step_call *call,
                                    json_t **result);
 /* The target's, without hashes, for the record of a round; and against one. */
@@ -147,12 +150,19 @@ void mariadb_thaw (const struct step_call *call, const struct plan_item *item,
                    json_t *out);
 
 /* mariadb_prove.c */
-/* Against the record of the last round: "RH-MARIADB-TOUCHED". */
+/* What is otherwise than in the record of the last round, in words. */
+struct err *mariadb_differs (const struct step_call *call, const json_t *made,
+                             json_t *differences, bool *structure);
+/* The same: "RH-MARIADB-TOUCHED". */
 struct err *mariadb_check_copy (const struct step_call *call,
                                 const json_t *made);
 /* The copy is what the last round left, and its objects are the source's. */
 struct err *mariadb_prove (const struct step_call *call, json_t **result);
 struct err *mariadb_settled (const struct step_call *call, json_t **result);
 struct err *mariadb_verify (const struct step_call *call, json_t **result);
+
+/* mariadb_discard.c */
+struct err *mariadb_discard (const struct step_call *call, bool dry,
+                             json_t *out);
 
 #endif

@@ -178,6 +178,27 @@ is_wide (const char *grant)
          || strstr (grant, "`.* TO ") != NULL || strstr (grant, " ON ") == NULL;
 }
 
+char *
+mariadb_accounts_record (const struct step_call *call)
+{
+  return steps_path (call, "results/mariadb-accounts.json");
+}
+
+/* Before it is made. */
+static struct err *
+note_made (const struct step_call *call, const char *name)
+{
+  char *path CLEANUP_FREE = mariadb_accounts_record (call);
+  json_t *record CLEANUP_JSON = NULL;
+  TRY (remote_recall (call->target, path, &record));
+  if (record == NULL)
+    record = json_pack ("{s:[]}", "made");
+  if (words_have (json_at (record, "made"), name))
+    return NULL;
+  words_add (json_at (record, "made"), name);
+  return remote_record (call->target, path, record);
+}
+
 static struct err *
 make_one (const struct step_call *call, const char *name, const json_t *one,
           const json_t *there, bool wide)
@@ -190,6 +211,8 @@ make_one (const struct step_call *call, const char *name, const json_t *one,
       && strcmp (mariadb_text (one, "create"), mariadb_text (there, "create"))
              != 0)
     return in_way (name);
+  if (there == NULL)
+    TRY (note_made (call, name));
   if (there == NULL)
     TRY (buf_printf (&sql, "%s%s;\n", mariadb_text (one, "create"),
                      role ? "" : " ACCOUNT LOCK"));

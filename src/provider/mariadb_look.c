@@ -8,7 +8,10 @@
 #include "provider/steps.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define SPARE_BYTES ((uint64_t)64 << 20) /* logs of the server's own */
 
 /* A row each: what it is, and a value or names ("": none).  A view is opened,
  * and says what is wrong with it, only where a column like TABLE_ROWS is read.
@@ -58,6 +61,9 @@ static const char source_sql[]
       "SELECT 'replica', IFNULL(GROUP_CONCAT(HOST SEPARATOR ', '), '') FROM"
       "  information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'\n"
       "  OR COMMAND LIKE 'Slave%';\n"
+      "SELECT 'cluster', IFNULL(MAX(VARIABLE_NAME), '') FROM"
+      "  information_schema.GLOBAL_VARIABLES WHERE VARIABLE_NAME = 'wsrep_on'"
+      "  AND VARIABLE_VALUE = 'ON';\n"
       "SELECT 'collations', IFNULL(GROUP_CONCAT(DISTINCT CONCAT('''',"
       "  COLLATION_NAME, '''')), '''''') FROM information_schema.COLUMNS WHERE"
       "  TABLE_SCHEMA = '%s';\n"
@@ -67,10 +73,17 @@ static const char source_sql[]
 
 static const char target_sql[]
     = "SELECT 'version', VERSION();\n"
+      "SELECT 'datadir', @@datadir;\n"
       "SELECT 'case', @@lower_case_table_names;\n"
       "SELECT 'read_only', @@GLOBAL.read_only + 0;\n"
       "SELECT 'events', @@GLOBAL.event_scheduler;\n"
-      "SELECT 'local_infile', @@GLOBAL.local_infile;\n";
+      "SELECT 'local_infile', @@GLOBAL.local_infile;\n"
+      "SELECT 'replica', IFNULL(GROUP_CONCAT(HOST SEPARATOR ', '), '') FROM"
+      "  information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'\n"
+      "  OR COMMAND LIKE 'Slave%';\n"
+      "SELECT 'cluster', IFNULL(MAX(VARIABLE_NAME), '') FROM"
+      "  information_schema.GLOBAL_VARIABLES WHERE VARIABLE_NAME = 'wsrep_on'"
+      "  AND VARIABLE_VALUE = 'ON';\n";
 
 /* Settings that change what statements do or find. */
 static const char settings_sql[]
@@ -125,6 +138,9 @@ static const struct refusal refusals[] = {
   { "replica", "RH-MARIADB-REPLICA",
     "the server replicates with %s, which would not follow",
     "take the replication down first, and set it up anew against the target" },
+  { "cluster", "RH-MARIADB-REPLICA",
+    "the server is one of a cluster (%s), whose others write",
+    "take it out of the cluster first" },
 };
 
 static struct err *
@@ -186,6 +202,14 @@ look_target (const json_t *s, const json_t *t)
   if (*mariadb_text (t, "read_only") != '0')
     return refuse ("RH-MARIADB-SETTING", "the target's server is read-only", "",
                    "SET GLOBAL read_only = 0 there");
+  if (*mariadb_text (t, "replica") != '\0'
+      || *mariadb_text (t, "cluster") != '\0')
+    return refuse ("RH-MARIADB-REPLICA",
+                   "the target's server replicates already (%s)",
+                   *mariadb_text (t, "cluster") != '\0'
+                       ? mariadb_text (t, "cluster")
+                       : mariadb_text (t, "replica"),
+                   "take the replication down there until the move is over");
   if (strcmp (mariadb_text (t, "local_infile"), "1") != 0)
     return refuse ("RH-MARIADB-SETTING", "local_infile is off on the target",
                    "",
@@ -234,6 +258,35 @@ look_in_way (const struct step_call *call)
                  mariadb_database (call),
                  "drop it there, or move its content; rehome only ever drops "
                  "one that it made itself");
+}
+
+/* Nothing more, once the copy is there. */
+static struct err *
+look_space (const struct step_call *call, const json_t *s, const json_t *t,
+            json_t *result)
+{
+  char *record CLEANUP_FREE = mariadb_record (call);
+  json_t *space CLEANUP_JSON = NULL;
+  const char *dir = mariadb_text (t, "datadir");
+  uint64_t free_bytes, need = strtoull (mariadb_text (s, "bytes"), NULL, 10);
+  bool made;
+  TRY (remote_exists (call->target, record, &made));
+  TRY (port_call (call->target, "space",
+                  json_pack ("{s:o}", "path", json_bytes (dir, strlen (dir))),
+                  &space));
+  TRY (json_get_u64 (space, "bytes_free", &free_bytes));
+  json_object_set (result, "space", space);
+  json_object_set_new (result, "needs", json_u64 (made ? 0 : need));
+  json_object_set_new (result, "needs_inodes", json_u64 (made ? 0 : 16));
+  if (made || need + SPARE_BYTES < free_bytes)
+    return NULL;
+  return err_todo (err_new (ERR_BLOCKED, "RH-MARIADB-NOSPACE",
+                            "database %s takes %llu MiB on the source, and "
+                            "%llu MiB are free in %s on the target",
+                            mariadb_database (call),
+                            (unsigned long long)(need >> 20),
+                            (unsigned long long)(free_bytes >> 20), dir),
+                   "make room there");
 }
 
 static struct err *
@@ -285,7 +338,12 @@ look_both (const struct step_call *call, const json_t *s, json_t **result)
                        "read_only", mariadb_text (s, "read_only"), "events",
                        mariadb_text (s, "events"), "userstat",
                        mariadb_text (s, "userstat"), "findings", findings);
-  return NULL;
+  e = look_space (call, s, t, *result);
+  if (e != NULL) {
+    json_decref (*result);
+    *result = NULL;
+  }
+  return e;
 }
 
 struct err *

@@ -79,24 +79,32 @@ touched (const struct step_call *call, const json_t *made, bool structure,
 }
 
 struct err *
-mariadb_check_copy (const struct step_call *call, const json_t *made)
+mariadb_differs (const struct step_call *call, const json_t *made,
+                 json_t *differences, bool *structure)
 {
   const char *db = mariadb_database (call);
   json_t *digests CLEANUP_JSON = NULL;
   json_t *census CLEANUP_JSON = NULL;
   json_t *numbers CLEANUP_JSON = NULL;
-  json_t *differences CLEANUP_JSON = json_array ();
   TRY (mariadb_census (call->target, db, &census));
   compare_census (json_at (made, "census"), census, differences);
-  bool structure = !json_equal (json_at (json_at (made, "census"), "structure"),
-                                json_at (census, "structure"));
-  if (!structure) {
+  *structure = !json_equal (json_at (json_at (made, "census"), "structure"),
+                            json_at (census, "structure"));
+  if (!*structure) {
     TRY (mariadb_digest (call->target, db, json_at (made, "tables"), &digests));
     TRY (mariadb_numbers (call->target, db, &numbers));
     mariadb_compare ("table ", json_at (made, "digests"), digests, differences);
     compare_numbers (json_at (made, "numbers"), numbers, differences);
   }
-  TRY (mariadb_check_accounts (call, json_at (made, "accounts"), differences));
+  return mariadb_check_accounts (call, json_at (made, "accounts"), differences);
+}
+
+struct err *
+mariadb_check_copy (const struct step_call *call, const json_t *made)
+{
+  json_t *differences CLEANUP_JSON = json_array ();
+  bool structure;
+  TRY (mariadb_differs (call, made, differences, &structure));
   if (json_array_size (differences) > 0)
     return touched (call, made, structure, differences);
   return NULL;

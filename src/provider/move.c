@@ -141,6 +141,15 @@ needs_of_unflag (const struct plan *plan, struct needs *needs)
   needs_of_kind (plan, "service", "back-", "gate", needs);
 }
 
+/* Each of them tells what it takes on the target. */
+static void
+needs_of_space (const struct plan *plan, struct needs *needs)
+{
+  needs_of_kind (plan, "files", "", "usage", needs);
+  needs_of_kind (plan, "sqlite", "", "usage", needs);
+  needs_of_kind (plan, "mariadb", "", "look", needs);
+}
+
 static void
 needs_of (const char *op, const struct plan *plan, struct needs *needs)
 {
@@ -166,8 +175,7 @@ needs_of (const char *op, const struct plan *plan, struct needs *needs)
     needs_of_kind (plan, "cron", "", "clean", needs);
   }
   if (strcmp (op, "space") == 0)
-    for (size_t i = 0; i < 2; i++)
-      needs_of_kind (plan, i == 0 ? "files" : "sqlite", "", "usage", needs);
+    needs_of_space (plan, needs);
   if (strcmp (plain, "left") == 0)
     needs_add (needs, "move#back-home");
 }

@@ -106,7 +106,9 @@ move_space (const struct step_call *call, json_t **result)
   for (size_t i = 0; i < plan_item_count (call->plan); i++) {
     const struct plan_item *item = plan_item (call->plan, i);
     const json_t *usage = steps_input (call, "%s#usage", item->name);
-    if (usage != NULL)
+    if (usage == NULL)
+      usage = steps_input (call, "%s#look", item->name);
+    if (json_at (usage, "space") != NULL)
       TRY (add_item (&disks, item, usage, &entries));
   }
   struct disk *mine;

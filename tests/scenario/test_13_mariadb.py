@@ -65,9 +65,7 @@ def wait_for_acks(host, more):
         time.sleep(0.2)
 
 
-@pytest.fixture(scope="module")
-def synced(database_lab, build):
-    lab = database_lab
+def synced_move(lab, build):
     lab.reset()
     lab.install(build)
     old = lab.old
@@ -82,6 +80,11 @@ def synced(database_lab, build):
     move.write_plan(template="maria.yaml")
     move.sync()
     return move
+
+
+@pytest.fixture(scope="module")
+def synced(database_lab, build):
+    return synced_move(database_lab, build)
 
 
 FAULTS = {
@@ -167,3 +170,18 @@ def test_what_the_new_server_took_comes_back(moved):
     assert maria(old, "SELECT @@read_only, @@userstat").split() == ["0", "0"]
     assert old.sh("ls /etc/mysql/mariadb.conf.d | grep rehome || true").strip() == ""
     assert maria(old, "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'shop'").strip() == "stamped"
+
+
+@pytest.mark.skipif("REHOME_LONG" not in os.environ, reason="the long version: a first copy more")
+def test_a_discard_drops_the_copy_and_the_accounts_that_the_move_made(database_lab, build):
+    move = synced_move(database_lab, build)
+    discard = ["abort", PLAN, "--discard", "--no-input", "--confirm=shop-new"]
+    there = ("SELECT User FROM mysql.global_priv WHERE User NOT IN ('root', 'mysql', 'mariadb.sys', 'PUBLIC') UNION "
+             "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'shop'")
+    maria(move.lab.new, "INSERT INTO nokey VALUES (1, 'mine')")
+    said = move.rehome(*discard, expect=3)
+    assert "database shop" in said and "somebody else wrote" in said
+    assert {"shop", "reader", "clerks"} <= set(maria(move.lab.new, there, None).split())
+    maria(move.lab.new, "DELETE FROM nokey WHERE t = 'mine'")
+    move.rehome(*discard)
+    assert maria(move.lab.new, there, None).split() == []
