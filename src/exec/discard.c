@@ -4,40 +4,27 @@
 
 #include "base/mem.h"
 #include "engine/engine.h"
-#include "exec/clock.h"
-#include "exec/hosts.h"
-#include "journal/person.h"
+#include "exec/closing.h"
 #include "provider/provider.h"
 #include "provider/remote.h"
 
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-#define OWNER_ENDS_MS 15000
 
 struct discarding {
   const struct discard *d;
-  struct store *store;
+  struct closing c;
   struct graph *graph;
   struct engine *engine;
-  struct hosts *hosts;
   json_t *inputs; /* results of all steps, by id */
-  char *migration;
-  uint64_t epoch;
-  struct people people;
 };
 
 static void
 discarding_clear (struct discarding *g)
 {
-  hosts_free (g->hosts);
   engine_free (g->engine);
   graph_free (g->graph);
   json_decref (g->inputs);
-  people_clear (&g->people);
-  free (g->migration);
-  store_close (g->store);
+  closing_clear (&g->c);
 }
 
 /* ---- The journal ---- */
@@ -51,38 +38,21 @@ fold (void *ctx, const struct record *r, const char *line)
     .kind = EVENT_RECORD, .record = r, .replay = true, .time_ms = r->time_ms
   };
   (void)line;
-  if (g->migration == NULL)
-    g->migration = mem_strdup (r->migration);
-  g->epoch = r->epoch;
+  if (g->c.migration == NULL)
+    g->c.migration = mem_strdup (r->migration);
+  g->c.epoch = r->epoch;
   struct err *e = engine_next (g->engine, &ev, &none);
   effects_clear (&none);
   return e;
 }
 
-/* An owner that has just aborted lingers a little. */
-static struct err *
-open_store (struct discarding *g)
-{
-  int64_t until = clock_boot_ms () + OWNER_ENDS_MS;
-  struct timespec nap = { 0, 100000000 };
-  for (;;) {
-    struct err *e
-        = store_open_writer (g->d->place->dir, NULL, NULL, 0, &g->store);
-    if (e == NULL || strcmp (err_code (e), "RH-JOURNAL-BUSY") != 0
-        || clock_boot_ms () > until)
-      return e;
-    err_free (e);
-    nanosleep (&nap, NULL);
-  }
-}
-
 static struct err *
 read_all (struct discarding *g)
 {
-  TRY (open_store (g));
+  TRY (closing_open (&g->c));
   TRY (provider_compile (g->d->plan, &g->graph));
   g->engine = engine_new (g->graph, plan_limits (g->d->plan));
-  TRY (store_each (g->store, 0, fold, g));
+  TRY (store_each (g->c.store, 0, fold, g));
   if (!engine_aborted (g->engine))
     return err_advise (err_new (ERR_REFUSED, "RH-DISCARD-PHASE",
                                 "the migration was not aborted: its copy is "
@@ -98,44 +68,6 @@ read_all (struct discarding *g)
   return NULL;
 }
 
-static struct err *
-append (struct discarding *g, enum record_type type, const char *actor,
-        json_t *data)
-{
-  struct record r CLEANUP (record_clear)
-      = { .type = type,
-          .actor = mem_strdup (actor),
-          .epoch = g->epoch,
-          .time_ms = clock_wall_ms (),
-          .boot_id = mem_strdup (clock_boot_id ()),
-          .mono_ns = clock_boot_ns (),
-          .data = data };
-  TRY (person_hide (g->store, &g->people, &r));
-  return store_append (g->store, &r, NULL);
-}
-
-/* The claim of a new epoch: whoever worked with an older one is out. */
-static struct err *
-take_over (struct discarding *g, const char *agent)
-{
-  struct hosts_where where = { .plan = g->d->plan,
-                               .migration = g->migration,
-                               .controller = g->d->place->controller,
-                               .journal = g->d->place->dir,
-                               .agent_path = agent };
-  uint64_t seq;
-  char hash[65];
-  g->hosts = hosts_new (&where);
-  g->epoch++;
-  TRY (append (g, RECORD_CLAIMED, "controller",
-               json_pack ("{s:s, s:I}", "controller", g->d->place->controller,
-                          "pid", (json_int_t)getpid ())));
-  hosts_epoch (g->hosts, g->epoch);
-  TRY (store_head (g->store, &seq, hash));
-  hosts_head (g->hosts, seq, hash, HEAD_PLAIN);
-  return hosts_open (g->hosts);
-}
-
 /* ---- The copy ---- */
 
 static struct err *
@@ -145,10 +77,10 @@ discard_item (struct discarding *g, const struct plan_item *item, bool dry,
   const struct provider *p = provider_find (item->kind);
   struct step_call call = { .plan = g->d->plan,
                             .item = item,
-                            .source = hosts_source (g->hosts),
-                            .target = hosts_target (g->hosts),
+                            .source = hosts_source (g->c.hosts),
+                            .target = hosts_target (g->c.hosts),
                             .inputs = g->inputs,
-                            .migration = g->migration };
+                            .migration = g->c.migration };
   if (p == NULL || p->discard != NULL)
     return p == NULL ? NULL : p->discard (&call, dry, out);
   if (strcmp (item->kind, "cron") != 0) /* it is not in its place yet */
@@ -176,7 +108,7 @@ discard_items (struct discarding *g, bool dry, json_t *out)
 static struct err *
 remove_home (struct discarding *g, struct port *host)
 {
-  CLEANUP_FREE char *home = mem_printf ("/var/lib/rehome/%s", g->migration);
+  CLEANUP_FREE char *home = mem_printf ("/var/lib/rehome/%s", g->c.migration);
   CLEANUP_JSON json_t *names = NULL;
   size_t i;
   json_t *one;
@@ -188,7 +120,7 @@ remove_home (struct discarding *g, struct port *host)
     if (strcmp (json_string_value (one), "fence") != 0)
       TRY (remote_remove_tree (host, path));
   }
-  CLEANUP_FREE char *run = mem_printf ("/run/rehome-%s", g->migration);
+  CLEANUP_FREE char *run = mem_printf ("/run/rehome-%s", g->c.migration);
   CLEANUP_FREE char *started = mem_printf ("%s/started", run);
   TRY (remote_remove (host, started));
   return remote_remove_empty (host, run);
@@ -208,11 +140,11 @@ static struct err *
 name_aside (struct discarding *g, json_t *out)
 {
   CLEANUP_FREE char *aside
-      = mem_printf ("/var/lib/rehome/%s/aside", g->migration);
+      = mem_printf ("/var/lib/rehome/%s/aside", g->c.migration);
   CLEANUP_JSON json_t *names = NULL;
   size_t i;
   json_t *one;
-  TRY (remote_names (hosts_target (g->hosts), aside, &names));
+  TRY (remote_names (hosts_target (g->c.hosts), aside, &names));
   json_array_foreach (names, i, one)
   {
     CLEANUP_FREE char *path
@@ -230,32 +162,34 @@ run (struct discarding *g, json_t *found, json_t *done)
   if (g->d->dry_run)
     return NULL;
   TRY (g->d->confirm (g->d->ctx, found));
-  TRY (append (g, RECORD_SEAL, g->d->actor,
-               json_pack ("{s:{s:O}}", "discard", "begins", found)));
+  TRY (closing_append (&g->c, RECORD_SEAL, g->d->actor,
+                       json_pack ("{s:{s:O}}", "discard", "begins", found)));
   TRY (discard_items (g, false, done));
   TRY (name_aside (g, done));
   put_lists (done);
   if (json_array_size (json_object_get (done, "kept")) == 0) {
-    TRY (remove_home (g, hosts_target (g->hosts)));
-    TRY (remove_home (g, hosts_source (g->hosts)));
+    TRY (remove_home (g, hosts_target (g->c.hosts)));
+    TRY (remove_home (g, hosts_source (g->c.hosts)));
   }
-  return append (g, RECORD_SEAL, "controller",
-                 json_pack ("{s:{s:O}}", "discard", "done", done));
+  return closing_append (&g->c, RECORD_SEAL, "controller",
+                         json_pack ("{s:{s:O}}", "discard", "done", done));
 }
 
 struct err *
 discard_copy (const struct discard *d, json_t **out)
 {
-  CLEANUP (discarding_clear) struct discarding g = { .d = d };
-  CLEANUP_FREE char *agent = NULL;
+  CLEANUP (discarding_clear)
+  struct discarding g = { .d = d, .c = { .place = d->place, .plan = d->plan } };
   CLEANUP_JSON json_t *found = json_object ();
   CLEANUP_JSON json_t *done = json_object ();
   TRY (read_all (&g));
-  TRY (place_agent (&agent));
-  struct err *e = take_over (&g, agent);
+  TRY (closing_hosts (&g.c, true));
+  struct err *e = closing_take_over (&g.c);
+  if (e == NULL)
+    e = hosts_open (g.c.hosts);
   if (e == NULL)
     e = run (&g, found, done);
-  hosts_release (g.hosts, true);
+  hosts_release (g.c.hosts, true);
   TRY (e);
   *out = json_incref (d->dry_run ? found : done);
   return NULL;

@@ -5,9 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/engine.h"
-#include "exec/clock.h"
-#include "exec/hosts.h"
-#include "journal/person.h"
+#include "exec/closing.h"
 #include "provider/remote.h"
 
 #include <errno.h>
@@ -104,26 +102,14 @@ look_first (const struct purge *p, struct ended *e)
 
 struct purging {
   const struct purge *p;
-  struct store *store;
-  struct hosts *hosts;
-  struct ended end;
-  struct people people;
+  struct closing c;
+  int64_t ended_ms;
 };
 
-static struct err *
-append (struct purging *g, enum record_type type, const char *actor,
-        json_t *data)
+static void
+purging_clear (struct purging *g)
 {
-  struct record r CLEANUP (record_clear)
-      = { .type = type,
-          .actor = mem_strdup (actor),
-          .epoch = g->end.epoch,
-          .time_ms = clock_wall_ms (),
-          .boot_id = mem_strdup (clock_boot_id ()),
-          .mono_ns = clock_boot_ns (),
-          .data = data };
-  TRY (person_hide (g->store, &g->people, &r));
-  return store_append (g->store, &r, NULL);
+  closing_clear (&g->c);
 }
 
 /* ---- What lies aside ---- */
@@ -150,7 +136,7 @@ list_side (const struct purging *g, struct port *host, json_t *all)
 {
   CLEANUP_JSON json_t *names = NULL;
   CLEANUP_FREE char *aside
-      = mem_printf ("/var/lib/rehome/%s/aside", g->end.migration);
+      = mem_printf ("/var/lib/rehome/%s/aside", g->c.migration);
   size_t i;
   json_t *one;
   TRY (remote_names (host, aside, &names));
@@ -166,9 +152,9 @@ list_side (const struct purging *g, struct port *host, json_t *all)
 static struct err *
 list_all (const struct purging *g, json_t *all)
 {
-  TRY (list_side (g, hosts_target (g->hosts), all));
+  TRY (list_side (g, hosts_target (g->c.hosts), all));
   /* A source that is off has nothing of the target's aside. */
-  struct err *e = list_side (g, hosts_source (g->hosts), all);
+  struct err *e = list_side (g, hosts_source (g->c.hosts), all);
   if (e == NULL || strncmp (err_code (e), "RH-LINK", 7) != 0)
     return e;
   log_err (LOG_WARN, e);
@@ -184,8 +170,9 @@ remove_all (const struct purging *g, const json_t *all)
   json_array_foreach (all, i, one)
   {
     const char *side = json_string_value (json_object_get (one, "host"));
-    struct port *host = strcmp (side, "source") == 0 ? hosts_source (g->hosts)
-                                                     : hosts_target (g->hosts);
+    struct port *host = strcmp (side, "source") == 0
+                            ? hosts_source (g->c.hosts)
+                            : hosts_target (g->c.hosts);
     TRY (remote_remove_tree (host, json_string_value (
                                        json_object_get (one, "path"))));
   }
@@ -198,9 +185,9 @@ prove_gone (struct purging *g, const json_t *all)
 {
   CLEANUP_JSON json_t *left = json_array ();
   TRY (list_all (g, left));
-  TRY (append (g, RECORD_SEAL, "controller",
-               json_pack ("{s:{s:O, s:O}}", "purge", "removed", all, "left",
-                          left)));
+  TRY (closing_append (&g->c, RECORD_SEAL, "controller",
+                       json_pack ("{s:{s:O, s:O}}", "purge", "removed", all,
+                                  "left", left)));
   if (json_array_size (left) == 0)
     return NULL;
   return err_advise (
@@ -211,33 +198,17 @@ prove_gone (struct purging *g, const json_t *all)
       "look who keeps it, then rehome purge again");
 }
 
-/* The claim of a new epoch: whoever worked with an older one is out. */
-static struct err *
-take_over (struct purging *g)
-{
-  uint64_t seq;
-  char hash[65];
-  g->end.epoch++;
-  TRY (append (g, RECORD_CLAIMED, "controller",
-               json_pack ("{s:s, s:I}", "controller", g->p->place->controller,
-                          "pid", (json_int_t)getpid ())));
-  hosts_epoch (g->hosts, g->end.epoch);
-  TRY (store_head (g->store, &seq, hash));
-  hosts_head (g->hosts, seq, hash, HEAD_PLAIN);
-  return NULL;
-}
-
 static struct err *
 purge_all (struct purging *g, json_t *all)
 {
   if (g->p->dry_run)
     return list_all (g, all);
-  TRY (take_over (g));
+  TRY (closing_take_over (&g->c));
   TRY (list_all (g, all));
   if (json_array_size (all) == 0)
     return NULL;
-  TRY (append (g, RECORD_SEAL, g->p->actor,
-               json_pack ("{s:{s:O}}", "purge", "begins", all)));
+  TRY (closing_append (&g->c, RECORD_SEAL, g->p->actor,
+                       json_pack ("{s:{s:O}}", "purge", "begins", all)));
   TRY (remove_all (g, all));
   return prove_gone (g, all);
 }
@@ -245,7 +216,7 @@ purge_all (struct purging *g, json_t *all)
 static struct err *
 too_early (const struct purging *g)
 {
-  int64_t expiry = purge_expiry (g->p->plan, g->end.at_ms);
+  int64_t expiry = purge_expiry (g->p->plan, g->ended_ms);
   CLEANUP_FREE char *day = day_of (expiry);
   if (g->p->now_ms >= expiry || g->p->dry_run)
     return NULL;
@@ -255,40 +226,34 @@ too_early (const struct purging *g)
                      "purge it then; the plan's kept: says how long");
 }
 
+static struct err *
+begin (struct purging *g)
+{
+  struct ended end = { 0 };
+  struct err *e = look_first (g->p, &end);
+  g->c.migration = end.migration;
+  g->c.epoch = end.epoch;
+  g->ended_ms = end.at_ms;
+  TRY (e);
+  TRY (too_early (g));
+  if (!g->p->dry_run)
+    TRY (closing_open (&g->c));
+  return closing_hosts (&g->c, !g->p->dry_run);
+}
+
 struct err *
 purge_kept (const struct purge *p, json_t **out)
 {
-  struct purging g = { .p = p };
-  CLEANUP_FREE char *agent = NULL;
-  json_t *all = json_array ();
-  struct err *e = look_first (p, &g.end);
-  if (e == NULL)
-    e = too_early (&g);
-  if (e == NULL && !p->dry_run)
-    e = store_open_writer (p->place->dir, NULL, NULL, 0, &g.store);
-  if (e == NULL)
-    e = place_agent (&agent);
-  if (e == NULL) {
-    struct hosts_where where
-        = { .plan = p->plan,
-            .migration = p->dry_run ? NULL : g.end.migration,
-            .controller = p->place->controller,
-            .journal = p->place->dir,
-            .agent_path = agent };
-    g.hosts = hosts_new (&where);
-    e = purge_all (&g, all);
-    if (!p->dry_run)
-      hosts_release (g.hosts, true);
-  }
-  hosts_free (g.hosts);
-  people_clear (&g.people);
-  free (g.end.migration);
-  store_close (g.store);
-  if (e == NULL)
-    *out = all;
-  else
-    json_decref (all);
-  return e;
+  CLEANUP (purging_clear)
+  struct purging g = { .p = p, .c = { .place = p->place, .plan = p->plan } };
+  CLEANUP_JSON json_t *all = json_array ();
+  TRY (begin (&g));
+  struct err *e = purge_all (&g, all);
+  if (!p->dry_run)
+    hosts_release (g.c.hosts, true);
+  TRY (e);
+  *out = STEAL (all);
+  return NULL;
 }
 
 /* ---- The evidence ---- */

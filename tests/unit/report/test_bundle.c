@@ -241,6 +241,43 @@ any_changed_byte_is_seen (void **state)
   }
 }
 
+static void
+look_at (const struct scene *s, const char *path, const char *bytes, size_t len,
+         int i)
+{
+  put_bytes (path, bytes, len);
+  assert_refused (rehome_says (path, s->made.sha256, s->signers));
+  if (i % 30 == 0)
+    assert_int_equal (script_says (s, path, s->made.sha256), 1);
+}
+
+/* One byte less, and two that changed places. */
+static void
+any_removed_or_reordered_byte_is_seen (void **state)
+{
+  SCENE (s, *state);
+  struct stat st;
+  assert_int_equal (stat (s.path, &st), 0);
+  size_t len = (size_t)st.st_size;
+  CLEANUP_FREE char *bytes = get_file (s.path);
+  CLEANUP_FREE char *changed = mem_alloc (len);
+  CLEANUP_FREE char *path = mem_printf ("%s/changed.tar", s.dir);
+  uint32_t dice = 11;
+  for (int i = 0; i < 150; i++) {
+    dice = dice * 1664525u + 1013904223u;
+    size_t at = dice % (len - 1), other = (dice >> 7) % len;
+    memcpy (changed, bytes, at);
+    memcpy (changed + at, bytes + at + 1, len - at - 1);
+    look_at (&s, path, changed, len - 1, i);
+    if (bytes[at] == bytes[other])
+      continue; /* the same bundle */
+    memcpy (changed, bytes, len);
+    changed[at] = bytes[other];
+    changed[other] = bytes[at];
+    look_at (&s, path, changed, len, i);
+  }
+}
+
 static char *
 digest_of (const char *path)
 {
@@ -269,6 +306,36 @@ any_changed_byte_of_a_file_is_seen_with_a_digest_of_the_forger (void **state)
     assert_refused (rehome_says (path, digest, s.signers));
     assert_int_equal (script_says (&s, path, digest), 1);
     bytes->data[at] ^= 1;
+  }
+}
+
+/* Lines of the journal in another order, and one that is gone. */
+static void
+records_reordered_or_removed_are_seen_with_a_digest_of_the_forger (void **state)
+{
+  SCENE (s, *state);
+  CLEANUP_BUNDLE struct bundle b = { 0 };
+  CLEANUP_FREE char *path = mem_printf ("%s/changed.tar", s.dir);
+  assert_ok (archive_read (s.path, &b));
+  struct buf *lines = NULL;
+  for (size_t i = 0; i < b.n; i++)
+    if (strcmp (b.v[i].name, "journal.jsonl") == 0)
+      lines = &b.v[i].bytes;
+  assert_non_null (lines);
+  CLEANUP_FREE char *all = mem_strndup ((char *)lines->data, lines->len);
+  char *second = strchr (all, '\n') + 1, *third = strchr (second, '\n') + 1;
+  size_t first_len = (size_t)(second - all), len = (size_t)(third - second);
+  for (int removed = 0; removed < 2; removed++) {
+    CLEANUP_BUF struct buf tar = BUF_INIT;
+    buf_reset (lines);
+    assert_ok (buf_put (lines, second, removed ? 0 : len));
+    assert_ok (buf_put (lines, all, first_len));
+    assert_ok (buf_put_str (lines, third));
+    assert_ok (archive_write (&b, 1700000000, &tar));
+    put_bytes (path, (char *)tar.data, tar.len);
+    CLEANUP_FREE char *digest = digest_of (path);
+    assert_refused (rehome_says (path, digest, s.signers));
+    assert_int_equal (script_says (&s, path, digest), 1);
   }
 }
 
@@ -336,8 +403,11 @@ main (void)
     in_scratch (an_approval_of_a_plan_that_is_not_there_is_seen),
     in_scratch (it_holds_what_was_the_case),
     in_scratch (any_changed_byte_is_seen),
+    in_scratch (any_removed_or_reordered_byte_is_seen),
     in_scratch (any_changed_byte_of_a_file_is_seen_with_a_digest_of_the_forger),
     in_scratch (a_file_that_is_missing_or_too_many_is_seen),
+    in_scratch (
+        records_reordered_or_removed_are_seen_with_a_digest_of_the_forger),
     in_scratch (a_bundle_signed_again_with_other_keys_is_refused),
     in_scratch (a_name_that_leads_elsewhere_is_refused),
   };
