@@ -254,10 +254,7 @@ first_copy (struct copy *c, json_t **result)
 {
   CLEANUP_JSON json_t *point = NULL;
   CLEANUP_FREE char *index = files_own_index (c->call, true);
-  bool ours = files_into (c->call->item->spec) < INTO_MERGE;
-  c->attempt = ours ? new_attempt () : 0;
-  if (!ours)
-    return stream (c, HOW_FULL, result);
+  c->attempt = new_attempt ();
   TRY (port_call (c->call->target, "tree.resume",
                   json_pack ("{s:s, s:s}", "migration", c->call->migration,
                              "index", index),

@@ -348,6 +348,7 @@ apply_file_begin (struct applier *a, const struct tree_entry *e)
   }
   if (a->fd < 0)
     return write_err (a, "make", e->path, e->path_len);
+  a->in_place = false;
   /* A file with holes has its size first: behind the end XFS would allocate
    * ahead of the writer, and the hole be none. */
   if (e->size > e->blocks * 512 && ftruncate (a->fd, (off_t)e->size) < 0)
@@ -360,12 +361,13 @@ struct err *
 apply_file_go_on (struct applier *a, const struct tree_entry *e,
                   uint64_t offset)
 {
-  int at;
   const char *name;
-  TRY (choose (a, e, &a->dirfd, &at, &name));
-  a->fd = openat (at, a->name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+  TRY (place_at (a->place, e->path, e->path_len, &a->dirfd, &name));
+  snprintf (a->name, sizeof a->name, "%s", name);
+  a->fd = openat (a->dirfd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
   if (a->fd < 0)
     return write_err (a, "go on with", e->path, e->path_len);
+  a->in_place = true;
   a->at = offset;
   return entry_box_set (&a->file, e);
 }
@@ -461,7 +463,7 @@ apply_file_end (struct applier *a, uint64_t size)
   const char *name = e->path_len == 0
                          ? a->leaf
                          : e->path + tree_path_leaf (e->path, e->path_len);
-  bool here = a->direct || e->path_len == 0;
+  bool here = a->in_place || a->direct || e->path_len == 0;
   return install (a, here ? a->dirfd : a->tmp, a->dirfd, name, e);
 }
 

@@ -20,6 +20,7 @@ struct applier {
   uint64_t serial;
   /* The file that is being written. */
   int fd;
+  bool in_place; /* it goes on where it lies */
   struct entry_box file;
   uint64_t at;       /* bytes so far */
   uint64_t expected; /* bytes in the whole stream, 0 where not known */

@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "tree/extras.h"
-#include "tree/resume_point.h"
 #include "tree/walk.h"
 #include "tree/xattrs.h"
 
@@ -33,6 +32,7 @@ receiver_clear (struct receiver *r)
   buf_free (&r->acl);
   buf_free (&r->last);
   made_free (r->made);
+  resume_point_free (&r->upto);
   index_writer_free (r->got);
   touched_free (&r->touched);
   free (r->got_path);
@@ -450,12 +450,15 @@ start (struct receiver *r)
                     "what was copied to %s before is not there any more",
                     r->a->root);
   TRY (receiver_undo (r));
+  if (delta && r->a->attempt != 0)
+    TRY (resume_mark_get (r->a->index_dir, r->a->index, &r->upto));
   r->place = place_new (r->claim.parent, r->claim.leaf);
   /* Where nothing was, files are made in place. */
   bool direct = (!delta && (r->a->seed || r->claim.fresh))
                 || (r->a->seed && r->a->attempt != 0);
   applier_start (&r->applier, r->place, r->claim.parent, r->claim.leaf, direct);
-  r->applier.no_trees = r->a->merge && r->a->keep && !delta;
+  bool first = !delta || r->a->attempt != 0;
+  r->applier.no_trees = r->a->merge && r->a->keep && first;
   r->applier.expected = r->head.bytes;
   r->watch->of_files = r->head.files;
   r->watch->of_bytes = r->head.bytes;
@@ -558,15 +561,14 @@ tree_receive (const struct tree_receive *a, struct source *in,
   r.last.max = TREE_PATH_MAX + 1;
   int64_t begin = watch_now_ms ();
   struct err *e = run (&r);
-  if (e != NULL && r.makers != NULL) { /* what came before is kept */
-    struct err *before = makers_drain (r.makers);
+  if (e != NULL) { /* what came before is kept */
+    struct err *before = r.makers != NULL ? makers_drain (r.makers) : NULL;
     if (before == NULL)
       err_free (receiver_checkpoint (&r, true));
     struct err *first = before != NULL ? before : e;
     err_free (before != NULL ? e : NULL);
     return first;
   }
-  TRY (e);
   *result = receive_result (&r, watch_now_ms () - begin);
   return NULL;
 }

@@ -94,6 +94,16 @@ hash_begun (struct receiver *r, int fd, uint64_t len)
   return NULL;
 }
 
+/* The one file that this side said it has so much of. */
+static bool
+is_half_sent (const struct receiver *r, const struct tree_entry *e,
+              uint64_t offset)
+{
+  const struct resume_point *p = &r->upto;
+  return p->attempt != 0 && p->inside && p->offset == offset
+         && p->len == e->path_len && memcmp (p->path, e->path, p->len) == 0;
+}
+
 struct err *
 receiver_rest (struct receiver *r, struct cursor *c)
 {
@@ -102,8 +112,7 @@ receiver_rest (struct receiver *r, struct cursor *c)
   TRY (cursor_u64 (c, &offset));
   TRY (entry_decode (c, &e));
   if (c->left != 0 || e.type != TREE_FILE || e.is_link || e.path_len == 0
-      || offset > e.size || !r->applier.direct
-      || !(r->head.flags & STREAM_DELTA))
+      || offset > e.size || !is_half_sent (r, &e, offset))
     return record_bad ("rest of a file");
   TRY (receiver_entry (r, &e));
   TRY (apply_file_go_on (&r->applier, &e, offset));
@@ -124,8 +133,8 @@ here (const struct receiver *r, struct resume_point *p)
   if (!r->any_entry || r->deleting || r->patcher.open)
     return false;
   p->inside = r->small || r->applier.fd >= 0;
-  if (r->applier.fd < 0)
-    return true;
+  if (r->applier.fd < 0 || !(r->applier.direct || r->applier.in_place))
+    return true; /* a temporary file does not outlive its receive */
   struct tree_entry sum = { 0 };
   p->offset = r->applier.at;
   digest_end (r->digest, &sum);

@@ -16,6 +16,7 @@
 #include "tree/makers.h"
 #include "tree/receive.h"
 #include "tree/records.h"
+#include "tree/resume_point.h"
 #include "tree/touched.h"
 
 struct receiver {
@@ -42,6 +43,7 @@ struct receiver {
   struct index_writer *got; /* NULL: extras need not be looked for */
   char *got_path;
   uint64_t entries, files, deleted;
+  struct resume_point upto; /* of the copy that goes on; else none */
   /* When the last checkpoint was, and what had been written then. */
   bool applying; /* a record was taken, and not all of it done */
   int64_t checked_ms;

@@ -77,10 +77,10 @@ def _edit(rng, top):
                 path.write_bytes(rng.randbytes(500))
 
 
-def _killed(rng, rehome, source, target, longest):
+def _killed(rng, rehome, source, target, longest, into):
     """Starts a copy and kills an agent or the controller on its way; how long it ran, and whether one was met."""
     begin = time.monotonic()
-    running = rehome.popen("copy", "--no-input", "--no-proof", source, target)
+    running = rehome.popen("copy", "--no-input", "--no-proof", *into, source, target)
     wait = rng.uniform(0, longest)
     try:
         running.communicate(timeout=wait)
@@ -106,22 +106,23 @@ def test_killed_at_any_moment_it_goes_on_and_ends_equal(tmp_path, rehome):
     while met < KILLS:
         number += 1
         target = tmp_path / f"target{number}"
+        into = rng.choice([(), ("--delete",), ("--merge",)])
         if number == 1:
             _make(rng, source)
         for _ in range(5):  # the first copy and deltas of one target
-            took, killed = _killed(rng, rehome, source, target, longest)
+            took, killed = _killed(rng, rehome, source, target, longest, into)
             longest = min(3.0, max(0.3, took * 1.1)) if not killed else longest
             met += killed
             if rng.random() < 0.6:
                 _edit(rng, source)
             if rng.random() < 0.5:
                 continue
-            rehome("copy", "--no-input", "--no-proof", source, target)
+            rehome("copy", "--no-input", "--no-proof", *into, source, target)
             found = checker.differences(checker.look(source), checker.look(target))
-            assert not found, f"REHOME_SEED={SEED}, after {met} kills: " + "\n".join(found)
-        rehome("copy", "--no-input", source, target)
+            assert not found, f"REHOME_SEED={SEED}, after {met} kills, {into}: " + "\n".join(found)
+        rehome("copy", "--no-input", *into, source, target)
         found = checker.differences(checker.look(source), checker.look(target))
-        assert not found, f"REHOME_SEED={SEED}, after {met} kills: " + "\n".join(found)
+        assert not found, f"REHOME_SEED={SEED}, after {met} kills, {into}: " + "\n".join(found)
         left = [p for p in tmp_path.rglob("*") if ".rehome-tmp" in p.name]
         assert not left, left
         subprocess.run(["rm", "-rf", target], check=True)

@@ -342,7 +342,7 @@ cut_first_copy (struct ground *g, size_t cut)
   g->send.attempt = g->receive.attempt = g->send.attempt + 1;
   g->send.base = g->send.resume != NULL;
   g->send.listing = g->send.base;
-  g->receive.seed = true;
+  g->receive.seed = !g->receive.merge;
   assert_ok (ground_send (g));
   g->cut = cut;
   struct err *e = ground_receive (g);
@@ -365,7 +365,7 @@ go_on (struct ground *g, const struct resume_point *p)
   g->send.resume = p;
   g->send.base = g->send.listing = true;
   g->send.round = 0;
-  g->receive.seed = true;
+  g->receive.seed = !g->receive.merge;
   assert_ok (ground_send (g));
   assert_ok (ground_receive (g));
   assert_ok (tree_commit (g->src_index, "item", 0));
@@ -395,6 +395,50 @@ an_interrupted_first_copy_goes_on_within_a_file (void **state)
   assert_ok (ground_round (g));
   assert_int_equal (ground_sent (g, "bytes"), 4096);
   assert_same_trees (g->src, g->dst);
+}
+
+/* There files come under temporary names: the one that is under way begins
+ * anew. */
+static void
+among_what_is_others_an_interrupted_first_copy_goes_on (void **state)
+{
+  struct ground *g = *state;
+  CLEANUP (resume_point_free) struct resume_point p = { 0 };
+  tree_to_interrupt (g);
+  fill (on_src (g, "d"), 3 * MIB, 5);
+  RUN ("mkdir", "-p", on_dst (g, "z"));
+  put_file (on_dst (g, "z/foreign"), "foreign");
+  g->receive.merge = g->receive.keep = true;
+  cut_first_copy (g, 8 * MIB);
+  point_of (g, &p);
+  assert_string_equal (p.path, "d");
+  assert_true (p.inside && p.offset == 0);
+  go_on (g, &p);
+  assert_int_equal (ground_sent (g, "bytes"), 3 * MIB);
+  RUN ("cmp", on_src (g, "b"), on_dst (g, "b"));
+  RUN ("cmp", on_src (g, "d"), on_dst (g, "d"));
+  assert_true (is_there (on_dst (g, "z/foreign")));
+  assert_false (is_there (on_dst (g, ".rehome-tmp")));
+}
+
+static void
+a_foreign_directory_stays_also_when_the_copy_goes_on (void **state)
+{
+  struct ground *g = *state;
+  CLEANUP (resume_point_free) struct resume_point p = { 0 };
+  tree_to_interrupt (g);
+  put_file (on_src (g, "z"), "a file here");
+  RUN ("mkdir", "-p", on_dst (g, "z"));
+  put_file (on_dst (g, "z/foreign"), "foreign");
+  g->receive.merge = g->receive.keep = true;
+  cut_first_copy (g, 6 * MIB + 20000);
+  point_of (g, &p);
+  g->send.attempt = g->receive.attempt = g->send.attempt + 1;
+  g->send.resume = &p;
+  g->send.base = g->send.listing = true;
+  assert_ok (ground_send (g));
+  assert_code (ground_receive (g), "RH-TREE-INWAY");
+  assert_true (is_there (on_dst (g, "z/foreign")));
 }
 
 static void
@@ -496,6 +540,8 @@ main (void)
     T (in_the_final_round_a_change_of_blocks_meanwhile_is_an_error),
     T (a_file_that_is_gone_takes_its_block_index_along),
     T (an_interrupted_first_copy_goes_on_within_a_file),
+    T (among_what_is_others_an_interrupted_first_copy_goes_on),
+    T (a_foreign_directory_stays_also_when_the_copy_goes_on),
     T (what_was_sent_is_not_sent_again),
     T (what_changed_since_the_interruption_is_sent),
     T (the_target_damaged_meanwhile_is_noticed),
