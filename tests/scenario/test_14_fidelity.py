@@ -4,6 +4,7 @@ are the servers' own clients and catalogs, in tests/fidelity.
 
 S1.4-5, S2.25 partly.
 """
+import json
 import pathlib
 import sys
 
@@ -15,8 +16,8 @@ FIDELITY = pathlib.Path(__file__).resolve().parents[1] / "fidelity"
 sys.path.insert(0, str(FIDELITY))
 
 import mariadb  # noqa: E402
+import postgresql  # noqa: E402
 
-# How versions word the same thing; whatever else differs is a difference.
 MARIADB = ["fid-odd", "fid_latin"]
 REFUSED = {
     "fid_versioned": ("RH-MARIADB-VERSIONED", "hist"),
@@ -68,3 +69,50 @@ def test_a_mariadb_database_that_cannot_move_is_refused_by_name(maria, name):
     assert code in codes(said) and word in said, said
     there = mariadb.ask(maria.lab.new, f"SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '{name}'")
     assert there == [], "nothing was made"
+
+
+# ---- PostgreSQL ----
+
+
+@pytest.fixture(scope="module")
+def postgres(move):
+    move.lab.old.sh("install -d -o postgres /srv/fid_away")
+    move.lab.old.run(["runuser", "-u", "postgres", "--", "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"],
+                     input=(FIDELITY / "postgresql.sql").read_text(), cwd="/")
+    return move
+
+
+@pytest.mark.parametrize("name", ["fid", "fid_latin"])
+def test_a_postgresql_database_is_value_for_value_the_same(postgres, name):
+    said = copy(postgres, "postgresql", name)
+    assert "equal: " in said, said
+    old, new = (postgresql.rows(host, name) for host in (postgres.lab.old, postgres.lab.new))
+    assert sum(map(len, old.values())) >= 2
+    assert different(old, new) == {}
+    old, new = (postgresql.structure(host, name) for host in (postgres.lab.old, postgres.lab.new))
+    assert different(old, new) == {}
+
+
+@pytest.mark.parametrize("name,code,word", [("fid_trigger", "RH-POSTGRESQL-TRIGGER", "fid_trigger"),
+                                            ("fid_space", "RH-POSTGRESQL-TABLESPACE", "fid_away")])
+def test_a_postgresql_database_that_cannot_move_is_refused_by_name(postgres, name, code, word):
+    said = copy(postgres, "postgresql", name)
+    assert code in codes(said) and word in said, said
+    assert postgresql.ask(postgres.lab.new, f"SELECT 1 FROM pg_database WHERE datname = '{name}'", "postgres") == []
+
+
+# ---- SQLite ----
+
+
+def test_sqlite_databases_of_every_shape_are_value_for_value_the_same(move):
+    old, new = move.lab.old, move.lab.new
+    script = (FIDELITY / "sqlite.py").read_text()
+    for host in (old, new):
+        host.run(["tee", "/root/fid.py"], input=script)
+    old.sh("mkdir /srv/fid && python3 /root/fid.py make /srv/fid")
+    said = move.rehome("copy", "root@old:sqlite:/srv/fid", "sqlite:/srv/fid", expect=None)
+    assert "equal: 10 databases" in said, said
+    seen = [json.loads(host.sh("python3 /root/fid.py look /srv/fid")) for host in (old, new)]
+    assert len(seen[0]) == 10 and all("ok" in one["integrity_check"] for one in seen[0].values())
+    for name, one in seen[0].items():
+        assert {key for key in one if one[key] != seen[1].get(name, {}).get(key)} == set(), name
