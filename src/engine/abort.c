@@ -4,13 +4,43 @@
  * before the migration stands stuck. */
 #include "engine/state.h"
 
+/* Nothing was frozen and nobody asked to stop: the copy is kept in step. */
+static enum phase
+undone_phase (const struct engine *e)
+{
+  if (e->phase == PHASE_BACK_ABORTING)
+    return PHASE_GUARDED;
+  bool frozen = e->outage[WAY_OUT].frozen_at != 0;
+  return !frozen && !e->abort_asked ? PHASE_SYNCING : PHASE_ABORTED;
+}
+
+/* What was prepared stays so while the copy is kept in step; at the end of the
+ * move that of it goes which has an undo. */
+static enum stage
+first_undone (const struct engine *e)
+{
+  return undone_phase (e) == PHASE_ABORTED ? STAGE_PREPARE
+                                           : state_course (e)->hold;
+}
+
+bool
+state_left_prepared (const struct engine *e)
+{
+  for (size_t i = e->first_of[STAGE_PREPARE];
+       i < e->first_of[STAGE_PREPARE + 1]; i++)
+    if (state_step (e, i)->cls == STEP_REVERSIBLE
+        && e->steps[i].first_intent != 0 && e->steps[i].mark != MARK_UNDONE)
+      return true;
+  return false;
+}
+
 static bool
 to_undo (const struct engine *e, size_t i)
 {
   const struct step *s = state_step (e, i);
   const struct progress *p = &e->steps[i];
   const struct course *c = state_course (e);
-  return s->cls == STEP_REVERSIBLE && s->stage >= c->hold
+  return s->cls == STEP_REVERSIBLE && s->stage >= first_undone (e)
          && s->stage <= c->pivot && p->first_intent != 0
          && p->mark != MARK_UNDONE;
 }
@@ -48,16 +78,6 @@ count_undos (const struct engine *e, size_t *waiting, size_t *failed)
       *waiting += e->steps[i].undo_backoff;
       *failed += e->steps[i].undo_failed;
     }
-}
-
-/* Nothing was frozen and nobody asked to stop: the copy is kept in step. */
-static enum phase
-undone_phase (const struct engine *e)
-{
-  if (e->phase == PHASE_BACK_ABORTING)
-    return PHASE_GUARDED;
-  bool frozen = e->outage[WAY_OUT].frozen_at != 0;
-  return !frozen && !e->abort_asked ? PHASE_SYNCING : PHASE_ABORTED;
 }
 
 void

@@ -115,6 +115,7 @@ phase_in_window (enum phase p)
 #define STEPS_DONE "every step of the phase is done"
 #define BLOCKED "every check was made; what they found is shown"
 #define STOPPED "no step is running"
+#define PREPARED "abort; no step is running; something prepared has an undo"
 #define ABORTS "the pivot's intent is not recorded"
 
 #define KEEP false, WRITER_SOURCE
@@ -147,6 +148,9 @@ static const struct transition table[] = {
   { PHASE_TESTING, PHASE_SYNCING, WHY_FAILED, CONTROLLER, STOPPED, KEEP },
   { PHASE_TESTING, PHASE_SYNCING, WHY_CANCELLED, OPERATOR, STOPPED, KEEP },
   NEXT (PHASE_TESTING, PHASE_SYNCING),
+  { PHASE_PLANNED, PHASE_ABORTING, WHY_REQUEST, OPERATOR, PREPARED, KEEP },
+  { PHASE_SYNCING, PHASE_ABORTING, WHY_REQUEST, OPERATOR, PREPARED, KEEP },
+  { PHASE_ABORTED, PHASE_ABORTING, WHY_REQUEST, OPERATOR, PREPARED, KEEP },
   { PHASE_SYNCING, PHASE_PROVING, WHY_REQUEST, OPERATOR,
     "cutover; no step is running; the plan's roles approved it, and a backup "
     "is "

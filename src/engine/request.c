@@ -141,6 +141,8 @@ refuse_abort (const struct engine *e)
   if (past_pivot (e->phase))
     return past ("an abort");
   bool nothing = e->phase == PHASE_PLANNED && !was_tried (e);
+  if (e->phase == PHASE_ABORTED && state_left_prepared (e))
+    return NULL;
   if (nothing || e->phase == PHASE_ABORTED)
     return err_advise (err_new (ERR_REFUSED, "RH-ENGINE-NOTHING",
                                 "there is nothing to abort"),
@@ -289,7 +291,8 @@ leave_round (struct engine *e)
 static void
 take_abort (struct engine *e)
 {
-  if (e->phase == PHASE_SYNCING || e->phase == PHASE_PLANNED)
+  if (e->phase == PHASE_SYNCING || e->phase == PHASE_PLANNED
+      || e->phase == PHASE_ABORTED)
     leave_round (e);
   else
     e->goal = REQUEST_ABORT;

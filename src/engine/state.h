@@ -113,6 +113,8 @@ size_t state_find (const struct engine *e, const char *id); /* or NO_STEP */
 const struct step *state_step (const struct engine *e, size_t i);
 bool state_reaches (const struct engine *e, size_t i, size_t j);
 size_t state_open_count (const struct engine *e);
+/* abort.c: something prepared was begun, has an undo, and is not undone. */
+bool state_left_prepared (const struct engine *e);
 
 /* effect.c: the pushes; `data` is taken. */
 void push_append (struct engine *e, struct effects *out, enum record_type type,

@@ -4,9 +4,21 @@
 
 #define ROUND_MS 60000
 
+/* An abort undoes what was prepared and is more than a copy. */
+static bool
+abort_begins (struct engine *e, struct effects *out)
+{
+  if (!e->abort_asked || state_open_count (e) > 0 || !state_left_prepared (e))
+    return false;
+  push_phase (e, out, PHASE_ABORTING, WHY_REQUEST);
+  return true;
+}
+
 void
 rule_begin (struct engine *e, struct effects *out)
 {
+  if (abort_begins (e, out))
+    return;
   if (e->goal == REQUEST_SYNC || e->goal == REQUEST_CUTOVER)
     push_phase (e, out, PHASE_SEEDING, WHY_REQUEST);
 }
@@ -119,6 +131,8 @@ void
 rule_syncing (struct engine *e, struct effects *out)
 {
   bool quiet = state_open_count (e) == 0;
+  if (abort_begins (e, out))
+    return;
   if (e->paused || e->goal == NO_REQUEST)
     return;
   if (!is_prepared (e)) {

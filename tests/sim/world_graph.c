@@ -49,6 +49,7 @@ static const struct shape shapes[] = {
     IDEM,
     SIDE_TARGET,
     { "accounts#create" } },
+  { "postgresql:crm#seed", STAGE_PREPARE, REVS, SIDE_BOTH, { 0 } },
   { "files:/srv/a#round", STAGE_ROUND, IDEM, SIDE_BOTH, { 0 } },
   { "files:/srv/b#round", STAGE_ROUND, IDEM, SIDE_BOTH, { 0 } },
   { "move#rehearse", STAGE_TEST, IDEM, SIDE_BOTH, { 0 } },

@@ -65,6 +65,9 @@ static const struct shape other_gate
 static const struct shape other_clean
     = { "accept#other", STAGE_ACCEPT, STEP_FORWARD, { 0 } };
 
+static const struct shape prepared
+    = { "prepare#stream", STAGE_PREPARE, STEP_REVERSIBLE, { "prepare#seed" } };
+
 static void
 add (struct graph *g, const struct shape *shape)
 {
@@ -84,7 +87,7 @@ add (struct graph *g, const struct shape *shape)
 }
 
 static struct graph *
-make_graph (bool two_gates, bool back)
+make_graph (bool two_gates, bool back, bool stream)
 {
   struct graph *g = graph_new ();
   for (size_t i = 0; back && i < sizeof way_back / sizeof *way_back; i++)
@@ -95,6 +98,8 @@ make_graph (bool two_gates, bool back)
     add (g, &other_gate);
     add (g, &other_clean);
   }
+  if (stream)
+    add (g, &prepared);
   assert_ok (graph_seal (g));
   return g;
 }
@@ -211,10 +216,10 @@ begin_process (struct play *p)
 }
 
 static int
-set_up (void **state, bool two_gates, bool back)
+set_up (void **state, bool two_gates, bool back, bool stream)
 {
   struct play *p = mem_alloc (sizeof *p);
-  p->graph = make_graph (two_gates, back);
+  p->graph = make_graph (two_gates, back, stream);
   p->limits.downtime_ms = PLAY_LIMIT_MS;
   p->limits.back_ms = 300000;
   p->now = 1000000;
@@ -226,19 +231,25 @@ set_up (void **state, bool two_gates, bool back)
 int
 play_setup (void **state)
 {
-  return set_up (state, false, false);
+  return set_up (state, false, false, false);
 }
 
 int
 play_setup_two_gates (void **state)
 {
-  return set_up (state, true, false);
+  return set_up (state, true, false, false);
+}
+
+int
+play_setup_prepared (void **state)
+{
+  return set_up (state, false, false, true);
 }
 
 int
 play_setup_back (void **state)
 {
-  return set_up (state, false, true);
+  return set_up (state, false, true, false);
 }
 
 int

@@ -52,6 +52,8 @@ struct play {
 int play_setup (void **state);
 /* ... with second steps, pivot#other and accept#other. */
 int play_setup_two_gates (void **state);
+/* ... with prepare#stream(undo, needs seed). */
+int play_setup_prepared (void **state);
 /* ... with a way back: guard#round  back#check  back#apply(undo)
  *   back#hold(undo)  back#flag(undo)  back#final  back#verify
  *   back#start(undo)  back#inside  back#switch(undo)  back#outside  back#pivot

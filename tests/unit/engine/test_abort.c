@@ -109,6 +109,51 @@ an_abort_that_was_asked_for_needs_no_attention (void **state)
 }
 
 static void
+an_abort_while_the_source_serves_undoes_what_was_prepared (void **state)
+{
+  struct play *p = *state;
+  static const char *const want[] = { "prepare#stream" };
+  play_request (p, REQUEST_SYNC);
+  play_to (p, PHASE_SYNCING);
+  play_to_step (p, "round#copy");
+  play_request (p, REQUEST_ABORT);
+  assert_int_equal (engine_phase (p->engine), PHASE_SYNCING);
+  assert_true (play_call (p, "round#copy")->cancelled);
+  play_ends (p, "round#copy");
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTING);
+  play_out (p);
+  assert_undone (p, want, 1);
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTED);
+  play_request (p, REQUEST_CUTOVER); /* it is prepared anew */
+  play_to_step (p, "prepare#stream");
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_GUARDED);
+}
+
+static void
+a_failed_cutover_undoes_what_was_prepared_last (void **state)
+{
+  struct play *p = *state;
+  cut_over_to (p, "final#copy");
+  play_fails (p, "final#copy", ERR_REFUSED);
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTED);
+  assert_string_equal (p->undone[p->undo_n - 1], "prepare#stream");
+}
+
+static void
+a_hold_that_fails_leaves_what_was_prepared (void **state)
+{
+  struct play *p = *state;
+  static const char *const want[] = { "hold#cron" };
+  cut_over_to (p, "hold#jobs");
+  play_fails (p, "hold#jobs", ERR_BLOCKED);
+  play_out (p);
+  assert_undone (p, want, 1);
+  assert_int_equal (engine_phase (p->engine), PHASE_SYNCING);
+}
+
+static void
 a_hold_that_fails_is_undone_and_syncing_goes_on (void **state)
 {
   struct play *p = *state;
@@ -308,6 +353,9 @@ a_sync_that_got_nowhere_can_be_given_up_and_be_begun_again (void **state)
 
 #define STORY(f) cmocka_unit_test_setup_teardown (f, play_setup, play_teardown)
 
+#define PREPARED(f) \
+  cmocka_unit_test_setup_teardown (f, play_setup_prepared, play_teardown)
+
 #define TWO_GATES(f) \
   cmocka_unit_test_setup_teardown (f, play_setup_two_gates, play_teardown)
 
@@ -332,6 +380,9 @@ main (void)
     STORY (a_sync_that_got_nowhere_can_be_given_up_and_be_begun_again),
     STORY (an_old_certainty_does_not_outlive_the_next_attempt),
     STORY (an_old_failure_does_not_abort_the_next_cutover),
+    PREPARED (an_abort_while_the_source_serves_undoes_what_was_prepared),
+    PREPARED (a_failed_cutover_undoes_what_was_prepared_last),
+    PREPARED (a_hold_that_fails_leaves_what_was_prepared),
     TWO_GATES (gates_are_opened_one_by_one_and_not_while_one_is_in_doubt),
     TWO_GATES (once_one_gate_is_open_the_other_is_tried_until_it_opens),
   };
