@@ -2,10 +2,10 @@
 /*
  * The PostgreSQL provider: one database, with the roles it needs.  Rounds
  * compare digests of its tables on both servers and copy those that differ;
- * the last one is behind the freeze.  No logical replication yet, so that
- * package defaults (wal_level=replica) are enough.
+ * the last one is behind the freeze, for which package defaults
+ * (wal_level=replica) are enough; or the servers replicate.
  */
-#include "provider/postgresql.h"
+#include "provider/postgresql_stream.h"
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -25,10 +25,24 @@ is_name (const char *s)
 }
 
 static struct err *
+one_of (const json_t *spec, const char *key, const char *one, const char *other)
+{
+  const json_t *v = json_at (spec, key);
+  const char *s = json_string_value (v);
+  if (v == NULL
+      || (s != NULL && (strcmp (s, one) == 0 || strcmp (s, other) == 0)))
+    return NULL;
+  return err_new (ERR_CORRECT, "RH-PLAN-VALUE", "'%s': expected %s%s%s", key,
+                  one, strcmp (one, other) == 0 ? "" : " or ",
+                  strcmp (one, other) == 0 ? "" : other);
+}
+
+static struct err *
 check (const json_t *spec)
 {
   static const char *const keys[]
-      = { "postgresql", "roles", "remote", "overwrite", NULL };
+      = { "postgresql", "roles",   "remote", "overwrite",
+          "in-step",    "restart", NULL };
   TRY (spec_keys (spec, keys));
   const char *db = json_string_value (json_at (spec, "postgresql"));
   const json_t *remote = json_at (spec, "remote");
@@ -41,6 +55,8 @@ check (const json_t *spec)
           || strcmp (json_string_value (remote), "accepted") != 0))
     return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
                     "'remote': expected accepted");
+  TRY (one_of (spec, "in-step", "rounds", "replicate"));
+  TRY (one_of (spec, "restart", "allowed", "allowed"));
   TRY (spec_words (spec, "roles", false, is_name, "names of roles"));
   return spec_flag (spec, "overwrite");
 }
@@ -117,6 +133,32 @@ postgresql_json (struct port *p, const char *database, const char *sql,
                    "what PostgreSQL on the %s said", p->name);
 }
 
+/* A line that no JSON text can hold, since it escapes what ends a line. */
+#define MARK "=#="
+
+struct err *
+postgresql_jsons (struct port *p, const char *database, const char *const *sql,
+                  size_t n, json_t **out)
+{
+  struct buf all CLEANUP_BUF = BUF_INIT;
+  char *text CLEANUP_FREE = NULL;
+  for (size_t i = 0; i < n; i++)
+    TRY (buf_printf (&all, "%s\n\\echo " MARK "\n", sql[i]));
+  TRY (postgresql_run (p, database, (const char *)all.data, &text));
+  char *at = text;
+  for (size_t i = 0; i < n; i++) {
+    char *end = strstr (at, "\n" MARK "\n");
+    if (end == NULL)
+      return err_new (ERR_CORRUPT, "RH-WIRE-JSON",
+                      "PostgreSQL on the %s said less than it was asked",
+                      p->name);
+    TRY (err_wrap (json_parse (at, (size_t)(end - at), 4 << 20, &out[i]),
+                   "what PostgreSQL on the %s said", p->name));
+    at = end + strlen ("\n" MARK "\n");
+  }
+  return NULL;
+}
+
 struct err *
 postgresql_exists (struct port *p, const char *database, bool *out)
 {
@@ -154,6 +196,26 @@ run_clean (const struct step_call *call, json_t **result)
   char *record CLEANUP_FREE = postgresql_record (call);
   return remote_remove (call->target, record);
 }
+
+static struct err *
+run_seed (const struct step_call *call, json_t **result)
+{
+  return postgresql_streams (call->item)
+             ? postgresql_stream_begin (call, result)
+             : postgresql_seed (call, result);
+}
+
+static struct err *
+probe_seed (const struct step_call *call, enum probe_state *out)
+{
+  return postgresql_streams (call->item) ? postgresql_stream_probe (call, out)
+                                         : probe_again (call, out);
+}
+
+static const struct step_row leave_row
+    = { "leave",    "nothing is left of the replication of %s",
+        STAGE_OPEN, STEP_FORWARD,
+        SIDE_BOTH,  0 };
 
 static const struct step_row rows[] = {
   { "look", "database %s can be moved", STAGE_PREFLIGHT, STEP_PURE, SIDE_BOTH,
@@ -195,6 +257,8 @@ describe (const struct plan *plan, const struct plan_item *item,
           struct graph *g)
 {
   const char *colon = strchr (item->name, ':');
+  const char *shown = colon == NULL ? item->name : colon + 1;
+  long at = steps_item_index (plan, item);
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct needs needs CLEANUP_NEEDS = { 0 };
     if (strcmp (rows[i].op, "seed") == 0)
@@ -205,17 +269,25 @@ describe (const struct plan *plan, const struct plan_item *item,
       needs_services (&needs, plan, "");
     if (strcmp (rows[i].op, "back-stop") == 0)
       needs_services (&needs, plan, "back-");
-    TRY (steps_add (g, &rows[i], "postgresql", item->name,
-                    colon == NULL ? item->name : colon + 1,
-                    steps_item_index (plan, item), NULL, &needs));
+    struct step_row row = rows[i];
+    if (strcmp (row.op, "seed") == 0 && postgresql_streams (item))
+      row.cls = STEP_REVERSIBLE;
+    TRY (
+        steps_add (g, &row, "postgresql", item->name, shown, at, NULL, &needs));
   }
-  return NULL;
+  if (!postgresql_streams (item))
+    return NULL;
+  struct needs open CLEANUP_NEEDS = { 0 };
+  needs_add (&open, "%s#open", item->name);
+  return steps_add (g, &leave_row, "postgresql", item->name, shown, at, NULL,
+                    &open);
 }
 
 static const struct step_op ops[] = {
   { "look", postgresql_look, NULL, NULL },
   { "roles", postgresql_roles, probe_again, NULL },
-  { "seed", postgresql_seed, probe_again, NULL },
+  { "seed", run_seed, probe_seed, postgresql_stream_undo },
+  { "leave", postgresql_stream_undo, probe_again, NULL },
   { "round", postgresql_round, probe_again, NULL },
   { "prove", postgresql_prove, NULL, NULL },
   { "stop", postgresql_stop, postgresql_stop_probe, postgresql_stop_undo },

@@ -33,6 +33,11 @@ struct err *postgresql_long (struct port *p, const char *database,
 struct err *postgresql_json (struct port *p, const char *database,
                              const char *sql, json_t **out);
 
+/* Several such statements in one session: a session costs more than most of
+ * them.  out[i] is a new reference, also after an error where it was read. */
+struct err *postgresql_jsons (struct port *p, const char *database,
+                              const char *const *sql, size_t n, json_t **out);
+
 /* Whether a database is there. */
 struct err *postgresql_exists (struct port *p, const char *database, bool *out);
 
@@ -47,6 +52,15 @@ struct err *postgresql_roles_compare (const struct step_call *call,
                                       json_t *differences);
 
 /* postgresql_tables.c */
+/* For postgresql_jsons: what postgresql_tables (but for the parts, which
+ * postgresql_shifts adds) and postgresql_sequences ask. */
+extern const char postgresql_tables_sql[];
+extern const char postgresql_sequences_sql[];
+extern const char postgresql_published_sql[];
+/* postgresql_catalog.c: a text that is another one after any change of the
+ * schema. */
+extern const char postgresql_catalog_sql[];
+void postgresql_shifts (json_t *tables);
 /* What the host has: [{"name", "kind", "columns", "key", "shift"}...], quoted
  * by the server.  A table with a key of one integer column is compared and
  * copied in parts: part N holds the keys from N * 2^shift on. */
@@ -79,9 +93,8 @@ struct err *postgresql_seed (const struct step_call *call, json_t **result);
 struct err *postgresql_schema (const struct step_call *call, char **out);
 /* Drops a copy that was made before and makes it anew; `schema` is recorded. */
 struct err *postgresql_whole (const struct step_call *call, const char *schema);
-/* Whether the copy was made from this very schema. */
-struct err *postgresql_is_current (const struct step_call *call,
-                                   const char *schema, bool *out);
+/* Whether the copy was made from this very schema, by its record. */
+bool postgresql_is_current (const json_t *record, const char *schema);
 /* One program's output on the source as the input of one on the target; both
  * vectors are taken. */
 struct err *postgresql_stream (const struct step_call *call, json_t *from,
@@ -89,6 +102,13 @@ struct err *postgresql_stream (const struct step_call *call, json_t *from,
 /* The record of what was made on the host that is copied to; the caller
  * frees. */
 char *postgresql_record (const struct step_call *call);
+
+/* The schema alone, in place of a copy that was made before. */
+struct err *postgresql_empty (const struct step_call *call);
+/* Records which schema the copy has, and what the source's catalogs are. */
+struct err *postgresql_note_schema (const struct step_call *call);
+/* The schema is what was recorded: "RH-POSTGRESQL-DDL". */
+struct err *postgresql_same_schema (const struct step_call *call);
 
 /* postgresql_part.c: the rows of a table (number `index`) that differ, from the
  * source to the target; *parts gets how many parts it has copied, 0 for the

@@ -132,46 +132,97 @@ thaw_copy (const struct step_call *call)
   return postgresql_run (call->target, "postgres", sql, NULL);
 }
 
-struct err *
-postgresql_whole (const struct step_call *call, const char *schema)
+/* Drops a copy of ours and loads what pg_dump says with `words` besides. */
+static struct err *
+load_dump (const struct step_call *call, const char *const *words)
 {
   char *record CLEANUP_FREE = postgresql_record (call);
-  char *digest CLEANUP_FREE = digest_of (schema);
   json_t *begun CLEANUP_JSON = json_pack ("{s:s}", "state", "begun");
-  json_t *done CLEANUP_JSON
-      = json_pack ("{s:s, s:s}", "state", "made", "schema", digest);
   TRY (remote_record (call->target, record, begun));
   TRY (drop_ours (call));
   json_t *dump
       = postgresql_argv ("pg_dump",
                          ARGV ("--create", "--quote-all-identifiers",
                                "--dbname", postgresql_database (call)));
+  for (; *words != NULL; words++)
+    remote_word (dump, *words);
   json_t *load = postgresql_argv ("psql", ARGV ("-X", "-q", "-o", "/dev/null",
                                                 "-v", "ON_ERROR_STOP=1", "-d",
                                                 "postgres", "-f", "-"));
   TRY (err_wrap (postgresql_stream (call, dump, load), "copying database %s",
                  postgresql_database (call)));
-  TRY (thaw_copy (call));
+  return thaw_copy (call);
+}
+
+struct err *
+postgresql_whole (const struct step_call *call, const char *schema)
+{
+  char *record CLEANUP_FREE = postgresql_record (call);
+  char *digest CLEANUP_FREE = digest_of (schema);
+  json_t *done CLEANUP_JSON
+      = json_pack ("{s:s, s:s}", "state", "made", "schema", digest);
+  TRY (load_dump (call, ARGV ("--no-publications")));
   TRY (remote_record (call->target, record, done));
   return postgresql_remember (call);
 }
 
-/* Whether the copy was made from this very schema. */
 struct err *
-postgresql_is_current (const struct step_call *call, const char *schema,
-                       bool *out)
+postgresql_empty (const struct step_call *call)
+{
+  return load_dump (call, ARGV ("--schema-only", "--no-publications",
+                                "--no-subscriptions"));
+}
+
+static struct err *
+catalog_of (const struct step_call *call, json_t **out)
+{
+  return postgresql_json (call->source, postgresql_database (call),
+                          postgresql_catalog_sql, out);
+}
+
+struct err *
+postgresql_note_schema (const struct step_call *call)
 {
   char *record CLEANUP_FREE = postgresql_record (call);
+  char *schema CLEANUP_FREE = NULL;
+  json_t *catalog CLEANUP_JSON = NULL;
+  TRY (catalog_of (call, &catalog));
+  TRY (postgresql_schema (call, &schema));
   char *digest CLEANUP_FREE = digest_of (schema);
-  json_t *made CLEANUP_JSON = NULL;
-  bool there;
-  *out = false;
-  TRY (remote_recall (call->target, record, &made));
-  if (strcmp (text_of (made, "schema"), digest) != 0)
+  json_t *done CLEANUP_JSON = json_pack ("{s:s, s:s, s:O}", "state", "made",
+                                         "schema", digest, "catalog", catalog);
+  return remote_record (call->target, record, done);
+}
+
+struct err *
+postgresql_same_schema (const struct step_call *call)
+{
+  char *path CLEANUP_FREE = postgresql_record (call);
+  char *schema CLEANUP_FREE = NULL;
+  json_t *catalog CLEANUP_JSON = NULL;
+  json_t *record CLEANUP_JSON = NULL;
+  TRY (remote_recall (call->target, path, &record));
+  TRY (catalog_of (call, &catalog));
+  if (json_equal (catalog, json_at (record, "catalog")))
     return NULL;
-  TRY (postgresql_exists (call->target, postgresql_database (call), &there));
-  *out = there;
-  return NULL;
+  TRY (postgresql_schema (call, &schema));
+  if (!postgresql_is_current (record, schema))
+    return err_advise (
+        err_new (ERR_REFUSED, "RH-POSTGRESQL-DDL",
+                 "the schema of %s was changed on the source, which its "
+                 "replication does not carry",
+                 postgresql_database (call)),
+        "the source serves as before",
+        "'rehome abort', then 'rehome sync', which copies anew");
+  json_object_set (record, "catalog", catalog);
+  return remote_record (call->target, path, record);
+}
+
+bool
+postgresql_is_current (const json_t *record, const char *schema)
+{
+  char *digest CLEANUP_FREE = digest_of (schema);
+  return strcmp (text_of (record, "schema"), digest) == 0;
 }
 
 /* A copy that was made before: only what nobody else wrote in is made anew. */
@@ -188,11 +239,14 @@ make_anew (const struct step_call *call, const char *schema)
 struct err *
 postgresql_seed (const struct step_call *call, json_t **result)
 {
+  char *path CLEANUP_FREE = postgresql_record (call);
   char *schema CLEANUP_FREE = NULL;
-  bool current;
+  json_t *record CLEANUP_JSON = NULL;
+  bool there;
   TRY (postgresql_schema (call, &schema));
-  TRY (postgresql_is_current (call, schema, &current));
-  if (current)
+  TRY (remote_recall (call->target, path, &record));
+  TRY (postgresql_exists (call->target, postgresql_database (call), &there));
+  if (there && postgresql_is_current (record, schema))
     return postgresql_round (call, result);
   TRY (make_anew (call, schema));
   const json_t *look = steps_input (call, "%s#look", call->item->name);

@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { TRIES = 50, TRY_MS = 100, SETTLE_TRIES = 30 };
+enum { TRIES = 15, TRY_MS = 100, SETTLE_TRIES = 30, WAIT_LOOKS = 50 };
 
 static char *
 record_of (const struct step_call *call)
@@ -43,26 +43,30 @@ thaw_sql (const char *db, const json_t *before)
       db, limit == NULL ? -1LL : (long long)json_integer_value (limit));
 }
 
-/* Sessions in the database, and rows written into its tables and large objects
+/* Sessions in the database (a walsender of ours only reads what was written),
+ * and rows written into its tables and large objects
  * since the server began to count.  The server's own vacuum is no session and
  * writes into catalogs alone. */
-#define OTHERS \
-  " pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker'"
+#define OTHERS                                                               \
+  " pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker' AND NOT" \
+  " (backend_type = 'walsender' AND application_name LIKE 'rehome\\_%%')"
+
+static const char count_sql[]
+    = "SELECT json_build_object('sessions', (SELECT count(*) FROM"
+      " pg_stat_activity WHERE datname = current_database() AND" OTHERS "),"
+      " 'prepared', (SELECT count(*) FROM pg_prepared_xacts WHERE database ="
+      " current_database()), 'written', (SELECT coalesce(sum(n_tup_ins +"
+      " n_tup_upd + n_tup_del), 0) FROM pg_stat_all_tables WHERE relid ="
+      " 'pg_catalog.pg_largeobject'::regclass OR schemaname NOT IN"
+      " ('pg_catalog', 'information_schema', 'pg_toast')), 'since',"
+      " stats_reset) FROM pg_stat_database WHERE datname ="
+      " current_database();";
 
 static struct err *
 count (const struct step_call *call, json_t **out)
 {
-  static const char sql[]
-      = "SELECT json_build_object('sessions', (SELECT count(*) FROM"
-        " pg_stat_activity WHERE datname = current_database() AND" OTHERS "),"
-        " 'prepared', (SELECT count(*) FROM pg_prepared_xacts WHERE database ="
-        " current_database()), 'written', (SELECT coalesce(sum(n_tup_ins +"
-        " n_tup_upd + n_tup_del), 0) FROM pg_stat_all_tables WHERE relid ="
-        " 'pg_catalog.pg_largeobject'::regclass OR schemaname NOT IN"
-        " ('pg_catalog', 'information_schema', 'pg_toast')), 'since',"
-        " stats_reset) FROM pg_stat_database WHERE datname ="
-        " current_database();";
-  return postgresql_json (call->source, postgresql_database (call), sql, out);
+  return postgresql_json (call->source, postgresql_database (call), count_sql,
+                          out);
 }
 
 /* What is prepared is in no copy, and could still be committed. */
@@ -78,20 +82,37 @@ none_prepared (const struct step_call *call, const json_t *now)
                    "COMMIT PREPARED or ROLLBACK PREPARED each of them");
 }
 
+/* Nobody else begins a session, those that are there end, and what the server
+ * has counted then: one session says and does it all.  *out is set once none
+ * is left. */
 static struct err *
-end_sessions (const struct step_call *call)
+close_once (const struct step_call *call, json_t **out)
 {
   const char *db = postgresql_database (call);
-  char *sql CLEANUP_FREE
-      = mem_printf ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = '%s' AND" OTHERS ";",
-                    db);
+  char *freeze CLEANUP_FREE = mem_printf (frozen_sql, db, db);
+  char *end CLEANUP_FREE = mem_printf (
+      "%s DO $rehome$ BEGIN PERFORM pg_terminate_backend(pid) FROM"
+      " pg_stat_activity WHERE datname = current_database() AND" OTHERS ";"
+      " FOR i IN 1..%d LOOP PERFORM pg_stat_clear_snapshot(); EXIT WHEN NOT"
+      " EXISTS (SELECT FROM pg_stat_activity WHERE datname ="
+      " current_database() AND" OTHERS "); PERFORM pg_sleep(0.01); END LOOP;"
+      " END $rehome$;\n%s",
+      freeze, WAIT_LOOKS, count_sql);
+  json_t *now CLEANUP_JSON = NULL;
+  TRY (postgresql_json (call->source, db, end, &now));
+  if (json_integer_value (json_at (now, "sessions")) == 0)
+    *out = STEAL (now);
+  return NULL;
+}
+
+static struct err *
+end_sessions (const struct step_call *call, json_t **out)
+{
+  const char *db = postgresql_database (call);
   for (int i = 0; i < TRIES; i++) {
-    json_t *now CLEANUP_JSON = NULL;
-    TRY (postgresql_run (call->source, "postgres", sql, NULL));
-    TRY (count (call, &now));
-    if (json_integer_value (json_at (now, "sessions")) == 0)
-      return none_prepared (call, now);
+    TRY (close_once (call, out));
+    if (*out != NULL)
+      return none_prepared (call, *out);
     TRY (remote_pause (call, TRY_MS));
   }
   return err_todo (err_new (ERR_REFUSED, "RH-POSTGRESQL-SESSION",
@@ -121,10 +142,7 @@ postgresql_stop (const struct step_call *call, json_t **result)
     TRY (postgresql_json (call->source, "postgres", sql, &now));
     TRY (remote_record (call->source, path, now));
   }
-  char *freeze CLEANUP_FREE = mem_printf (frozen_sql, db, db);
-  TRY (postgresql_run (call->source, "postgres", freeze, NULL));
-  TRY (end_sessions (call));
-  return count (call, result);
+  return end_sessions (call, result);
 }
 
 struct err *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether a PostgreSQL database can be moved: what both servers are, what is
  * in the way, and what this version refuses by name. */
-#include "provider/postgresql.h"
+#include "provider/postgresql_stream.h"
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -36,7 +36,10 @@ static const char source_sql[]
       " 'prepared', (SELECT count(*) FROM pg_prepared_xacts"
       "   WHERE database = d.datname),"
       " 'slots', (SELECT coalesce(json_agg(slot_name), '[]')"
-      "   FROM pg_replication_slots WHERE database = d.datname),"
+      "   FROM pg_replication_slots WHERE database = d.datname"
+      "   AND slot_name NOT LIKE 'rehome\\_%'),"
+      " 'level', current_setting('wal_level'),"
+      " 'large', (SELECT count(*) FROM pg_largeobject_metadata),"
       " 'subscriptions', (SELECT count(*) FROM pg_subscription"
       "   WHERE subdbid = d.oid),"
       " 'always', (SELECT count(*) FROM pg_trigger"
@@ -119,6 +122,33 @@ look_contents (const struct step_call *call, const json_t *s)
                     (long long)number (s, "always"), db),
         "ALTER TABLE ... ENABLE TRIGGER for them, and put it back "
         "after the move");
+  return NULL;
+}
+
+/* What logical replication needs, or does not carry. */
+static struct err *
+look_stream (const struct step_call *call, const json_t *s)
+{
+  const char *db = postgresql_database (call);
+  if (!postgresql_streams (call->item))
+    return NULL;
+  if (number (s, "large") > 0)
+    return refuse (
+        "RH-POSTGRESQL-LARGE",
+        mem_printf ("%s has %lld large objects, which no replication "
+                    "carries",
+                    db, (long long)number (s, "large")),
+        "take 'in-step' out: rounds carry them");
+  if (strcmp (json_string_value (json_at (s, "level")), "logical") != 0
+      && json_at (call->item->spec, "restart") == NULL)
+    return refuse (
+        "RH-POSTGRESQL-WAL",
+        mem_printf ("%s is to be replicated, and the source's server has "
+                    "wal_level = %s",
+                    db, json_string_value (json_at (s, "level"))),
+        "set wal_level = logical there and restart it; or write 'restart: "
+        "allowed' on the item, and the first copy begins with one restart; or "
+        "take 'in-step' out: rounds need neither");
   return NULL;
 }
 
@@ -248,6 +278,7 @@ postgresql_look (const struct step_call *call, json_t **result)
                     (long long)number (s, "version") / 10000),
         "install the same version there, or a later one");
   TRY (look_contents (call, s));
+  TRY (look_stream (call, s));
   TRY (look_extensions (s, t, findings));
   TRY (look_tablespaces (s, t));
   TRY (look_listen (call, t));

@@ -5,6 +5,7 @@
 #include "provider/postgresql.h"
 
 #include "base/mem.h"
+#include "provider/beside.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
@@ -92,12 +93,6 @@ static const char census_sql[]
       "  FROM acl, aclexplode(acl) WHERE grantee <> own"
       "  AND privilege_type <> 'MAINTAIN' GROUP BY 1) AS t;";
 
-static struct err *
-census (struct port *p, const char *db, json_t **out)
-{
-  return postgresql_json (p, db, census_sql, out);
-}
-
 /* What one has and the other lacks or has otherwise. */
 static void
 compare (const char *what, const json_t *source, const json_t *target,
@@ -149,26 +144,92 @@ pass_views (const json_t *tables, const json_t *source, const json_t *target,
   }
 }
 
-static struct err *
-compare_data (const struct step_call *call, json_t *differences,
-              json_t *findings, json_t **digests)
+/* What the proof reads of both servers. */
+struct proof {
+  const struct step_call *call;
+  bool data; /* tables and sequences, too */
+  json_t *census[2], *sequences[2];
+  json_t *tables; /* the list */
+  json_t *digests[2];
+  json_t *differences; /* of roles */
+};
+
+static void
+proof_clear (struct proof *p)
 {
-  const char *db = postgresql_database (call);
-  json_t *tables CLEANUP_JSON = NULL;
-  struct postgresql_read source CLEANUP_READ = { NULL, NULL };
-  struct postgresql_read target CLEANUP_READ = { NULL, NULL };
-  json_t *a CLEANUP_JSON = NULL;
-  json_t *b CLEANUP_JSON = NULL;
-  TRY (postgresql_tables (call->source, db, &tables));
-  TRY (postgresql_digests (call, tables, &source, &target));
-  *digests = json_incref (source.tables);
-  json_t *compared CLEANUP_JSON = json_copy (*digests);
-  pass_views (tables, *digests, target.tables, compared, findings);
-  compare ("table ", compared, target.tables, differences);
-  TRY (postgresql_sequences (call->source, db, &a));
-  TRY (postgresql_sequences (call->target, db, &b));
-  compare ("sequence ", a, b, differences);
+  for (size_t i = 0; i < 2; i++) {
+    json_decref (p->census[i]);
+    json_decref (p->sequences[i]);
+    json_decref (p->digests[i]);
+  }
+  json_decref (p->tables);
+  json_decref (p->differences);
+}
+
+/* One side: objects and sequences, and of what its tables hold the digests. */
+static struct err *
+read_side (struct proof *p, size_t side, bool digests)
+{
+  const char *const sql[]
+      = { census_sql, postgresql_sequences_sql, postgresql_tables_sql };
+  struct port *port = side == 0 ? p->call->source : p->call->target;
+  const char *db = postgresql_database (p->call);
+  json_t *said[3] = { NULL, NULL, NULL };
+  struct err *e = postgresql_jsons (port, db, sql, p->data ? 3 : 1, said);
+  json_t *tables CLEANUP_JSON = said[2];
+  p->census[side] = said[0];
+  p->sequences[side] = said[1];
+  if (e != NULL || !p->data)
+    return e;
+  if (digests)
+    TRY (postgresql_digest (port, db, tables, &p->digests[side]));
+  if (side == 0)
+    p->tables = STEAL (tables);
   return NULL;
+}
+
+/* What the last round read of the frozen source need not be read again: the
+ * server's counters say that it is the same. */
+static struct err *
+read_source (void *ctx)
+{
+  struct proof *p = ctx;
+  const json_t *final = steps_input (p->call, "%s#final", p->call->item->name);
+  json_t *known = json_at (final, "digests");
+  p->digests[0] = json_incref (known);
+  return read_side (p, 0, known == NULL);
+}
+
+static struct err *
+read_target (void *ctx)
+{
+  return read_side (ctx, 1, true);
+}
+
+static struct err *
+read_roles (void *ctx)
+{
+  struct proof *p = ctx;
+  return p->call->back ? NULL
+                       : postgresql_roles_compare (p->call, p->differences);
+}
+
+static struct err *
+read_both (struct proof *p)
+{
+  const struct beside all[]
+      = { { read_source, p }, { read_target, p }, { read_roles, p } };
+  p->differences = json_array ();
+  return beside_run (p->call, all, 3, 3);
+}
+
+static void
+compare_data (const struct proof *p, json_t *differences, json_t *findings)
+{
+  json_t *compared CLEANUP_JSON = json_copy (p->digests[0]);
+  pass_views (p->tables, p->digests[0], p->digests[1], compared, findings);
+  compare ("table ", compared, p->digests[1], differences);
+  compare ("sequence ", p->sequences[0], p->sequences[1], differences);
 }
 
 static int64_t
@@ -182,21 +243,6 @@ rows_of (const json_t *digests)
     n += strtoll (json_string_value (value), NULL, 10);
   }
   return n;
-}
-
-/* Objects with their definitions and rights, and roles. */
-static struct err *
-compare_objects (const struct step_call *call, json_t *differences,
-                 size_t *objects)
-{
-  const char *db = postgresql_database (call);
-  json_t *a CLEANUP_JSON = NULL;
-  json_t *b CLEANUP_JSON = NULL;
-  TRY (census (call->source, db, &a));
-  TRY (census (call->target, db, &b));
-  compare ("", a, b, differences);
-  *objects = json_object_size (a);
-  return call->back ? NULL : postgresql_roles_compare (call, differences);
 }
 
 static struct err *
@@ -213,16 +259,17 @@ judge (const json_t *differences)
 struct err *
 postgresql_prove (const struct step_call *call, json_t **result)
 {
-  size_t objects = 0;
-  json_t *differences CLEANUP_JSON = json_array ();
-  TRY (compare_objects (call, differences, &objects));
-  TRY (judge (differences));
+  CLEANUP (proof_clear) struct proof p = { .call = call };
+  TRY (read_both (&p));
+  compare ("", p.census[0], p.census[1], p.differences);
+  TRY (judge (p.differences));
   TRY (postgresql_untouched (call));
   char *path CLEANUP_FREE = postgresql_record (call);
   json_t *made CLEANUP_JSON = NULL;
   TRY (remote_recall (call->target, path, &made));
-  *result = json_pack ("{s:I, s:I, s:i}", "objects", (json_int_t)objects,
-                       "rows", (json_int_t)rows_of (json_at (made, "tables")),
+  *result = json_pack ("{s:I, s:I, s:i}", "objects",
+                       (json_int_t)json_object_size (p.census[0]), "rows",
+                       (json_int_t)rows_of (json_at (made, "tables")),
                        "differences", 0);
   return NULL;
 }
@@ -230,18 +277,19 @@ postgresql_prove (const struct step_call *call, json_t **result)
 struct err *
 postgresql_verify (const struct step_call *call, json_t **result)
 {
-  size_t objects = 0;
+  CLEANUP (proof_clear) struct proof p = { .call = call, .data = true };
   json_t *differences CLEANUP_JSON = json_array ();
-  json_t *digests CLEANUP_JSON = NULL;
   json_t *findings CLEANUP_JSON = json_array ();
-  TRY (compare_data (call, differences, findings, &digests));
-  TRY (compare_objects (call, differences, &objects));
   json_t *still CLEANUP_JSON = NULL;
+  TRY (read_both (&p));
+  compare_data (&p, differences, findings);
+  compare ("", p.census[0], p.census[1], differences);
+  json_array_extend (differences, p.differences);
   TRY (postgresql_still (call, &still));
   TRY (judge (differences));
-  *result
-      = json_pack ("{s:O, s:I, s:I, s:i, s:O}", "digests", digests, "rows",
-                   (json_int_t)rows_of (digests), "objects",
-                   (json_int_t)objects, "differences", 0, "findings", findings);
+  *result = json_pack ("{s:O, s:I, s:I, s:i, s:O}", "digests", p.digests[0],
+                       "rows", (json_int_t)rows_of (p.digests[0]), "objects",
+                       (json_int_t)json_object_size (p.census[0]),
+                       "differences", 0, "findings", findings);
   return NULL;
 }

@@ -4,9 +4,9 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "provider/beside.h"
 #include "provider/remote.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +22,7 @@
  * having data of users.  `key` is a primary key of one integer column, `span`
  * how far it reaches.
  */
-static const char tables_sql[]
+const char postgresql_tables_sql[]
     = "SELECT coalesce(json_agg(json_build_object('name', name,"
       " 'kind', kind, 'columns', columns, 'key', key, 'span', CASE WHEN key IS"
       " NOT NULL THEN (xpath('/row/span/text()', query_to_xml(format('SELECT"
@@ -69,8 +69,8 @@ text_of (const json_t *o, const char *key)
 
 /* A table with a key is read in parts of 2^shift values of it, so many that
  * the parts of all tables are below what program.digest takes. */
-static void
-choose_shifts (json_t *tables)
+void
+postgresql_shifts (json_t *tables)
 {
   size_t i, keyed = 0;
   json_t *one;
@@ -92,8 +92,8 @@ choose_shifts (json_t *tables)
 struct err *
 postgresql_tables (struct port *p, const char *database, json_t **out)
 {
-  TRY (postgresql_json (p, database, tables_sql, out));
-  choose_shifts (*out);
+  TRY (postgresql_json (p, database, postgresql_tables_sql, out));
+  postgresql_shifts (*out);
   return NULL;
 }
 
@@ -132,7 +132,7 @@ script_of (const json_t *tables, bool parts, char **out)
   return NULL;
 }
 
-/* One side's part of postgresql_digests, in a thread of its own. */
+/* One side's part of postgresql_digests. */
 struct digesting {
   struct port *port;
   const char *database;
@@ -140,7 +140,6 @@ struct digesting {
   bool by_part;
   json_t *out;
   json_t *parts; /* {"INDEX:PART": "ROWS SUM"}, where it is by part */
-  struct err *failed;
 };
 
 /* Sums are of 128 bits, and that of a table is the sum of its parts'. */
@@ -208,12 +207,10 @@ digest_side (struct digesting *d)
   return total_up (d->tables, d->parts, d->out);
 }
 
-static void *
-digest_thread (void *arg)
+static struct err *
+digest_beside (void *ctx)
 {
-  struct digesting *d = arg;
-  d->failed = digest_side (d);
-  return NULL;
+  return digest_side (ctx);
 }
 
 struct err *
@@ -238,18 +235,11 @@ postgresql_digests (const struct step_call *call, const json_t *tables,
   };
   struct digesting b = a;
   b.port = call->target;
-  pthread_t other;
-  bool apart = pthread_create (&other, NULL, digest_thread, &a) == 0;
-  if (!apart)
-    digest_thread (&a);
-  digest_thread (&b);
-  if (apart)
-    pthread_join (other, NULL);
+  const struct beside both[] = { { digest_beside, &a }, { digest_beside, &b } };
+  struct err *e = beside_run (call, both, 2, 2);
   *source = (struct postgresql_read){ a.out, a.parts };
   *target = (struct postgresql_read){ b.out, b.parts };
-  if (a.failed != NULL)
-    err_free (b.failed);
-  return a.failed != NULL ? a.failed : b.failed;
+  return e;
 }
 
 void
@@ -260,21 +250,24 @@ postgresql_read_clear (struct postgresql_read *r)
   *r = (struct postgresql_read){ NULL, NULL };
 }
 
-struct err *
-postgresql_sequences (struct port *p, const char *database, json_t **out)
-{
-  char *query CLEANUP_FREE = NULL;
-  /* The state stands in each sequence itself: the server composes the
-   * statement that reads them all. */
-  TRY (postgresql_run (
-      p, database,
-      "SELECT 'SELECT coalesce(json_object_agg(n, v), ''{}'') FROM ('"
+/* What is published under our own names. */
+const char postgresql_published_sql[]
+    = "SELECT coalesce(json_agg(format('%I.%I', schemaname, tablename)), '[]')"
+      " FROM pg_publication_tables WHERE pubname LIKE 'rehome\\_%';";
+
+/* The state stands in each sequence itself: the server composes the statement
+ * that reads them all. */
+const char postgresql_sequences_sql[]
+    = "SELECT 'SELECT coalesce(json_object_agg(n, v), ''{}'') FROM ('"
       " || coalesce(string_agg(format('SELECT %L AS n, last_value || '' '' ||"
       " is_called AS v FROM %I.%I', format('%I.%I', n.nspname, c.relname),"
       " n.nspname, c.relname), ' UNION ALL '),"
-      " 'SELECT NULL::text AS n, NULL::text AS v WHERE false') || ') AS t;'"
+      " 'SELECT NULL::text AS n, NULL::text AS v WHERE false') || ') AS t'"
       " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-      " WHERE c.relkind = 'S' AND n.nspname NOT LIKE 'pg\\_temp%';",
-      &query));
-  return postgresql_json (p, database, query, out);
+      " WHERE c.relkind = 'S' AND n.nspname NOT LIKE 'pg\\_temp%' \\gexec";
+
+struct err *
+postgresql_sequences (struct port *p, const char *database, json_t **out)
+{
+  return postgresql_json (p, database, postgresql_sequences_sql, out);
 }

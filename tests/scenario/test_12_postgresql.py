@@ -50,19 +50,20 @@ def stop_writer(host):
     host.sh("systemctl stop crm-writer")
 
 
-def synced_move(lab, build):
-    """Servers as delivered, the database with its writer on the old one, and a first copy."""
+def synced_move(lab, build, more="", before=lambda old: None):
+    """Servers as delivered, the database with its writer on the old one, and a first copy; `more` lines of the item."""
     lab.reset()
     lab.install(build)
     old = lab.old
     psql(old, SCHEMA, "postgres")
+    before(old)
     put(old, "/usr/local/bin/crm-writer", (PLANS / "crm-writer").read_text(), 755)
     put(old, "/etc/systemd/system/crm-writer.service", UNIT, 644)
     old.sh("systemctl daemon-reload; systemctl enable --now crm-writer")
     move = Move(lab)
     move.write_plan(lambda text: text.replace(
         "  - service: nginx.service\n",
-        "  - postgresql: crm\n"
+        "  - postgresql: crm\n" + more +
         "  - files: /usr/local/bin/crm-writer\n"
         "  - service: crm-writer.service\n"
         "    ready: {none: true}\n"

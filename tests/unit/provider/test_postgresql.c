@@ -54,6 +54,25 @@ other_words_of_an_item_are_refused (void **state)
   assert_code (provider_postgresql.kind.check (remote), "RH-PLAN-VALUE");
 }
 
+static struct err *
+check_word (const char *key, const char *value)
+{
+  json_t *spec CLEANUP_JSON
+      = json_pack ("{s:s, s:s}", "postgresql", "crm", key, value);
+  return provider_postgresql.kind.check (spec);
+}
+
+static void
+how_it_is_kept_in_step_has_two_words_and_a_restart_one (void **state)
+{
+  (void)state;
+  assert_ok (check_word ("in-step", "rounds"));
+  assert_ok (check_word ("in-step", "replicate"));
+  assert_ok (check_word ("restart", "allowed"));
+  assert_code (check_word ("in-step", "replication"), "RH-PLAN-VALUE");
+  assert_code (check_word ("restart", "true"), "RH-PLAN-VALUE");
+}
+
 int
 main (void)
 {
@@ -61,6 +80,7 @@ main (void)
     cmocka_unit_test (strings_are_quoted_so_that_nothing_gets_out),
     cmocka_unit_test (names_that_psql_would_read_as_something_else_are_refused),
     cmocka_unit_test (other_words_of_an_item_are_refused),
+    cmocka_unit_test (how_it_is_kept_in_step_has_two_words_and_a_restart_one),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }

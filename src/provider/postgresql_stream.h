@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A PostgreSQL database kept in step by its servers' own logical replication
+ * (`in-step: replicate`): a publication and a slot on the source, a
+ * subscription on the target, which reaches the source's socket by a tunnel.
+ * All of them are called rehome_..., are of one move, and end with it.
+ */
+#ifndef REHOME_PROVIDER_POSTGRESQL_STREAM_H
+#define REHOME_PROVIDER_POSTGRESQL_STREAM_H
+
+#include "provider/postgresql.h"
+
+bool postgresql_streams (const struct plan_item *item);
+/* The name of publication, slot and subscription; the caller frees. */
+char *postgresql_stream_name (const struct step_call *call);
+
+/* postgresql_stream.c: the first copy, and all that the stream needs. */
+struct err *postgresql_stream_begin (const struct step_call *call,
+                                     json_t **result);
+struct err *postgresql_stream_probe (const struct step_call *call,
+                                     enum probe_state *out);
+struct err *postgresql_stream_undo (const struct step_call *call,
+                                    json_t **result);
+
+/* postgresql_lag.c: the way by which the target's server connects, where
+ * *where is what it connects to (the caller frees); it is opened where it is
+ * not. */
+struct err *postgresql_stream_way (const struct step_call *call, char **where);
+/* What a round has to see to: that the stream runs, and how far it is behind.
+ */
+struct err *postgresql_stream_round (const struct step_call *call,
+                                     json_t **result);
+/* Behind the freeze: the target has everything that the source had. */
+struct err *postgresql_stream_reach (const struct step_call *call,
+                                     json_t **result);
+/* Every table has its first copy ("RH-POSTGRESQL-STREAM" where one fails). */
+struct err *postgresql_stream_await (const struct step_call *call);
+
+#endif

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A live PostgreSQL database kept in step by logical replication: through a tunnel, without an account, from package
+defaults by one restart that the plan allows. Nothing of it is left on either server. The checker is psql.
+
+S1.4-5 and S2.26-27 partly.
+"""
+import os
+import time
+
+import pytest
+
+from story import PLAN, codes, phase_of, wait_for
+from test_12_postgresql import psql, stop_writer, synced_move, unacknowledged
+
+pytestmark = pytest.mark.skipif("REHOME_LONG" not in os.environ, reason="the long version: a database lab more")
+
+# What a move by replication may not leave behind, as the servers themselves tell it.
+LEFT = """SELECT 'slot ' || slot_name FROM pg_replication_slots UNION ALL SELECT 'publication ' || pubname FROM pg_publication
+  UNION ALL SELECT 'subscription ' || subname FROM pg_subscription
+  UNION ALL SELECT 'identity ' || relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE relkind = 'r' AND relreplident <> 'd' AND nspname IN ('public', 'Odd Schema')
+  UNION ALL SELECT 'setting ' || name FROM pg_file_settings WHERE sourcefile LIKE '%postgresql.auto.conf'
+  UNION ALL SELECT 'account ' || rolname FROM pg_authid WHERE rolname LIKE 'rehome%';"""
+
+
+@pytest.fixture(scope="module")
+def streaming(database_lab, build):
+    return synced_move(database_lab, build, more="    in-step: replicate\n    restart: allowed\n",
+                       before=lambda old: psql(old, "SELECT lo_unlink(4711)"))
+
+
+def left(move):
+    return [line for host in (move.lab.old, move.lab.new) for line in psql(host, LEFT).split("\n") if line]
+
+
+def listening(host):
+    return host.sh("ss -Hltnp | grep -c rehome-agent || true").strip()
+
+
+def test_the_servers_replicate_and_writes_arrive_without_a_round(streaming):
+    old, new = streaming.lab.old, streaming.lab.new
+    assert psql(old, "SELECT count(*) FROM pg_replication_slots WHERE active").strip() == "1"
+    at = int(psql(old, "SELECT max(id) FROM orders"))
+    wait_for(lambda: int(psql(new, "SELECT coalesce(max(id), 0) FROM orders")) >= at)
+    psql(old, "DELETE FROM nokey WHERE a = 3; UPDATE nokey SET b = 'other' WHERE a = 4")
+    wait_for(lambda: psql(new, "SELECT count(*), count(*) FILTER (WHERE b = 'other') FROM nokey").strip() == "4500|500")
+
+
+def test_only_the_server_itself_may_use_the_tunnel(streaming):
+    new = streaming.lab.new
+    port = psql(new, "SELECT substring(subconninfo from 'port=([0-9]+)') FROM pg_subscription").strip()
+    assert new.sh("ss -Hltn | awk '{print $4}'").split().count(f"127.0.0.1:{port}") == 1
+    said = new.sh(f"setpriv --reuid nobody --clear-groups psql -h 127.0.0.1 -p {port} -U postgres -d crm -c 'SELECT 1' 2>&1 || true")
+    assert "closed the connection" in said, said
+
+
+def test_a_row_lost_on_the_target_stops_the_cutover_and_nothing_is_left(streaming):
+    psql(streaming.lab.new, "SET session_replication_role = replica; DELETE FROM kinds WHERE id = 2")
+    said = streaming.rehome("cutover", PLAN, "--no-input", "--confirm=shop-old", expect=None)
+    assert "RH-POSTGRESQL-UNEQUAL" in codes(said) and "public.kinds" in said, said
+    wait_for(lambda: phase_of(streaming) == "aborted")
+    assert left(streaming) == []
+    streaming.sync()
+    assert psql(streaming.lab.new, "SELECT count(*) FROM kinds").strip() == "5"
+
+
+def test_a_changed_schema_is_noticed_and_an_abort_leaves_nothing(streaming):
+    psql(streaming.lab.old, "ALTER TABLE nokey ADD COLUMN late int")
+    said = streaming.rehome("cutover", PLAN, "--no-input", "--confirm=shop-old", expect=None)
+    assert "RH-POSTGRESQL-DDL" in codes(said), said
+    streaming.rehome("abort", PLAN, "--no-input", expect=None)
+    wait_for(lambda: phase_of(streaming) == "aborted")
+    assert left(streaming) == []
+    psql(streaming.lab.old, "ALTER TABLE nokey DROP COLUMN late")
+    streaming.sync()
+
+
+def test_every_committed_order_is_there_once_and_nothing_of_the_stream_is_left(streaming):
+    streaming.cutover()
+    time.sleep(1)
+    stop_writer(streaming.lab.new)
+    lost, acked = unacknowledged(streaming.lab.new)
+    assert acked > 500 and lost == []
+    assert left(streaming) == []
+    look = "SELECT count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {} t;"
+    for table in ("kinds", "nokey", "many", "parts", '"Odd Schema"."select ""x"""'):
+        assert psql(streaming.lab.old, look.format(table)) == psql(streaming.lab.new, look.format(table)), table
+
+
+def test_what_the_new_server_took_comes_back_from_a_move_by_replication(streaming):
+    new, old = streaming.lab.new, streaming.lab.old
+    new.sh("systemctl start crm-writer")
+    time.sleep(2)
+    streaming.rehome("rollback", PLAN, "--no-input", "--confirm=shop-new")
+    time.sleep(1)
+    stop_writer(old)
+    lost, acked = unacknowledged(old)
+    assert acked > 600 and lost == []
+    assert left(streaming) == []
