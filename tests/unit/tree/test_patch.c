@@ -499,7 +499,7 @@ many_interruptions_end_equal (void **state)
     CLEANUP (resume_point_free) struct resume_point p = { 0 };
     point_of (g, &p);
     if (i % 3 == 0)
-      poke (on_src (g, i % 2 ? "b" : "c/small"), (off_t)(i * 977), "changed");
+      poke (on_src (g, i % 2 ? "b" : "c/small"), (off_t)i * 977, "changed");
     if (i % 5 == 0)
       set_mtime (on_src (g, "a/two"), 1000 + i, 0);
     settle ();
