@@ -58,6 +58,8 @@ give_output (void *ctx, const void *data, size_t len)
 {
   struct streaming *s = ctx;
   count (s, len);
+  if (s->rows != NULL)
+    rows_put (s->rows, data, len);
   return s->call->out->put (s->call->out->ctx, data, len);
 }
 
@@ -129,10 +131,21 @@ static struct err *
 run_read (struct verb_call *call, json_t **result)
 {
   CLEANUP (spawn_end_free) struct spawn_end end = { 0 };
-  struct streaming s = { .call = call };
-  TRY (perform (&s, NULL, give_output, &end));
-  *result = json_pack ("{s:o}", "bytes", json_u64 (s.bytes));
-  return NULL;
+  bool digested;
+  char sum[33];
+  TRY (json_opt_bool (call->args, "digest", false, &digested));
+  struct streaming s = { .call = call, .rows = digested ? rows_new () : NULL };
+  struct err *e = perform (&s, NULL, give_output, &end);
+  if (e == NULL)
+    *result = json_pack ("{s:o}", "bytes", json_u64 (s.bytes));
+  if (e == NULL && digested) {
+    rows_end (s.rows);
+    rows_sum (s.rows, sum);
+    json_object_set_new (*result, "rows", json_u64 (rows_count (s.rows)));
+    json_object_set_new (*result, "sum", json_string (sum));
+  }
+  rows_free (s.rows);
+  return e;
 }
 
 static struct err *

@@ -56,9 +56,10 @@ struct err *mariadb_both (const struct step_call *call,
                           json_t **source, json_t **target);
 struct err *mariadb_exists (struct port *p, const char *database, bool *out);
 /* From a program here to a program there, nothing on a disk; `said` (NULL:
- * none) is what the receiver wrote to stdout, the caller frees. */
+ * none) is what the receiver wrote to stdout, the caller frees; `digest` (NULL:
+ * none) that of the lines that were sent, "ROWS SUM". */
 struct err *mariadb_stream (const struct step_call *call, json_t *from,
-                            json_t *into, char **said);
+                            json_t *into, char **said, json_t **digest);
 /* A text member, "" where it is none. */
 const char *mariadb_text (const json_t *o, const char *key);
 /* What one has and the other lacks or has otherwise, in words. */
@@ -100,8 +101,8 @@ struct err *mariadb_admit_undo (const struct step_call *call, json_t **result);
 /* mariadb_tables.c */
 /* Base tables and sequences: [{"name", "quoted", "kind" ("T", "S"),
  * "select", "digest", "fields", "sets", "key" (a primary key of one integer
- * column, or "")}...]; of one with a key "cut" says how it is cut into parts.
- * A "where" that somebody adds confines its digest. */
+ * column, or ""), "bytes"}...]; of one with a key "cut" says how it is cut into
+ * parts. A "where" that somebody adds confines its digest. */
 struct err *mariadb_tables (struct port *p, const char *database, json_t **out);
 struct parts_cut mariadb_cut (const json_t *table);
 /* "ROWS SUM" of each, by name, in one transaction. */
@@ -127,7 +128,17 @@ char *mariadb_record (const struct step_call *call);
 struct err *mariadb_seed (const struct step_call *call, json_t **result);
 struct err *mariadb_round (const struct step_call *call, json_t **result);
 struct err *mariadb_final (const struct step_call *call, json_t **result);
+/* mariadb_first.c: all rows into tables that were made just now, several
+ * tables at a time.  `sent` gets the digest of each as it left the source, of
+ * those whose digest is of the columns that are sent. */
+struct err *mariadb_first (const struct step_call *call, const json_t *tables,
+                           json_t *sent, json_t *copied);
 /* mariadb_load.c */
+/* Rows of one table: all of it, or of what `where` says; emptied before, or
+ * `fresh`: made just now, and of nobody's use.  `digest` as in mariadb_stream.
+ * "RH-MARIADB-VALUE". */
+struct err *mariadb_load (const struct step_call *call, const json_t *table,
+                          const char *where, bool fresh, json_t **digest);
 struct err *mariadb_copy_tables (const struct step_call *call, json_t *tables,
                                  const struct mariadb_sums *source,
                                  const struct mariadb_sums *target,

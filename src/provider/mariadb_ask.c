@@ -201,15 +201,21 @@ mariadb_exists (struct port *p, const char *database, bool *out)
 
 struct err *
 mariadb_stream (const struct step_call *call, json_t *from, json_t *into,
-                char **said)
+                char **said, json_t **digest)
 {
-  json_t *out CLEANUP_JSON = json_pack ("{s:o}", "argv", from);
+  json_t *out CLEANUP_JSON
+      = json_pack ("{s:o, s:b}", "argv", from, "digest", digest != NULL);
   json_t *in CLEANUP_JSON = json_pack ("{s:o}", "argv", into);
   json_t *sent CLEANUP_JSON = NULL;
   json_t *taken CLEANUP_JSON = NULL;
   TRY (call->source->ops->pipe (call->source, "program.read", out, call->target,
                                 "program.write", in, call->tick, call->ctx,
                                 &sent, &taken));
+  if (digest != NULL)
+    *digest = strcmp (mariadb_text (sent, "rows"), "0") == 0
+                  ? json_string ("0")
+                  : json_sprintf ("%s %s", mariadb_text (sent, "rows"),
+                                  mariadb_text (sent, "sum"));
   if (said == NULL)
     return NULL;
   uint8_t *raw CLEANUP_FREE = NULL;

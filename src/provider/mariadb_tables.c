@@ -29,21 +29,23 @@ static const char tables_sql[]
       "  'SEQUENCE', 'next_not_cached_value, minimum_value, maximum_value,"
       "  start_value, increment, cache_size, cycle_option, cycle_count', sel),"
       "  IFNULL(plain, ''), IFNULL(fields, ''), IFNULL(sets, ''),"
-      "  IFNULL(k, '')"
+      "  IFNULL(k, ''), IFNULL(DATA_LENGTH, 0)"
       " FROM information_schema.TABLES t LEFT JOIN"
       " (SELECT TABLE_NAME,"
       "  GROUP_CONCAT(CONCAT(flag, expr) ORDER BY ORDINAL_POSITION SEPARATOR"
       "   ', ') AS sel,"
       "  GROUP_CONCAT(IF(own, CONCAT(flag, expr), NULL) ORDER BY"
       "   ORDINAL_POSITION SEPARATOR ', ') AS plain,"
-      "  GROUP_CONCAT(IF(own, CONCAT(IF(flag = '', '', CONCAT('@n', n, ', ')),"
-      "   '@c', n), NULL) ORDER BY n SEPARATOR ', ') AS fields,"
-      "  GROUP_CONCAT(IF(own, CONCAT(q, ' = ', IF(flag = '', val,"
-      "   CONCAT('IF(@n', n, ', NULL, ', val, ')'))), NULL) ORDER BY n"
+      "  GROUP_CONCAT(IF(own, IF(plainly, q, CONCAT(IF(flag = '', '',"
+      "   CONCAT('@n', n, ', ')), '@c', n)), NULL) ORDER BY n SEPARATOR ', ')"
+      "   AS fields,"
+      "  GROUP_CONCAT(IF(own AND NOT plainly, CONCAT(q, ' = ', IF(flag = '',"
+      "   val, CONCAT('IF(@n', n, ', NULL, ', val, ')'))), NULL) ORDER BY n"
       "   SEPARATOR ', ') AS sets,"
       "  IF(SUM(pri) = 1, MAX(IF(pri AND isint, q, NULL)), NULL) AS k"
       "  FROM (SELECT c.*, IF(IS_NULLABLE = 'YES', CONCAT('ISNULL(', q,"
-      "    '), '), '') AS flag,"
+      "    '), '), '') AS flag, IS_NULLABLE <> 'YES' AND k IN ('', 'f') AS"
+      "   plainly,"
       "   CASE k WHEN 'f' THEN CONCAT('CAST(', q, ' AS DOUBLE)')"
       "    WHEN 'n' THEN CONCAT('CAST(', q, ' AS UNSIGNED)') WHEN 'x' THEN"
       "    CONCAT('CAST(', q, ' AS CHAR CHARACTER SET latin1)') ELSE q END AS"
@@ -67,8 +69,9 @@ static const char tables_sql[]
 static struct err *
 add_table (json_t *out, char *line)
 {
-  static const char *const keys[] = { "name",   "quoted", "kind", "digest",
-                                      "select", "fields", "sets", "key" };
+  static const char *const keys[]
+      = { "name",   "quoted", "kind", "digest", "select",
+          "fields", "sets",   "key",  "bytes" };
   json_t *one CLEANUP_JSON = json_object ();
   char *at = line;
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {

@@ -78,6 +78,24 @@ output_is_passed_on_whole_also_what_lies_in_the_pipe_at_the_end (void **state)
 }
 
 static void
+what_is_passed_on_can_be_digested_as_program_digest_does (void **state)
+{
+  (void)state;
+  CLEANUP_JSON json_t *sent = NULL;
+  CLEANUP_JSON json_t *read = NULL;
+  CLEANUP_BUF struct buf b = BUF_INIT;
+  struct sink out = { buf_sink, &b };
+  json_t *args = shell ("printf 'a\\tb\\nc\\n'");
+  json_object_set_new (args, "digest", json_true ());
+  assert_ok (perform ("program.read", args, NULL, &out, &sent));
+  assert_ok (perform ("program.digest", shell ("printf 'c\\na\\tb\\n'"), NULL,
+                      NULL, &read));
+  assert_int_equal (b.len, 6);
+  assert_string_equal (str_of (sent, "rows"), "2");
+  assert_string_equal (str_of (sent, "sum"), str_of (read, "sum"));
+}
+
+static void
 the_stream_follows_the_input_to_the_program (void **state)
 {
   (void)state;
@@ -253,6 +271,7 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (
         output_is_passed_on_whole_also_what_lies_in_the_pipe_at_the_end),
+    cmocka_unit_test (what_is_passed_on_can_be_digested_as_program_digest_does),
     cmocka_unit_test (the_stream_follows_the_input_to_the_program),
     cmocka_unit_test (a_program_that_fails_is_an_error_with_its_last_words),
     cmocka_unit_test (a_program_that_reads_only_a_part_has_not_succeeded),
