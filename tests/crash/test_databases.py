@@ -137,12 +137,12 @@ def test_killed_at_random_a_database_is_on_the_target_whole(lab, number):
 def test_killed_at_random_a_database_comes_back_whole(lab, number):
     seed = SEED + 2 * number + 1
     print(f"seed {seed}")
-    move, reaper = prepared(lab), Reaper(lab, seed, 2 * KILLS)
+    move, reaper = prepared(lab), Reaper(lab, seed, KILLS)
     with killing(lab, move, reaper):
         first = move_there(lab, move, reaper)
         with lab.client(rate=75, writers=3) as load:
             load.wait_acks(20)
-            reaper.left = min(reaper.left, KILLS)
+            reaper.left = reaper.early = KILLS
             reaper.paused.clear()
             time.sleep(3)
             moves.drive_back(move, seconds=600)
