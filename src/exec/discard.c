@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "exec/closing.h"
 #include "provider/provider.h"
+#include "provider/rehearse.h"
 #include "provider/remote.h"
 
 #include <string.h>
@@ -154,6 +155,15 @@ name_aside (struct discarding *g, json_t *out)
   return NULL;
 }
 
+/* What a rehearsal left that was never gone on with. */
+static struct err *
+close_rooms (struct discarding *g)
+{
+  struct step_call call = { .plan = g->d->plan, .migration = g->c.migration };
+  TRY (rehearse_close (&call, hosts_target (g->c.hosts)));
+  return rehearse_close (&call, hosts_source (g->c.hosts));
+}
+
 static struct err *
 run (struct discarding *g, json_t *found, json_t *done)
 {
@@ -164,6 +174,7 @@ run (struct discarding *g, json_t *found, json_t *done)
   TRY (g->d->confirm (g->d->ctx, found));
   TRY (closing_append (&g->c, RECORD_SEAL, g->d->actor,
                        json_pack ("{s:{s:O}}", "discard", "begins", found)));
+  TRY (close_rooms (g));
   TRY (discard_items (g, false, done));
   TRY (name_aside (g, done));
   put_lists (done);

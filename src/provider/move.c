@@ -225,7 +225,7 @@ static const struct step_op ops[] = {
   { "identity", move_identity, NULL, NULL },
   { "space", move_space, NULL, NULL },
   { "checks", move_checks, NULL, NULL },
-  { "rehearse", rehearse, NULL, NULL },
+  { "rehearse", rehearse, rehearse_probe, NULL },
   { "versions", rehearse_recheck, NULL, NULL },
   { "recheck", move_identity, NULL, NULL },
   { "unclaimed", move_unclaimed, NULL, NULL },

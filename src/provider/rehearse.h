@@ -24,6 +24,10 @@ struct rehearsal {
 /* The step: {"plan", "versions": {ITEM: [TEXT]}, "started": [UNIT],
  * "written": N, "bytes": N}. */
 struct err *rehearse (const struct step_call *call, json_t **result);
+/* What an interrupted one left is of no use: it is removed when it is looked
+ * for, and the step is not done. */
+struct err *rehearse_probe (const struct step_call *call,
+                            enum probe_state *out);
 /* Before the freeze: no package was changed since the versions were looked at
  * or rehearsed ("RH-SERVICE-VERSION"), and no room is left from a rehearsal
  * that was interrupted. */

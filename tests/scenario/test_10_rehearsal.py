@@ -161,3 +161,18 @@ def test_a_controller_killed_in_a_rehearsal_goes_on_and_leaves_nothing(lab, own_
     asked.wait()
     assert mode(own_move)[0] == "delta" and serving(lab.old) == before
     assert [rooms(h) for h in (lab.old, lab.new)] == ["", ""]
+
+
+@long_only
+def test_one_that_was_killed_and_is_then_aborted_leaves_nothing(lab, own_move):
+    own_move.write_plan(writing)
+    lab.new.run(["tee", "/root/order.py"], input=WRITER)
+    own_move.sync()
+    asked = own_move.at.popen(["rehome", "test", PLAN, "--no-input"])
+    lab.old.sh("until ls /run/systemd/system | grep -q rehearsal; do sleep 0.1; done")
+    own_move.at.sh("systemctl stop rehome@shop.service || true; systemctl kill -s KILL rehome@shop.service || true")
+    asked.kill()
+    asked.wait()
+    own_move.rehome("abort", PLAN, "--no-input")
+    assert [rooms(h) for h in (lab.old, lab.new)] == ["", ""]
+    assert own_move.status().startswith("SERVING shop-old")

@@ -17,6 +17,7 @@
 #define PLAN "rehome: 1\nname: shop\n"
 
 struct scene {
+  const char *const *env; /* of the script, besides the clean one */
   const char *dir;
   char *key, *host_key, *anna, *script, *path;
   struct store *store;
@@ -74,12 +75,14 @@ append_approval (struct store *s, const char *key, const char *plan)
 }
 
 static void
-write_bundle (struct scene *s, const char *key, const char *path)
+write_stamped (struct scene *s, const char *key, const char *path,
+               const char *token)
 {
   CLEANUP_JSON json_t *facts
       = json_pack ("{s:s, s:s, s:{}, s:{}}", "name", "shop", "phase", "guarded",
                    "source", "target");
-  struct bundle_from from = { .store = s->store, .facts = facts, .key = key };
+  struct bundle_from from
+      = { .store = s->store, .facts = facts, .key = key, .token = token };
   json_decref (s->made.signers);
   assert_ok (bundle_write (&from, path, &s->made));
   CLEANUP_BUF struct buf list = BUF_INIT;
@@ -89,6 +92,12 @@ write_bundle (struct scene *s, const char *key, const char *path)
       buf_printf (&list, "%s%s", i > 0 ? "," : "", json_string_value (one)));
   free (s->signers);
   s->signers = buf_steal_str (&list);
+}
+
+static void
+write_bundle (struct scene *s, const char *key, const char *path)
+{
+  write_stamped (s, key, path, NULL);
 }
 
 static void
@@ -160,8 +169,9 @@ script_says (const struct scene *s, const char *path, const char *digest)
   for (char *at = strtok (list, ","); at != NULL && n < 11;
        at = strtok (NULL, ","))
     argv[n++] = at;
-  struct spawn_job job
-      = { .argv = argv, .timeout_ms = 30000, .max_output = 65536 };
+  struct spawn_job job = {
+    .argv = argv, .env = s->env, .timeout_ms = 30000, .max_output = 65536
+  };
   assert_ok (spawn_run (&job, &end));
   int status = end.status;
   spawn_end_free (&end);
@@ -380,6 +390,54 @@ a_bundle_signed_again_with_other_keys_is_refused (void **state)
   assert_int_equal (script_says (&s, path, s.made.sha256), 1);
 }
 
+/* In the scene's directory; its exit status. */
+static int
+tool (const struct scene *s, const char *script)
+{
+  const char *argv[] = { "/bin/sh", "-ec", script, "sh", s->dir, NULL };
+  struct spawn_end end = { 0 };
+  struct spawn_job job
+      = { .argv = argv, .timeout_ms = 60000, .max_output = 65536 };
+  assert_ok (spawn_run (&job, &end));
+  int status = end.status;
+  spawn_end_free (&end);
+  return status;
+}
+
+/* An authority of RFC 3161, and what it says of the head. */
+static const char stamp_script[]
+    = "cd \"$1\"; tar -xf bundle.tar head.txt\n"
+      "printf '%s\\n' '[tsa]' 'default_tsa = t' '[t]' 'serial = serial' "
+      "'signer_cert = tsa.pem' 'signer_key = tsa.key' 'signer_digest = sha256' "
+      "'default_policy = 1.2.3.4.1' 'digests = sha256' > tsa.cnf\n"
+      "openssl req -x509 -newkey rsa:2048 -nodes -keyout tsa.key -out tsa.pem "
+      "-subj /CN=authority -days 2 "
+      "-addext extendedKeyUsage=critical,timeStamping 2>/dev/null\n"
+      "openssl ts -query -data head.txt -sha256 -cert -out head.tsq\n"
+      "openssl ts -reply -config tsa.cnf -queryfile head.tsq -out head.tsr\n"
+      "echo 'another head' > other.txt\n"
+      "openssl ts -query -data other.txt -sha256 -cert -out other.tsq\n"
+      "openssl ts -reply -config tsa.cnf -queryfile other.tsq -out other.tsr\n";
+
+static void
+a_time_stamp_is_about_this_head_or_it_is_refused (void **state)
+{
+  SCENE (s, *state);
+  CLEANUP_FREE char *path = mem_printf ("%s/stamped.tar", s.dir);
+  CLEANUP_FREE char *right = mem_printf ("%s/head.tsr", s.dir);
+  CLEANUP_FREE char *other = mem_printf ("%s/other.tsr", s.dir);
+  CLEANUP_FREE char *authority = mem_printf ("TSA_CA=%s/tsa.pem", s.dir);
+  assert_int_equal (tool (&s, stamp_script), 0);
+  write_stamped (&s, s.key, path, right);
+  assert_ok (rehome_says (path, s.made.sha256, s.signers));
+  assert_int_equal (script_says (&s, path, s.made.sha256), 1); /* of whom? */
+  const char *env[] = { authority, NULL };
+  s.env = env;
+  assert_int_equal (script_says (&s, path, s.made.sha256), 0);
+  write_stamped (&s, s.key, path, other);
+  assert_int_equal (script_says (&s, path, s.made.sha256), 1);
+}
+
 static void
 a_name_that_leads_elsewhere_is_refused (void **state)
 {
@@ -409,6 +467,7 @@ main (void)
     in_scratch (
         records_reordered_or_removed_are_seen_with_a_digest_of_the_forger),
     in_scratch (a_bundle_signed_again_with_other_keys_is_refused),
+    in_scratch (a_time_stamp_is_about_this_head_or_it_is_refused),
     in_scratch (a_name_that_leads_elsewhere_is_refused),
   };
   return cmocka_run_group_tests_name ("bundle", tests, NULL, NULL);
