@@ -21,7 +21,24 @@ struct asker {
   struct hosts *hosts;
   char *agent, *identity, *migration;
   uint64_t epoch;
+  json_t *kept; /* what brings an address at boot: its file, by address */
 };
+
+static void
+note_kept (struct asker *a, const struct record *r)
+{
+  static const char kind[] = "address:", op[] = "#keep";
+  const char *config = json_string_value (
+      json_object_get (json_object_get (r->data, "result"), "config"));
+  const char *hash = r->step != NULL ? strrchr (r->step, '#') : NULL;
+  if (r->type != RECORD_OUTCOME || config == NULL || hash == NULL
+      || strncmp (r->step, kind, strlen (kind)) != 0 || strcmp (hash, op) != 0)
+    return;
+  CLEANUP_FREE char *cidr
+      = mem_strndup (r->step + strlen (kind),
+                     (size_t)(hash - r->step) - strlen (kind));
+  json_object_set_new (a->kept, cidr, json_string (config));
+}
 
 static struct err *
 read_record (void *ctx, const struct record *r, const char *line)
@@ -29,6 +46,7 @@ read_record (void *ctx, const struct record *r, const char *line)
   struct asker *a = ctx;
   (void)line;
   a->epoch = r->epoch;
+  note_kept (a, r);
   if (a->migration == NULL)
     a->migration = mem_strdup (r->migration);
   return NULL;
@@ -77,6 +95,7 @@ asker_clear (struct asker *a)
   free (a->agent);
   free (a->identity);
   free (a->migration);
+  json_decref (a->kept);
 }
 
 static struct err *
@@ -120,7 +139,7 @@ decide (struct asker *a, const struct confirm_options *o, enum confirm_end *out,
   TRY (move_confirm_due (target, a->migration, &due));
   if (o->source_off) {
     *out = CONFIRM_SAID;
-    return move_confirm_open (target, a->migration);
+    return move_confirm_open (target, a->kept, a->migration);
   }
   *out = CONFIRM_NEEDLESS;
   if (due == CONFIRM_NOT_DUE)
@@ -133,7 +152,9 @@ decide (struct asker *a, const struct confirm_options *o, enum confirm_end *out,
          : answered                                          ? CONFIRM_FROZEN
                                                              : CONFIRM_SILENT;
   return *out == CONFIRM_SHUT
-             ? move_confirm_close (target, a->plan, a->migration)
+             ? move_confirm_close (target,
+                                   answered ? hosts_source (a->hosts) : NULL,
+                                   a->plan, a->kept, a->migration)
              : NULL;
 }
 
@@ -141,7 +162,7 @@ struct err *
 confirm_target (const struct confirm_options *o, enum confirm_end *out,
                 char **why)
 {
-  struct asker a = { .epoch = 0 };
+  struct asker a = { .epoch = 0, .kept = json_object () };
   *why = NULL;
   struct err *e = begin (&a, o);
   if (e == NULL)

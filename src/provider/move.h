@@ -45,13 +45,19 @@ struct err *move_confirm_due (struct port *target, const char *migration,
  * that one; the caller frees it. */
 struct err *move_confirm_ask (struct port *source, const char *migration,
                               int64_t epoch, char **why);
-/* Nothing of the move may start on the target; moved addresses go. */
-struct err *move_confirm_close (struct port *target, const struct plan *plan,
+/* Nothing of the move may start on the target; moved addresses go, and what
+ * brings them at boot is laid aside.  `kept`: the file that does, by address,
+ * as address#keep named it.  A source that answered (else NULL) announces that
+ * they are its own. */
+struct err *move_confirm_close (struct port *target, struct port *source,
+                                const struct plan *plan, const json_t *kept,
                                 const char *migration);
 /* The move has ended: nothing is asked any more. */
 struct err *move_confirm_end (struct port *target, const struct plan *plan);
-/* An operator answers for the source, for good. */
-struct err *move_confirm_open (struct port *target, const char *migration);
+/* An operator answers for the source, for good; what was laid aside comes
+ * back. */
+struct err *move_confirm_open (struct port *target, const json_t *kept,
+                               const char *migration);
 
 /* Unit file that keeps the moved files read-only: its name and text. */
 char *move_readonly_unit (const char *migration);

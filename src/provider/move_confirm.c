@@ -4,6 +4,7 @@
 #include "provider/move.h"
 
 #include "base/mem.h"
+#include "provider/address_ip.h"
 #include "provider/remote.h"
 
 #include <string.h>
@@ -76,8 +77,71 @@ drop_address (struct port *p, const char *cidr)
   return NULL;
 }
 
+/* Where the file that brings an address at boot lies while the target is
+ * closed: a network that comes up later than the answer must not bring it. */
+static char *
+aside_of (const char *migration, const char *cidr)
+{
+  char *slug CLEANUP_FREE = cidr_slug (cidr);
+  return mem_printf (HOME "/closed/%s", migration, slug);
+}
+
+static struct err *
+lay_aside (struct port *target, const char *migration, const char *cidr,
+           const char *config)
+{
+  char *aside CLEANUP_FREE = aside_of (migration, cidr);
+  struct remote_file f CLEANUP_REMOTE = { 0 };
+  struct ran r CLEANUP_RAN = { 0 };
+  TRY (remote_read (target, config, &f));
+  if (!f.exists)
+    return NULL;
+  TRY (remote_put (target, aside, &f));
+  TRY (remote_remove (target, config));
+  if (strncmp (config, "/etc/systemd/network/", 21) != 0)
+    return NULL;
+  return remote_run (target, remote_argv (ARGV ("networkctl", "reload")), NULL,
+                     20000, &r);
+}
+
+static struct err *
+lay_back (struct port *target, const char *migration, const char *cidr,
+          const char *config)
+{
+  char *aside CLEANUP_FREE = aside_of (migration, cidr);
+  struct remote_file f CLEANUP_REMOTE = { 0 };
+  TRY (remote_read (target, aside, &f));
+  if (!f.exists)
+    return NULL;
+  TRY (remote_put (target, config, &f));
+  return remote_remove (target, aside);
+}
+
+/* Who asked for the address while two hosts had it learns where it is. */
+static struct err *
+announce_home (struct port *source, const char *cidr)
+{
+  char *plain CLEANUP_FREE = mem_strndup (cidr, strcspn (cidr, "/"));
+  json_t *links CLEANUP_JSON = NULL;
+  TRY (remote_json (
+      source, remote_argv (ARGV ("ip", "-j", "addr", "show", "to", plain)),
+      &links));
+  size_t i;
+  json_t *one;
+  json_array_foreach (links, i, one)
+  {
+    const char *name = json_string_value (json_at (one, "ifname"));
+    if (name != NULL)
+      TRY (port_call (
+          source, "announce",
+          json_pack ("{s:s,s:s}", "interface", name, "address", plain), NULL));
+  }
+  return NULL;
+}
+
 struct err *
-move_confirm_close (struct port *target, const struct plan *plan,
+move_confirm_close (struct port *target, struct port *source,
+                    const struct plan *plan, const json_t *kept,
                     const char *migration)
 {
   char *open CLEANUP_FREE = mem_printf (HOME "/may-start", migration);
@@ -88,16 +152,29 @@ move_confirm_close (struct port *target, const struct plan *plan,
   {
     const char *cidr
         = json_string_value (json_at (json_at (one, "address"), "move"));
+    const char *config
+        = cidr != NULL ? json_string_value (json_at (kept, cidr)) : NULL;
+    if (config != NULL && config[0] != '\0')
+      TRY (lay_aside (target, migration, cidr, config));
     if (cidr != NULL)
       TRY (drop_address (target, cidr));
+    if (cidr != NULL && source != NULL) /* closed it is in any case */
+      err_free (announce_home (source, cidr));
   }
   return NULL;
 }
 
 struct err *
-move_confirm_open (struct port *target, const char *migration)
+move_confirm_open (struct port *target, const json_t *kept,
+                   const char *migration)
 {
   char *open CLEANUP_FREE = mem_printf (HOME "/may-start", migration);
+  const char *cidr;
+  json_t *config;
+  json_object_foreach ((json_t *)(uintptr_t)kept, cidr, config)
+  {
+    TRY (lay_back (target, migration, cidr, json_string_value (config)));
+  }
   return remote_write (target, open, BY_OPERATOR, strlen (BY_OPERATOR), 0644);
 }
 

@@ -265,7 +265,7 @@ struct err *
 move_remove_working (const struct step_call *call, struct port *p)
 {
   static const char *const gone[]
-      = { "may-start", "stage", "index", "results", "back" };
+      = { "may-start", "stage", "index", "results", "back", "closed" };
   TRY (rehearse_close (call, p));
   for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
     char *path CLEANUP_FREE = steps_path (call, "%s", gone[i]);

@@ -64,6 +64,7 @@ def test_a_target_whose_source_was_thawed_stays_closed_after_a_reboot(guarded):
     assert active(new) == ["inactive"] * 2, said(new)
     assert ADDRESS not in lab.network.addresses("new")
     assert "stays closed" in said(new) and "not frozen any more" in said(new)
+    assert new.sh("find /etc/systemd/network -name 'rehome-*'") == "", "nothing brings the address later"
     with lab.client(rate=20) as load:
         load.wait_acks(20)
         load.stop()
