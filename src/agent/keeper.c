@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keeper's process: its place, its socket, its loop.  One thread: what it
- * does for one request never takes long. */
+ * does for one request never takes long; a guard's command may, once. */
 #include "agent/keeper.h"
 
 #include "agent/fence.h"
+#include "agent/guards.h"
 #include "agent/keeper_call.h"
 #include "agent/watches.h"
 #include "base/cleanup.h"
@@ -41,6 +42,7 @@ struct keeper {
   int64_t epoch; /* -1: none yet */
   char *controller;
   struct watches *watches;
+  struct guards *guards;
   bool stop;
 };
 
@@ -169,9 +171,10 @@ watch_request (struct keeper *k, const char *verb, const json_t *args,
 static json_t *
 status (const struct keeper *k)
 {
-  return json_pack ("{s:i, s:s, s:I, s:I}", "pid", (int)getpid (), "version",
-                    REHOME_VERSION, "watches",
-                    (json_int_t)watches_count (k->watches), "idle_s",
+  return json_pack ("{s:i, s:s, s:I, s:I, s:I}", "pid", (int)getpid (),
+                    "version", REHOME_VERSION, "watches",
+                    (json_int_t)watches_count (k->watches), "guards",
+                    (json_int_t)guards_count (k->guards), "idle_s",
                     (json_int_t)(k->idle_ms / 1000));
 }
 
@@ -198,6 +201,14 @@ request (struct keeper *k, const json_t *message, json_t **result)
     TRY (json_opt_int (args, "idle_s", 1, 31536000, KEEPER_IDLE_S, &idle_s));
     k->idle_ms = idle_s * 1000;
     *result = status (k);
+    return NULL;
+  }
+  if (strcmp (verb, "keeper.guard") == 0)
+    return guards_set (k->guards, args, now_ms ());
+  if (strcmp (verb, "keeper.unguard") == 0) {
+    const char *name;
+    TRY (json_get_str (args, "name", &name));
+    guards_drop (k->guards, name);
     return NULL;
   }
   return watch_request (k, verb, args, result);
@@ -288,6 +299,7 @@ leave_place (struct keeper *k)
   if (k->dir >= 0)
     close (k->dir);
   watches_free (k->watches);
+  guards_free (k->guards);
   free (k->controller);
 }
 
@@ -314,8 +326,9 @@ static void
 loop (struct keeper *k)
 {
   int64_t looked = now_ms ();
-  int wait = k->idle_ms < LOOK_MS ? (int)k->idle_ms : LOOK_MS;
   while (!k->stop && ended == 0) {
+    int wait = guards_wait (k->guards,
+                            k->idle_ms < LOOK_MS ? (int)k->idle_ms : LOOK_MS);
     struct pollfd fds[POLLS_MAX];
     fds[0] = (struct pollfd){ .fd = k->listen, .events = POLLIN };
     size_t n = 1 + watches_poll (k->watches, fds + 1, POLLS_MAX - 1);
@@ -329,9 +342,13 @@ loop (struct keeper *k)
     if (now_ms () - looked < wait)
       continue;
     looked = now_ms ();
+    guards_look (k->guards, looked);
     if (!is_needed (k))
-      return;
+      break;
   }
+  /* Told to stop, it has nothing left to let go of. */
+  if (!k->stop)
+    guards_run_all (k->guards);
 }
 
 static void
@@ -362,7 +379,8 @@ keeper_run (const char *id, int64_t idle_s, int ready_fd)
                       .idle_ms = idle_s * 1000,
                       .used_ms = now_ms (),
                       .epoch = -1,
-                      .watches = watches_new () };
+                      .watches = watches_new (),
+                      .guards = guards_new () };
   prctl (PR_SET_NAME, "rehome-agent"); /* started by another name, maybe */
   umask (077);
   catch_signals ();

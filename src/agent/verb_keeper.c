@@ -44,9 +44,32 @@ run_stop (struct verb_call *call, json_t **result)
   return keeper_stop (id);
 }
 
+/* Passed on as it came; the keeper checks it. */
+static struct err *
+pass_on (struct verb_call *call, const char *verb)
+{
+  const char *id;
+  TRY (json_get_str (call->args, "migration", &id));
+  return keeper_call (id, verb, json_copy ((json_t *)(uintptr_t)call->args),
+                      NULL);
+}
+
+static struct err *
+run_guard (struct verb_call *call, json_t **result)
+{
+  (void)result;
+  return pass_on (call, "keeper.guard");
+}
+
+static struct err *
+run_unguard (struct verb_call *call, json_t **result)
+{
+  (void)result;
+  return pass_on (call, "keeper.unguard");
+}
+
 const struct verb verbs_keeper[] = {
-  { "keeper.start", 0, run_start },
-  { "keeper.status", 0, run_status },
-  { "keeper.stop", 0, run_stop },
-  { NULL, 0, NULL },
+  { "keeper.guard", 0, run_guard }, { "keeper.unguard", 0, run_unguard },
+  { "keeper.start", 0, run_start }, { "keeper.status", 0, run_status },
+  { "keeper.stop", 0, run_stop },   { NULL, 0, NULL },
 };

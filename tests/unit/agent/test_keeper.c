@@ -192,6 +192,84 @@ a_peer_that_says_nothing_or_nonsense_holds_nothing_up (void **state)
   end_of (pid);
 }
 
+/* A guard that leaves a file when it lets go. */
+static struct err *
+guard (const char *file, json_int_t idle_s, const char *floor)
+{
+  return call_verb (verbs_keeper, "keeper.guard",
+                    json_pack ("{s:s, s:s, s:[s,s], s:s, s:s, s:I}",
+                               "migration", "shop", "name", "slot", "argv",
+                               "touch", file, "path", "/", "floor", floor,
+                               "idle_s", idle_s),
+                    &(json_t *){ NULL });
+}
+
+static bool
+appears (const char *file)
+{
+  for (int i = 0; i < 400 && access (file, F_OK) != 0; i++)
+    usleep (10000);
+  return access (file, F_OK) == 0;
+}
+
+static void
+a_guard_lets_go_when_nobody_renews_it (void **state)
+{
+  CLEANUP_FREE char *file = mem_printf ("%s/gone", (char *)*state);
+  claim (1, "ctl-a");
+  pid_t pid = keep (60);
+  assert_ok (guard (file, 60, "0"));
+  usleep (1500000);
+  assert_int_equal (access (file, F_OK), -1);
+  assert_ok (guard (file, 1, "0"));
+  assert_true (appears (file));
+  assert_ok (use ()); /* it lives on */
+  assert_ok (keeper_stop ("shop"));
+  end_of (pid);
+}
+
+static void
+a_guard_lets_go_when_the_disk_gets_full (void **state)
+{
+  CLEANUP_FREE char *file = mem_printf ("%s/full", (char *)*state);
+  claim (1, "ctl-a");
+  pid_t pid = keep (2); /* looks every two seconds */
+  assert_ok (guard (file, 60, "18446744073709551615"));
+  assert_true (appears (file));
+  end_of (pid);
+}
+
+static void
+a_guard_that_was_taken_away_or_whose_keeper_was_told_to_stop_does_nothing (
+    void **state)
+{
+  CLEANUP_FREE char *file = mem_printf ("%s/never", (char *)*state);
+  claim (1, "ctl-a");
+  pid_t pid = keep (60);
+  json_t *none = NULL;
+  assert_ok (guard (file, 1, "0"));
+  assert_ok (call_verb (
+      verbs_keeper, "keeper.unguard",
+      json_pack ("{s:s, s:s}", "migration", "shop", "name", "slot"), &none));
+  usleep (1500000);
+  assert_ok (guard (file, 60, "0"));
+  assert_ok (keeper_stop ("shop"));
+  end_of (pid);
+  assert_int_equal (access (file, F_OK), -1);
+}
+
+static void
+a_keeper_that_ends_by_itself_lets_go_first (void **state)
+{
+  CLEANUP_FREE char *file = mem_printf ("%s/ended", (char *)*state);
+  claim (1, "ctl-a");
+  pid_t pid = keep (60);
+  assert_ok (guard (file, 60, "0"));
+  kill (pid, SIGTERM); /* as the system does when it goes down */
+  end_of (pid);
+  assert_int_equal (access (file, F_OK), 0);
+}
+
 #define kept(test) \
   cmocka_unit_test_setup_teardown (test, keeper_make, scratch_remove)
 
@@ -199,6 +277,11 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
+    kept (a_guard_lets_go_when_nobody_renews_it),
+    kept (a_guard_lets_go_when_the_disk_gets_full),
+    kept (
+        a_guard_that_was_taken_away_or_whose_keeper_was_told_to_stop_does_nothing),
+    kept (a_keeper_that_ends_by_itself_lets_go_first),
     kept (it_answers_and_ends_without_a_trace),
     kept (none_that_runs_is_said),
     kept (only_the_last_controller_is_obeyed),
