@@ -46,6 +46,21 @@ print_audit (const json_t *facts)
     printf ("audit of the frozen source: %s\n", audit);
 }
 
+static void
+print_lag (const json_t *facts)
+{
+  size_t i;
+  json_t *one;
+  json_array_foreach (json_object_get (facts, "lag"), i, one)
+  {
+    CLEANUP_FREE char *item = words_of (one, "item");
+    double s
+        = (double)json_integer_value (json_object_get (one, "ms")) / 1000.0;
+    printf ("in step: %s replicates, %.1f s and %lld bytes behind\n", item, s,
+            (long long)json_integer_value (json_object_get (one, "bytes")));
+  }
+}
+
 /* What people still have to say yes to, where it is their turn. */
 static void
 print_permits (const json_t *facts)
@@ -91,6 +106,7 @@ print (const json_t *facts)
   if (back != NULL)
     puts (back);
   print_audit (facts);
+  print_lag (facts);
   print_permits (facts);
   print_attention (facts);
   if (json_is_integer (pid))

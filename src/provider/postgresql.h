@@ -57,6 +57,8 @@ struct err *postgresql_roles_compare (const struct step_call *call,
 extern const char postgresql_tables_sql[];
 extern const char postgresql_sequences_sql[];
 extern const char postgresql_published_sql[];
+/* Settings by which text means the same on every server, and loses nothing. */
+extern const char postgresql_canonical_sql[];
 /* postgresql_catalog.c: a text that is another one after any change of the
  * schema. */
 extern const char postgresql_catalog_sql[];
@@ -143,6 +145,13 @@ void postgresql_thaw (const struct step_call *call,
  * it everything. */
 struct err *postgresql_prove (const struct step_call *call, json_t **result);
 struct err *postgresql_verify (const struct step_call *call, json_t **result);
+
+/* postgresql_back.c: what the new server took since the opening, laid up on the
+ * old one; in a rollback without the new one it goes into the database; then it
+ * is removed. */
+struct err *postgresql_lay (const struct step_call *call, json_t **result);
+struct err *postgresql_apply (const struct step_call *call, json_t **result);
+struct err *postgresql_sweep (const struct step_call *call, json_t **result);
 
 /* postgresql_discard.c; see struct provider. */
 struct err *postgresql_discard (const struct step_call *call, bool dry,

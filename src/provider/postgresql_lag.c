@@ -199,6 +199,7 @@ postgresql_stream_round (const struct step_call *call, json_t **result)
   if (!json_is_true (json_at (source, "active")))
     return broken ("nobody reads the source's replication slot", LOG_SAYS);
   TRY (look_target (call, &target));
+  TRY (postgresql_stream_guard (call));
   *result
       = json_pack ("{s:O, s:O, s:O}", "lag_bytes", json_at (source, "bytes"),
                    "lag_ms", json_at (source, "ms"), "findings", findings);

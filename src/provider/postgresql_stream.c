@@ -16,7 +16,12 @@
 #include <nettle/sha2.h>
 #include <string.h>
 
-enum { RESTART_LOOKS = 120, RESTART_MS = 500 };
+enum {
+  RESTART_LOOKS = 120,
+  RESTART_MS = 500,
+  FLOOR_PART = 20,    /* of the disk: a twentieth stays free */
+  GUARD_S = 12 * 3600 /* without a round */
+};
 
 bool
 postgresql_streams (const struct plan_item *item)
@@ -193,6 +198,59 @@ identity_back (const json_t *one, struct buf *sql)
   " (slot_name = '%s' OR (database = current_database() AND slot_name LIKE " \
   "'pg\\_%%\\_sync\\_%%'))"
 
+/* Whoever reads the slots is ended, and awaited. */
+#define END_READERS                                                        \
+  "DO $rehome$ BEGIN FOR i IN 1..200 LOOP PERFORM"                         \
+  " pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE" OURS \
+  " AND active; EXIT WHEN NOT EXISTS (SELECT FROM pg_replication_slots"    \
+  " WHERE" OURS " AND active); PERFORM pg_sleep(0.05); END LOOP; END"      \
+  " $rehome$;"
+#define DROP_SLOTS                                                       \
+  "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots" \
+  " WHERE" OURS ";"
+
+/* A slot keeps what is written until somebody reads it: production wins.  The
+ * source's own keeper drops it where the disk of the server gets full, or when
+ * no round has come for half a day. */
+struct err *
+postgresql_stream_guard (const struct step_call *call)
+{
+  char *name CLEANUP_FREE = postgresql_stream_name (call);
+  char *end CLEANUP_FREE = mem_printf (END_READERS, name, name);
+  char *drop CLEANUP_FREE = mem_printf (DROP_SLOTS, name);
+  char *dir CLEANUP_FREE = NULL;
+  uint64_t total;
+  json_t *space CLEANUP_JSON = NULL;
+  TRY (postgresql_run (call->source, "postgres", "SHOW data_directory;", &dir));
+  dir[strcspn (dir, "\n")] = '\0';
+  TRY (port_call (call->source, "space",
+                  json_pack ("{s:o}", "path", json_bytes (dir, strlen (dir))),
+                  &space));
+  TRY (json_get_u64 (space, "bytes_total", &total));
+  json_t *argv = postgresql_argv (
+      "psql", ARGV ("-X", "-q", "-o", "/dev/null", "-v", "ON_ERROR_STOP=1",
+                    "-d", postgresql_database (call), "-c", end, "-c", drop));
+  TRY (port_call (call->source, "keeper.start",
+                  json_pack ("{s:s}", "migration", call->migration), NULL));
+  return port_call (call->source, "keeper.guard",
+                    json_pack ("{s:s, s:s, s:o, s:o, s:o, s:I}", "migration",
+                               call->migration, "name", name, "argv", argv,
+                               "path", json_bytes (dir, strlen (dir)), "floor",
+                               json_u64 (total / FLOOR_PART), "idle_s",
+                               (json_int_t)GUARD_S),
+                    NULL);
+}
+
+/* Where no keeper runs there is nothing to be forgotten. */
+static void
+unguard (const struct step_call *call, const char *name)
+{
+  err_free (port_call (call->source, "keeper.unguard",
+                       json_pack ("{s:s, s:s}", "migration", call->migration,
+                                  "name", name),
+                       NULL));
+}
+
 static struct err *
 leave_source (const struct step_call *call, const json_t *record)
 {
@@ -200,24 +258,17 @@ leave_source (const struct step_call *call, const json_t *record)
   struct buf sql CLEANUP_BUF = BUF_INIT;
   size_t i;
   json_t *one;
-  /* Whoever reads the slot is ended, and awaited. */
-  TRY (buf_printf (
-      &sql,
-      WRITABLE
-      "DO $rehome$ BEGIN FOR i IN 1..200 LOOP PERFORM"
-      " pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE" OURS
-      " AND active; EXIT WHEN NOT EXISTS (SELECT FROM pg_replication_slots"
-      " WHERE" OURS " AND active); PERFORM pg_sleep(0.05); END LOOP; END"
-      " $rehome$;\n"
-      "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-      " WHERE" OURS ";\nDROP PUBLICATION IF EXISTS %s;\n",
-      name, name, name, name));
+  TRY (buf_printf (&sql,
+                   WRITABLE END_READERS "\n" DROP_SLOTS
+                                        "\nDROP PUBLICATION IF EXISTS %s;\n",
+                   name, name, name, name));
   json_array_foreach (json_at (record, "tables"), i, one)
   {
     TRY (identity_back (one, &sql));
   }
   TRY (postgresql_run (call->source, postgresql_database (call),
                        (const char *)sql.data, NULL));
+  unguard (call, name);
   return put_back_level (call, record);
 }
 
@@ -291,9 +342,11 @@ set_up (const struct step_call *call, const char *path)
   if (before == NULL)
     TRY (remote_record (call->source, path, seen));
   TRY (make_logical (call, seen));
+  TRY (leave_target (call)); /* no database is dropped that subscribes */
   TRY (postgresql_empty (call));
   TRY (publish (call, seen, name));
   TRY (postgresql_note_schema (call));
+  TRY (postgresql_stream_guard (call));
   TRY (subscribe (call, name));
   TRY (postgresql_stream_await (call));
   return fill_views (call);

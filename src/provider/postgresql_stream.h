@@ -22,6 +22,10 @@ struct err *postgresql_stream_probe (const struct step_call *call,
 struct err *postgresql_stream_undo (const struct step_call *call,
                                     json_t **result);
 
+/* The source's keeper lets go of the slot when production needs it; renewed
+ * with each round. */
+struct err *postgresql_stream_guard (const struct step_call *call);
+
 /* postgresql_lag.c: the way by which the target's server connects, where
  * *where is what it connects to (the caller frees); it is opened where it is
  * not. */

@@ -60,6 +60,8 @@ const char postgresql_tables_sql[]
   " SET statement_timeout = 0; SET lock_timeout = 0;"                 \
   " SET idle_in_transaction_session_timeout = 0;\n"
 
+const char postgresql_canonical_sql[] = CANONICAL;
+
 static const char *
 text_of (const json_t *o, const char *key)
 {

@@ -265,6 +265,27 @@ put_mode (json_t *o, const struct facts_from *from, const struct fold *f)
   json_object_set_new (o, "back_none_why", why);
 }
 
+/* How far behind its source each database is that replicates, as the last
+ * round found it. */
+static void
+put_lag (json_t *o, const struct facts_from *from, const struct fold *f)
+{
+  json_t *lag = json_array ();
+  for (size_t i = 0; i < plan_item_count (from->plan); i++) {
+    const char *name = plan_item (from->plan, i)->name;
+    CLEANUP_FREE char *id = mem_printf ("%s#round", name);
+    const json_t *round = engine_result (f->engine, id);
+    json_t *bytes = json_object_get (round, "lag_bytes");
+    json_t *ms = json_object_get (round, "lag_ms");
+    if (json_is_integer (bytes) && json_is_integer (ms))
+      json_array_append_new (lag, json_pack ("{s:s, s:O, s:O}", "item", name,
+                                             "bytes", bytes, "ms", ms));
+  }
+  if (json_array_size (lag) > 0 && engine_phase (f->engine) <= PHASE_HOLDING)
+    json_object_set (o, "lag", lag);
+  json_decref (lag);
+}
+
 static struct err *
 make (const struct facts_from *from, struct fold *f, json_t **out)
 {
@@ -274,6 +295,7 @@ make (const struct facts_from *from, struct fold *f, json_t **out)
   put_standing (o, f);
   put_measures (o, f, from->graph);
   put_mode (o, from, f);
+  put_lag (o, from, f);
   permits_put (from->plan, engine_approvals (f->engine), o);
   timeline_put (f->timeline, f->engine, o);
   json_object_set_new (o, "mapping", mapping_make (f->mapping));

@@ -22,11 +22,13 @@ LEFT = """SELECT 'slot ' || slot_name FROM pg_replication_slots UNION ALL SELECT
   UNION ALL SELECT 'setting ' || name FROM pg_file_settings WHERE sourcefile LIKE '%postgresql.auto.conf'
   UNION ALL SELECT 'account ' || rolname FROM pg_authid WHERE rolname LIKE 'rehome%';"""
 
+LOOK_AT = "SELECT count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {} t;"
+
 
 @pytest.fixture(scope="module")
 def streaming(database_lab, build):
     return synced_move(database_lab, build, more="    in-step: replicate\n    restart: allowed\n",
-                       before=lambda old: psql(old, "SELECT lo_unlink(4711)"))
+                       before=lambda old: psql(old, "SELECT lo_unlink(4711)"), end="back-every: 5s\n")
 
 
 def left(move):
@@ -44,6 +46,11 @@ def test_the_servers_replicate_and_writes_arrive_without_a_round(streaming):
     wait_for(lambda: int(psql(new, "SELECT coalesce(max(id), 0) FROM orders")) >= at)
     psql(old, "DELETE FROM nokey WHERE a = 3; UPDATE nokey SET b = 'other' WHERE a = 4")
     wait_for(lambda: psql(new, "SELECT count(*), count(*) FILTER (WHERE b = 'other') FROM nokey").strip() == "4500|500")
+
+
+def test_status_says_how_far_it_is_behind(streaming):
+    said = wait_for(lambda: [line for line in streaming.rehome("status", PLAN).split("\n") if line.startswith("in step: ")])
+    assert len(said) == 1 and "postgresql:crm replicates, " in said[0] and " bytes behind" in said[0]
 
 
 def test_only_the_server_itself_may_use_the_tunnel(streaming):
@@ -64,6 +71,19 @@ def test_a_row_lost_on_the_target_stops_the_cutover_and_nothing_is_left(streamin
     assert psql(streaming.lab.new, "SELECT count(*) FROM kinds").strip() == "5"
 
 
+def test_the_source_lets_go_by_itself_and_the_stream_is_made_anew(streaming):
+    """As at a shutdown, a full disk or half a day without a controller: the keeper drops the slot."""
+    old = streaming.lab.old
+    old.sh("systemctl stop 'rehome-keeper-*'")
+    assert psql(old, "SELECT count(*) FROM pg_replication_slots").strip() == "0"
+    said = streaming.rehome("cutover", PLAN, "--no-input", "--confirm=shop-old", expect=None)
+    assert "RH-POSTGRESQL-STREAM" in codes(said), said
+    streaming.rehome("abort", PLAN, "--no-input", expect=None)
+    wait_for(lambda: phase_of(streaming) == "aborted")
+    assert left(streaming) == []
+    streaming.sync()
+
+
 def test_a_changed_schema_is_noticed_and_an_abort_leaves_nothing(streaming):
     psql(streaming.lab.old, "ALTER TABLE nokey ADD COLUMN late int")
     said = streaming.rehome("cutover", PLAN, "--no-input", "--confirm=shop-old", expect=None)
@@ -82,18 +102,35 @@ def test_every_committed_order_is_there_once_and_nothing_of_the_stream_is_left(s
     lost, acked = unacknowledged(streaming.lab.new)
     assert acked > 500 and lost == []
     assert left(streaming) == []
-    look = "SELECT count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {} t;"
     for table in ("kinds", "nokey", "many", "parts", '"Odd Schema"."select ""x"""'):
-        assert psql(streaming.lab.old, look.format(table)) == psql(streaming.lab.new, look.format(table)), table
+        assert psql(streaming.lab.old, LOOK_AT.format(table)) == psql(streaming.lab.new, LOOK_AT.format(table)), table
 
 
-def test_what_the_new_server_took_comes_back_from_a_move_by_replication(streaming):
+def laid(move):
+    """The reverse rounds of the database that have ended."""
+    return [r for r in move.records() if r["type"] == "outcome" and r.get("step") == "postgresql:crm#back-round"
+            and "result" in r["data"]]
+
+
+def test_a_lost_new_server_loses_what_came_after_the_last_reverse_round(streaming):
+    """Given up while it runs: only its address is taken, as if it were off."""
     new, old = streaming.lab.new, streaming.lab.old
     new.sh("systemctl start crm-writer")
     time.sleep(2)
-    streaming.rehome("rollback", PLAN, "--no-input", "--confirm=shop-new")
-    time.sleep(1)
+    stop_writer(new)
+    psql(new, "DELETE FROM nokey WHERE a = 5; UPDATE kinds SET x = E'back\\\\slash\\tand tab' WHERE id = 3;"
+              "INSERT INTO \"Odd Schema\".\"select \"\"x\"\"\" (\"from\", \"order\") VALUES (99, '\\.')")
+    before = len(laid(streaming))
+    wait_for(lambda: len(laid(streaming)) >= before + 2)
+    said = streaming.rehome("rollback", PLAN, "--dry-run", "--target-is-gone")
+    assert "LOST: all changes since 20" in said and "of which no reverse rounds are made" not in said, said
+    new.sh("ip addr del 10.77.0.10/24 dev eth0 || true")
+    streaming.rehome("rollback", PLAN, "--no-input", "--confirm=shop-new", "--target-is-gone")
     stop_writer(old)
-    lost, acked = unacknowledged(old)
-    assert acked > 600 and lost == []
+    acked = [int(line) for line in new.sh("cat /srv/shop/crm-acks.log").split()]
+    there = {int(line) for line in psql(old, "SELECT id FROM orders").split()}
+    assert len(acked) > 600 and [order for order in acked if order not in there] == []
+    for table in ("kinds", "nokey", "many", '"Odd Schema"."select ""x"""'):
+        assert psql(old, LOOK_AT.format(table)) == psql(new, LOOK_AT.format(table)), table
     assert left(streaming) == []
+    assert old.sh("ls /var/lib/postgresql | grep rehome || true").strip() == ""

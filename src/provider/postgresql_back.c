@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a database took in the guard, laid up on the source: a script of whole
+ * tables that differ from what was frozen, of one moment of the new server,
+ * which takes the place of the one before.  A rollback for which the target is
+ * lost runs it; any other compares both servers, which is more.
+ *
+ * The script lies in a directory of the server's own user, since its psql reads
+ * it, and is removed with the move.  The calls are mirrored: `source` is where
+ * the data comes from, the new server.
+ */
+#include "provider/postgresql.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "provider/remote.h"
+#include "provider/steps.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SPARE_BYTES ((uint64_t)256 << 20)
+
+static const char *
+text_of (const json_t *o, const char *key)
+{
+  const char *v = json_string_value (json_at (o, key));
+  return v == NULL ? "" : v;
+}
+
+static char *
+dir_of (const struct step_call *call)
+{
+  return mem_printf ("/var/lib/postgresql/rehome-%s", call->migration);
+}
+
+static char *
+script_of (const struct step_call *call, const char *end)
+{
+  return mem_printf ("/var/lib/postgresql/rehome-%s/%ld.sql%s", call->migration,
+                     call->step->item, end);
+}
+
+static char *
+record_of (const struct step_call *call)
+{
+  return steps_path (call, "back/postgresql-%ld.json", call->step->item);
+}
+
+/* ---- What is to be laid up ---- */
+
+/* psql's own script: its output is the script that is laid up.  Each line of
+ * that is a constant here, so that no name means anything to this psql. */
+static struct err *
+say (struct buf *b, const char *line)
+{
+  char *quoted CLEANUP_FREE = postgresql_literal (line);
+  return buf_printf (b, "SELECT %s;\n", quoted);
+}
+
+static struct err *
+say_table (struct buf *b, const json_t *table)
+{
+  const char *name = text_of (table, "name");
+  const char *columns = text_of (table, "columns");
+  char *empty CLEANUP_FREE = mem_printf ("DELETE FROM ONLY %s;", name);
+  char *copy CLEANUP_FREE
+      = columns[0] == '\0'
+            ? mem_printf ("COPY %s FROM stdin;", name)
+            : mem_printf ("COPY %s (%s) FROM stdin;", name, columns);
+  TRY (say (b, empty));
+  TRY (say (b, copy));
+  TRY (buf_printf (b, "COPY (SELECT %s FROM ONLY %s) TO STDOUT;\n", columns,
+                   name));
+  return say (b, "\\.");
+}
+
+static struct err *
+say_sequences (struct buf *b, const json_t *sequences)
+{
+  const char *name;
+  json_t *value;
+  json_object_foreach ((json_t *)(uintptr_t)sequences, name, value)
+  {
+    char *quoted CLEANUP_FREE = postgresql_literal (name);
+    long long last = 0;
+    char called[8] = "";
+    if (sscanf (json_string_value (value), "%lld %5s", &last, called) != 2)
+      return err_new (ERR_CORRUPT, "RH-POSTGRESQL-DIGEST",
+                      "sequence %s has no value", name);
+    char *set CLEANUP_FREE
+        = mem_printf ("SELECT setval(%s, %lld, %s);", quoted, last,
+                      strcmp (called, "true") == 0 ? "true" : "false");
+    TRY (say (b, set));
+  }
+  return NULL;
+}
+
+static struct err *
+compose (const json_t *tables, const json_t *changed, const json_t *sequences,
+         char **out)
+{
+  struct buf b CLEANUP_BUF = BUF_INIT;
+  size_t i;
+  json_t *one;
+  TRY (buf_printf (&b, "%sBEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;\n",
+                   postgresql_canonical_sql));
+  TRY (say (&b, "SET default_transaction_read_only = off;"));
+  TRY (say (&b, "SET lc_monetary = 'C';"));
+  TRY (say (&b, "BEGIN;"));
+  TRY (say (&b, "SET LOCAL session_replication_role = replica;"));
+  json_array_foreach (tables, i, one)
+  {
+    if (words_have (changed, text_of (one, "name")))
+      TRY (say_table (&b, one));
+  }
+  TRY (say_sequences (&b, sequences));
+  json_array_foreach (tables, i, one)
+  {
+    char *line CLEANUP_FREE
+        = mem_printf ("REFRESH MATERIALIZED VIEW %s;", text_of (one, "name"));
+    if (strcmp (text_of (one, "kind"), "m") == 0)
+      TRY (say (&b, line));
+  }
+  TRY (say (&b, "COMMIT;"));
+  TRY (buf_printf (&b, "COMMIT;\n"));
+  *out = buf_steal_str (&b);
+  return NULL;
+}
+
+/* Tables that are otherwise than both servers had them at the proof. */
+static json_t *
+changed_of (const struct step_call *call, const json_t *tables,
+            const json_t *now)
+{
+  const json_t *then
+      = json_at (steps_input (call, "%s#verify", call->item->name), "digests");
+  json_t *changed = json_array ();
+  size_t i;
+  json_t *one;
+  json_array_foreach (tables, i, one)
+  {
+    const char *name = text_of (one, "name");
+    if (strcmp (text_of (one, "kind"), "r") == 0
+        && !json_equal (json_object_get (then, name),
+                        json_object_get (now, name)))
+      words_add (changed, name);
+  }
+  return changed;
+}
+
+/* ---- Laying it up ---- */
+
+static struct err *
+check_room (const struct step_call *call)
+{
+  static const char where[] = "/var/lib/postgresql";
+  json_t *space CLEANUP_JSON = NULL;
+  char *size CLEANUP_FREE = NULL;
+  uint64_t free_bytes;
+  TRY (port_call (
+      call->target, "space",
+      json_pack ("{s:o}", "path", json_bytes (where, strlen (where))), &space));
+  TRY (json_get_u64 (space, "bytes_free", &free_bytes));
+  TRY (postgresql_run (call->source, postgresql_database (call),
+                       "SELECT pg_database_size(current_database());", &size));
+  uint64_t most = strtoull (size, NULL, 10);
+  if (free_bytes > most + SPARE_BYTES)
+    return NULL;
+  return err_new (ERR_REFUSED, "RH-FILES-NOSPACE",
+                  "what %s took cannot be laid up on the source: %llu MiB may "
+                  "be needed, %llu MiB are free",
+                  call->item->name,
+                  (unsigned long long)((most + SPARE_BYTES) >> 20),
+                  (unsigned long long)(free_bytes >> 20));
+}
+
+static struct err *
+id_of (struct port *p, const char *what, uint32_t *out)
+{
+  char *said CLEANUP_FREE = NULL;
+  TRY (remote_must (p, remote_argv (ARGV ("id", what, "postgres")), NULL,
+                    &said));
+  *out = (uint32_t)strtoul (said, NULL, 10);
+  return NULL;
+}
+
+static struct err *
+send (const struct step_call *call, const char *script)
+{
+  char *dir CLEANUP_FREE = dir_of (call);
+  char *path CLEANUP_FREE = script_of (call, "");
+  char *fresh CLEANUP_FREE = script_of (call, ".new");
+  char *of CLEANUP_FREE = mem_printf ("of=%s", fresh);
+  char *input CLEANUP_FREE = text_base64 (script, strlen (script));
+  uint32_t uid, gid;
+  TRY (id_of (call->target, "-u", &uid));
+  TRY (id_of (call->target, "-g", &gid));
+  TRY (remote_mkdir (call->target, dir, 0700, uid, gid));
+  json_t *out CLEANUP_JSON = json_pack (
+      "{s:o, s:s}", "argv",
+      postgresql_argv ("psql",
+                       ARGV ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
+                             "-d", postgresql_database (call), "-f", "-")),
+      "input", input);
+  json_t *in CLEANUP_JSON = json_pack (
+      "{s:o}", "argv",
+      postgresql_argv ("dd", ARGV ("bs=1M", "conv=fsync", "status=none",
+                                   "iflag=fullblock", of)));
+  json_t *sent CLEANUP_JSON = NULL;
+  json_t *taken CLEANUP_JSON = NULL;
+  TRY (call->source->ops->pipe (call->source, "program.read", out, call->target,
+                                "program.write", in, call->tick, call->ctx,
+                                &sent, &taken));
+  return remote_rename (call->target, fresh, path, true);
+}
+
+struct err *
+postgresql_lay (const struct step_call *call, json_t **result)
+{
+  const char *db = postgresql_database (call);
+  char *path CLEANUP_FREE = record_of (call);
+  char *script CLEANUP_FREE = NULL;
+  json_t *tables CLEANUP_JSON = NULL;
+  json_t *now CLEANUP_JSON = NULL;
+  json_t *sequences CLEANUP_JSON = NULL;
+  json_t *before CLEANUP_JSON = NULL;
+  TRY (postgresql_tables (call->source, db, &tables));
+  TRY (postgresql_sequences (call->source, db, &sequences));
+  TRY (postgresql_digest (call->source, db, tables, &now));
+  json_t *changed CLEANUP_JSON = changed_of (call, tables, now);
+  json_t *record CLEANUP_JSON
+      = json_pack ("{s:O, s:O, s:O}", "digests", now, "sequences", sequences,
+                   "changed", changed);
+  TRY (remote_recall (call->target, path, &before));
+  *result = json_pack ("{s:O}", "tables", changed);
+  if (json_array_size (changed) == 0 || json_equal (before, record))
+    return NULL;
+  TRY (check_room (call));
+  TRY (compose (tables, changed, sequences, &script));
+  TRY (err_wrap (send (call, script), "laying up what %s took", db));
+  return remote_record (call->target, path, record);
+}
+
+/* ---- The rollback without the target ---- */
+
+struct err *
+postgresql_apply (const struct step_call *call, json_t **result)
+{
+  (void)result;
+  char *record CLEANUP_FREE = record_of (call);
+  char *path CLEANUP_FREE = script_of (call, "");
+  bool laid;
+  if (!call->alone)
+    return NULL;
+  TRY (remote_exists (call->target, record, &laid));
+  if (!laid)
+    return NULL;
+  json_t *argv = postgresql_argv (
+      "psql", ARGV ("-X", "-q", "-o", "/dev/null", "-v", "ON_ERROR_STOP=1",
+                    "-d", postgresql_database (call), "-f", path));
+  return err_wrap (port_call (call->target, "program.digest",
+                              json_pack ("{s:o}", "argv", argv), NULL),
+                   "bringing back what %s took", postgresql_database (call));
+}
+
+/* On the source, at the end of either way. */
+struct err *
+postgresql_sweep (const struct step_call *call, json_t **result)
+{
+  (void)result;
+  char *dir CLEANUP_FREE = dir_of (call);
+  char *path CLEANUP_FREE = script_of (call, "");
+  char *fresh CLEANUP_FREE = script_of (call, ".new");
+  TRY (remote_remove (call->source, path));
+  TRY (remote_remove (call->source, fresh));
+  return remote_remove_empty (call->source, dir);
+}
