@@ -15,6 +15,7 @@ void
 closing_clear (struct closing *c)
 {
   hosts_free (c->hosts);
+  free (c->agent);
   people_clear (&c->people);
   free (c->migration);
   store_close (c->store);
@@ -38,13 +39,12 @@ closing_open (struct closing *c)
 struct err *
 closing_hosts (struct closing *c, bool claims)
 {
-  CLEANUP_FREE char *agent = NULL;
-  TRY (place_agent (&agent));
+  TRY (place_agent (&c->agent));
   struct hosts_where where = { .plan = c->plan,
                                .migration = claims ? c->migration : NULL,
                                .controller = c->place->controller,
                                .journal = c->place->dir,
-                               .agent_path = agent };
+                               .agent_path = c->agent };
   c->hosts = hosts_new (&where);
   return NULL;
 }

@@ -19,6 +19,7 @@ struct closing {
   uint64_t epoch;
   struct store *store;
   struct hosts *hosts;
+  char *agent; /* the path that `hosts` borrows */
   struct people people;
 };
 
