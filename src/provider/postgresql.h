@@ -51,6 +51,16 @@ struct err *postgresql_roles (const struct step_call *call, json_t **result);
 struct err *postgresql_roles_compare (const struct step_call *call,
                                       json_t *differences);
 
+/* Text that means the same everywhere, and loses nothing: of digests, and
+ * of rows that are sent. */
+#define POSTGRESQL_CANONICAL                                          \
+  "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD';"                 \
+  " SET IntervalStyle = 'postgres'; SET extra_float_digits = 3;"      \
+  " SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET xmloption =" \
+  " 'content'; SET row_security = off; SET search_path = pg_catalog;" \
+  " SET statement_timeout = 0; SET lock_timeout = 0;"                 \
+  " SET idle_in_transaction_session_timeout = 0;\n"
+
 /* postgresql_tables.c */
 /* For postgresql_jsons: what postgresql_tables (but for the parts, which
  * postgresql_shifts adds) and postgresql_sequences ask. */
@@ -63,9 +73,9 @@ extern const char postgresql_canonical_sql[];
  * schema. */
 extern const char postgresql_catalog_sql[];
 void postgresql_shifts (json_t *tables);
-/* What the host has: [{"name", "kind", "columns", "key", "shift"}...], quoted
- * by the server.  A table with a key of one integer column is compared and
- * copied in parts: part N holds the keys from N * 2^shift on. */
+/* What the host has: [{"name", "kind", "columns", "key", "shift", "bytes"}...],
+ * quoted by the server.  A table with a key of one integer column is compared
+ * and copied in parts: part N holds the keys from N * 2^shift on. */
 struct err *postgresql_tables (struct port *p, const char *database,
                                json_t **out);
 /* Digests of them on one host, {NAME: "ROWS SUM"}; at most 16,384 tables. */
@@ -101,6 +111,10 @@ bool postgresql_is_current (const json_t *record, const char *schema);
  * vectors are taken. */
 struct err *postgresql_stream (const struct step_call *call, json_t *from,
                                json_t *into);
+/* postgresql_first.c: all of a database, of one moment, into one that is not
+ * there yet: definitions, rows of several tables at a time, then indexes and
+ * constraints.  `sent` gets "ROWS SUM" of each table as it left the source. */
+struct err *postgresql_first (const struct step_call *call, json_t *sent);
 /* The record of what was made on the host that is copied to; the caller
  * frees. */
 char *postgresql_record (const struct step_call *call);
@@ -125,6 +139,12 @@ struct err *postgresql_copy_table (const struct step_call *call,
 struct err *postgresql_round (const struct step_call *call, json_t **result);
 /* Records what the target holds now. */
 struct err *postgresql_remember (const struct step_call *call);
+/* Records that the target has to hold what was sent: {NAME: "ROWS SUM"}. */
+struct err *postgresql_remember_sent (const struct step_call *call,
+                                      json_t *sent);
+/* Sets those of the target that are not as wanted. */
+struct err *postgresql_set_sequences (const struct step_call *call,
+                                      const json_t *wanted, const json_t *is);
 /* The target holds what the last round left there: "RH-POSTGRESQL-TOUCHED". */
 struct err *postgresql_untouched (const struct step_call *call);
 

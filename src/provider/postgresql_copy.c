@@ -159,11 +159,17 @@ postgresql_whole (const struct step_call *call, const char *schema)
 {
   char *record CLEANUP_FREE = postgresql_record (call);
   char *digest CLEANUP_FREE = digest_of (schema);
+  json_t *begun CLEANUP_JSON = json_pack ("{s:s}", "state", "begun");
   json_t *done CLEANUP_JSON
       = json_pack ("{s:s, s:s}", "state", "made", "schema", digest);
-  TRY (load_dump (call, ARGV ("--no-publications")));
+  json_t *sent CLEANUP_JSON = json_object ();
+  TRY (remote_record (call->target, record, begun));
+  TRY (drop_ours (call));
+  TRY (err_wrap (postgresql_first (call, sent), "copying database %s",
+                 postgresql_database (call)));
+  TRY (thaw_copy (call));
   TRY (remote_record (call->target, record, done));
-  return postgresql_remember (call);
+  return postgresql_remember_sent (call, sent);
 }
 
 struct err *

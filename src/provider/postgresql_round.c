@@ -96,21 +96,21 @@ copy_kind (const struct step_call *call, const struct seen *seen,
   return NULL;
 }
 
-/* Those that differ. */
-static struct err *
-copy_sequences (const struct step_call *call, const struct seen *seen)
+struct err *
+postgresql_set_sequences (const struct step_call *call, const json_t *wanted,
+                          const json_t *is)
 {
   const char *name;
   json_t *value;
   size_t n = 0;
   struct buf sql CLEANUP_BUF = BUF_INIT;
   TRY (buf_printf (&sql, "SET default_transaction_read_only = off;\n"));
-  json_object_foreach (seen->sequences, name, value)
+  json_object_foreach ((json_t *)(uintptr_t)wanted, name, value)
   {
     char *quoted CLEANUP_FREE = postgresql_literal (name);
     long long last = 0;
     char called[8] = "";
-    if (json_equal (value, json_object_get (seen->target_sequences, name)))
+    if (json_equal (value, json_object_get (is, name)))
       continue;
     if (sscanf (json_string_value (value), "%lld %5s", &last, called) != 2)
       return err_new (ERR_CORRUPT, "RH-POSTGRESQL-DIGEST",
@@ -217,6 +217,18 @@ postgresql_remember (const struct step_call *call)
   return remember (call, record, now, sequences);
 }
 
+struct err *
+postgresql_remember_sent (const struct step_call *call, json_t *sent)
+{
+  char *path CLEANUP_FREE = postgresql_record (call);
+  json_t *sequences CLEANUP_JSON = NULL;
+  json_t *record CLEANUP_JSON = NULL;
+  TRY (remote_recall (call->target, path, &record));
+  TRY (postgresql_sequences (call->target, postgresql_database (call),
+                             &sequences));
+  return remember (call, record, sent, sequences);
+}
+
 /* Nothing is known of what is about to be copied, and of sequences: whatever
  * interrupts the copy, the next round does not take it for somebody else's
  * work. */
@@ -312,7 +324,8 @@ copy_changes (const struct step_call *call, struct seen *seen, bool *whole,
     TRY (forget (call, seen));
   TRY (copy_kind (call, seen, "r", copied));
   TRY (copy_kind (call, seen, "m", copied));
-  TRY (copy_sequences (call, seen));
+  TRY (
+      postgresql_set_sequences (call, seen->sequences, seen->target_sequences));
   return call->back ? NULL : remember_round (call, seen, copied->tables);
 }
 

@@ -24,12 +24,13 @@
  */
 const char postgresql_tables_sql[]
     = "SELECT coalesce(json_agg(json_build_object('name', name,"
-      " 'kind', kind, 'columns', columns, 'key', key, 'span', CASE WHEN key IS"
+      " 'kind', kind, 'columns', columns, 'key', key, 'bytes', bytes, 'span', "
+      "CASE WHEN key IS"
       " NOT NULL THEN (xpath('/row/span/text()', query_to_xml(format('SELECT"
       " max(%s)::numeric - min(%s) AS span FROM ONLY %s', key, key, name),"
       " false, true, '')))[1]::text END) ORDER BY name), '[]') FROM ("
       " SELECT format('%I.%I', n.nspname, c.relname) AS name,"
-      "  c.relkind AS kind,"
+      "  c.relkind AS kind, pg_table_size(c.oid) AS bytes,"
       "  (SELECT coalesce(string_agg(quote_ident(attname), ', '"
       "    ORDER BY attname), '') FROM pg_attribute a WHERE"
       "    a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped"
@@ -48,19 +49,10 @@ const char postgresql_tables_sql[]
       "   AND d.deptype = 'e') OR EXISTS (SELECT FROM pg_extension"
       "   WHERE c.oid = ANY (extconfig)))"
       " UNION ALL SELECT 'pg_catalog.pg_largeobject', 'L',"
-      "  'loid, pageno, data', NULL WHERE EXISTS (SELECT FROM"
+      "  0, 'loid, pageno, data', NULL WHERE EXISTS (SELECT FROM"
       "  pg_largeobject_metadata)) AS t;";
 
-/* Text that means the same everywhere, and loses nothing. */
-#define CANONICAL                                                     \
-  "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD';"                 \
-  " SET IntervalStyle = 'postgres'; SET extra_float_digits = 3;"      \
-  " SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET xmloption =" \
-  " 'content'; SET row_security = off; SET search_path = pg_catalog;" \
-  " SET statement_timeout = 0; SET lock_timeout = 0;"                 \
-  " SET idle_in_transaction_session_timeout = 0;\n"
-
-const char postgresql_canonical_sql[] = CANONICAL;
+const char postgresql_canonical_sql[] = POSTGRESQL_CANONICAL;
 
 static const char *
 text_of (const json_t *o, const char *key)
@@ -107,14 +99,14 @@ postgresql_shift (const json_t *table)
 
 /* One script for all tables; each line begins with the table's number, and
  * behind a colon that of the part where it has some, by which the digests are
- * grouped, and one column more: a table may have none. */
+ * grouped. */
 static struct err *
 script_of (const json_t *tables, bool parts, char **out)
 {
   struct buf b CLEANUP_BUF = BUF_INIT;
   size_t i;
   json_t *one;
-  TRY (buf_printf (&b, CANONICAL
+  TRY (buf_printf (&b, POSTGRESQL_CANONICAL
                    "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;\n"));
   json_array_foreach (tables, i, one)
   {
@@ -125,8 +117,8 @@ script_of (const json_t *tables, bool parts, char **out)
               ? mem_printf (" || ':' || (%s::int8 >> %d)", text_of (one, "key"),
                             postgresql_shift (one))
               : mem_strdup ("");
-    TRY (buf_printf (&b, "COPY (SELECT '%zu'%s, 0%s%s FROM %s%s) TO STDOUT;\n",
-                     i, group, columns[0] != '\0' ? ", " : "", columns,
+    TRY (buf_printf (&b, "COPY (SELECT '%zu'%s, %s FROM %s%s) TO STDOUT;\n", i,
+                     group, columns[0] != '\0' ? columns : "0",
                      only ? "ONLY " : "", text_of (one, "name")));
   }
   TRY (buf_printf (&b, "COMMIT;\n"));
