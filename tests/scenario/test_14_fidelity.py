@@ -5,6 +5,7 @@ are the servers' own clients and catalogs, in tests/fidelity.
 S1.4-5, S2.25 partly.
 """
 import json
+import os
 import pathlib
 import sys
 
@@ -17,6 +18,7 @@ sys.path.insert(0, str(FIDELITY))
 
 import mariadb  # noqa: E402
 import postgresql  # noqa: E402
+import shapes  # noqa: E402
 
 MARIADB = ["fid-odd", "fid_latin"]
 REFUSED = {
@@ -116,3 +118,40 @@ def test_sqlite_databases_of_every_shape_are_value_for_value_the_same(move):
     assert len(seen[0]) == 10 and all("ok" in one["integrity_check"] for one in seen[0].values())
     for name, one in seen[0].items():
         assert {key for key in one if one[key] != seen[1].get(name, {}).get(key)} == set(), name
+
+
+# ---- Shapes of well-known data sets ----
+
+long = pytest.mark.skipif("REHOME_LONG" not in os.environ, reason="the long version: larger data sets")
+
+
+@long
+@pytest.mark.parametrize("name", ["tpch", "rental"])
+def test_a_mariadb_database_of_a_known_shape_moves_and_is_proven(move, name):
+    move.lab.old.run(["mariadb"], input=f"CREATE DATABASE {name} CHARACTER SET utf8mb4; USE {name};\n"
+                     + (shapes.tpch("mariadb") if name == "tpch" else shapes.RENTAL))
+    said = copy(move, "mariadb", name)
+    assert "equal: " in said, said
+    old, new = (mariadb.rows(host, name) for host in (move.lab.old, move.lab.new))
+    assert sum(map(len, old.values())) > 2000 and different(old, new) == {}
+    old, new = (mariadb.structure(host, name) for host in (move.lab.old, move.lab.new))
+    assert different(old, new) == {}
+
+
+@long
+@pytest.mark.parametrize("name", ["tpch", "pgbench"])
+def test_a_postgresql_database_of_a_known_shape_moves_and_is_proven(move, name):
+    old = move.lab.old
+    as_postgres = ["runuser", "-u", "postgres", "--"]
+    old.run([*as_postgres, "createdb", name], cwd="/")
+    if name == "tpch":
+        old.run([*as_postgres, "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", name, "-f", "-"], input=shapes.tpch(name), cwd="/")
+    else:
+        old.run([*as_postgres, "/usr/lib/postgresql/15/bin/pgbench", "-i", "-q", "-s", "2", "--foreign-keys", name], cwd="/", timeout=300)
+        old.run([*as_postgres, "/usr/lib/postgresql/15/bin/pgbench", "-t", "200", "-c", "2", name], cwd="/", timeout=300)
+    said = copy(move, "postgresql", name)
+    assert "equal: " in said, said
+    a, b = (postgresql.rows(host, name) for host in (move.lab.old, move.lab.new))
+    assert sum(map(len, a.values())) > 50000 and different(a, b) == {}
+    a, b = (postgresql.structure(host, name) for host in (move.lab.old, move.lab.new))
+    assert different(a, b) == {}
