@@ -23,6 +23,9 @@
 
 enum { PARTS_ALL = 12000 }; /* of what program.digest takes */
 
+/* What cannot be NULL and is stored as it is written goes into its column
+ * straight, but for a counter: beside a SET, LOAD DATA would count where a 0
+ * stands. */
 static const char tables_sql[]
     = "SELECT t.TABLE_NAME, CONCAT('`%s`.`', REPLACE(t.TABLE_NAME, '`', '``'),"
       "  '`'), IF(TABLE_TYPE = 'SEQUENCE', 'S', 'T'), IF(TABLE_TYPE ="
@@ -44,7 +47,8 @@ static const char tables_sql[]
       "   SEPARATOR ', ') AS sets,"
       "  IF(SUM(pri) = 1, MAX(IF(pri AND isint, q, NULL)), NULL) AS k"
       "  FROM (SELECT c.*, IF(IS_NULLABLE = 'YES', CONCAT('ISNULL(', q,"
-      "    '), '), '') AS flag, IS_NULLABLE <> 'YES' AND k IN ('', 'f') AS"
+      "    '), '), '') AS flag, IS_NULLABLE <> 'YES' AND k IN ('', 'f') AND"
+      "   EXTRA NOT LIKE '%auto_increment%' AS"
       "   plainly,"
       "   CASE k WHEN 'f' THEN CONCAT('CAST(', q, ' AS DOUBLE)')"
       "    WHEN 'n' THEN CONCAT('CAST(', q, ' AS UNSIGNED)') WHEN 'x' THEN"
@@ -54,7 +58,8 @@ static const char tables_sql[]
       "    THEN CONCAT('CONVERT(@c', n, ' USING latin1)') ELSE"
       "    CONCAT('@c', n) END AS val"
       "   FROM (SELECT TABLE_NAME, ORDINAL_POSITION, ORDINAL_POSITION AS n,"
-      "    COLUMN_KEY = 'PRI' AS pri, DATA_TYPE IN ('tinyint', 'smallint',"
+      "    EXTRA, COLUMN_KEY = 'PRI' AS pri, DATA_TYPE IN ('tinyint', "
+      "'smallint',"
       "    'mediumint', 'int', 'bigint') AS isint,"
       "    IS_NULLABLE, IS_GENERATED = 'NEVER' AS own,"
       "    CONCAT('`', REPLACE(COLUMN_NAME, '`', '``'), '`') AS q,"
