@@ -2,7 +2,7 @@
 /* Which steps of the current leg begin now. */
 #include "engine/state.h"
 
-#define AT_ONCE 8
+#define AT_ONCE 16
 
 size_t
 state_open_count (const struct engine *e)
