@@ -13,7 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { READY_MS = 500, REACH_LOOKS = 60, QUIET_LOOKS = 60 };
+enum {
+  READY_MS = 500,
+  REACH_LOOKS = 60,
+  QUIET_LOOKS = 60,
+  STUCK_LOOKS = 30,
+  SYNC_ERRORS = 6
+};
 
 static const char *
 text_of (const json_t *o, const char *key)
@@ -140,20 +146,33 @@ look_target (const struct step_call *call, json_t **out)
   if (json_integer_value (json_at (*out, "there")) != 1)
     return broken ("the subscription on the target is gone or disabled",
                    LOG_SAYS);
-  if (json_integer_value (json_at (*out, "errors")) > 0)
-    return broken ("the target's server cannot apply what the source's sends",
-                   LOG_SAYS);
   return NULL;
 }
 
+static json_int_t
+number (const json_t *o, const char *key)
+{
+  return json_integer_value (json_at (o, key));
+}
+
+static struct err *
+cannot_apply (void)
+{
+  return broken ("the target's server cannot apply what the source's sends",
+                 LOG_SAYS);
+}
+
+/* A connection that broke counts as an error, too, and is made again. */
 struct err *
 postgresql_stream_await (const struct step_call *call)
 {
   for (;;) {
     json_t *now CLEANUP_JSON = NULL;
     TRY (look_target (call, &now));
-    if (json_integer_value (json_at (now, "waiting")) == 0)
+    if (number (now, "waiting") == 0)
       return NULL;
+    if (number (now, "errors") >= SYNC_ERRORS)
+      return cannot_apply ();
     TRY (remote_pause (call, READY_MS));
   }
 }
@@ -164,7 +183,9 @@ static const char source_sql[]
       " ->> 'wal_status', '') <> 'lost'), 'active', coalesce((SELECT active"
       " FROM pg_replication_slots WHERE slot_name = '%s'), false), 'bytes',"
       " (SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)"
-      " FROM pg_replication_slots WHERE slot_name = '%s')::bigint, 'ms',"
+      " FROM pg_replication_slots WHERE slot_name = '%s')::bigint, 'lsn',"
+      " (SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name"
+      " = '%s'), 'ms',"
       " coalesce((SELECT (extract(epoch FROM replay_lag) * 1000)::bigint FROM"
       " pg_stat_replication WHERE application_name = '%s' LIMIT 1), 0));";
 
@@ -172,13 +193,36 @@ static struct err *
 look_source (const struct step_call *call, json_t **out)
 {
   char *n CLEANUP_FREE = postgresql_stream_name (call);
-  char *sql CLEANUP_FREE = mem_printf (source_sql, n, n, n, n);
+  char *sql CLEANUP_FREE = mem_printf (source_sql, n, n, n, n, n);
   TRY (postgresql_json (call->source, postgresql_database (call), sql, out));
   if (json_integer_value (json_at (*out, "slot")) == 1)
     return NULL;
   return broken ("the source's replication slot is gone or has lost what it "
                  "kept",
                  "'rehome abort', then 'rehome sync', which copies anew");
+}
+
+/* What cannot be applied is tried again every few seconds: the number of errors
+ * grows, and the slot stays where it is. */
+static struct err *
+moves_on (const struct step_call *call, const json_t *source,
+          const json_t *target)
+{
+  if (number (target, "errors") == 0)
+    return NULL;
+  for (int i = 0; i < STUCK_LOOKS; i++) {
+    json_t *later CLEANUP_JSON = NULL;
+    json_t *there CLEANUP_JSON = NULL;
+    TRY (remote_pause (call, READY_MS));
+    TRY (look_source (call, &later));
+    if (number (later, "bytes") <= 0
+        || !json_equal (json_at (later, "lsn"), json_at (source, "lsn")))
+      return NULL;
+    TRY (look_target (call, &there));
+    if (number (there, "errors") > number (target, "errors"))
+      return cannot_apply ();
+  }
+  return NULL; /* a large transaction, maybe */
 }
 
 struct err *
@@ -199,6 +243,7 @@ postgresql_stream_round (const struct step_call *call, json_t **result)
   if (!json_is_true (json_at (source, "active")))
     return broken ("nobody reads the source's replication slot", LOG_SAYS);
   TRY (look_target (call, &target));
+  TRY (moves_on (call, source, target));
   TRY (postgresql_stream_guard (call));
   *result
       = json_pack ("{s:O, s:O, s:O}", "lag_bytes", json_at (source, "bytes"),

@@ -4,6 +4,7 @@ defaults by one restart that the plan allows. Nothing of it is left on either se
 
 S1.4-5 and S2.26-27 partly.
 """
+import json
 import os
 import time
 
@@ -59,6 +60,21 @@ def test_only_the_server_itself_may_use_the_tunnel(streaming):
     assert new.sh("ss -Hltn | awk '{print $4}'").split().count(f"127.0.0.1:{port}") == 1
     said = new.sh(f"setpriv --reuid nobody --clear-groups psql -h 127.0.0.1 -p {port} -U postgres -d crm -c 'SELECT 1' 2>&1 || true")
     assert "closed the connection" in said, said
+
+
+def test_the_stream_goes_on_when_the_owner_was_killed_and_when_the_server_was_restarted(streaming):
+    old, new = streaming.lab.old, streaming.lab.new
+    port = "SELECT substring(subconninfo from 'port=([0-9]+)') FROM pg_subscription"
+    before = psql(new, port)
+    owner = json.loads(streaming.rehome("status", PLAN, "--json"))["owner_pid"]
+    assert isinstance(owner, int)
+    new.sh(f"kill -9 {owner}")
+    wait_for(lambda: psql(old, "SELECT count(*) FROM pg_replication_slots WHERE active").strip() == "0")
+    streaming.sync()
+    old.sh("systemctl restart postgresql@15-main")
+    at = wait_for(lambda: int(psql(old, "SELECT max(id) FROM orders")))
+    wait_for(lambda: int(psql(new, "SELECT max(id) FROM orders")) >= at)
+    assert psql(new, port) == before
 
 
 def test_a_row_lost_on_the_target_stops_the_cutover_and_nothing_is_left(streaming):
