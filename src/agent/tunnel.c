@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "host/peer.h"
+#include "tree/walk.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -55,8 +56,7 @@ listen_on (unsigned port, int *out, unsigned *got)
       || getsockname (fd, (struct sockaddr *)&at, &len) != 0)
     return no_door (errno, port);
   *got = ntohs (at.sin_port);
-  *out = fd;
-  fd = -1;
+  *out = tree_take_fd (&fd);
   return NULL;
 }
 
@@ -167,8 +167,7 @@ tunnel_door_accept (struct tunnel_door *d, int ms, int *out)
     return NULL;
   }
   setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-  *out = fd;
-  fd = -1;
+  *out = tree_take_fd (&fd);
   return NULL;
 }
 
@@ -218,7 +217,6 @@ tunnel_reach (const char *path, uid_t uid, gid_t gid, int *out)
   int bad = connect_as (fd, &at, uid, gid);
   if (bad != 0)
     return err_sys (bad, "RH-TUNNEL-SOCKET", "connecting to %s", path);
-  *out = fd;
-  fd = -1;
+  *out = tree_take_fd (&fd);
   return NULL;
 }
