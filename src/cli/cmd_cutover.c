@@ -36,6 +36,18 @@ question (const struct loaded *l, const json_t *facts, const char *source,
       source, target, forecast, limit, source);
 }
 
+static struct err *
+one_way (const char *why)
+{
+  return err_advise (
+      err_new (ERR_CORRECT, "RH-CLI-ONEWAY",
+               "after the opening there is no proven way back: %s", why),
+      "nothing was changed",
+      "rehearse it (rehome test), or add --no-way-back, or say at the service "
+      "in the plan why its older version can work on what the newer one wrote "
+      "(back-why)");
+}
+
 /* Opening without a proven way back is confirmed in words of its own. */
 static struct err *
 confirm_one_way (const struct invocation *in, const json_t *facts)
@@ -46,22 +58,17 @@ confirm_one_way (const struct invocation *in, const json_t *facts)
       json_array_get (json_object_get (facts, "back_none_why"), 0));
   if (mode == NULL || strcmp (mode, "none") != 0 || has (in, OPT_NO_WAY_BACK))
     return NULL;
+  if (why == NULL)
+    why = "a service's version differs";
   if (has (in, OPT_CONFIRM) || has (in, OPT_NO_INPUT))
-    return err_advise (
-        err_new (ERR_CORRECT, "RH-CLI-ONEWAY",
-                 "after the opening there is no proven way back: %s",
-                 why != NULL ? why : "a service's version differs"),
-        "nothing was changed",
-        "rehearse it (rehome test), or add --no-way-back, or say at the "
-        "service in the plan why its older "
-        "version can work on what the newer one wrote (back-why)");
-  struct invocation again = *in;
+    return one_way (why);
   CLEANUP_FREE char *text = mem_printf (
       "After the opening there is no proven way back: %s, and the older "
       "version was not tried on what the newer one writes.\nType \"%s\" to go "
       "on; anything else keeps all as it is: ",
-      why != NULL ? why : "a service's version differs", words);
-  return say_confirm (&again, text, words, NULL);
+      why, words);
+  CLEANUP_ERR struct err *other = say_confirm (in, text, words, NULL);
+  return other == NULL ? NULL : one_way (why);
 }
 
 /* The name by which people know a host, and that by which the plan calls

@@ -5,6 +5,9 @@ target, went back, started the old version and passed. nginx differs in the lab 
 S0.32, S2.48.
 """
 import os
+import pty
+import select
+import time
 
 import pytest
 
@@ -45,6 +48,26 @@ def serving(host):
     return host.sh("systemctl show -p MainPID --value shop-orders nginx; ss -Hltn | awk '{print $4}' | sort")
 
 
+def typing(move, *lines):
+    """`rehome cutover` at a terminal, each question answered by the next line; its exit status and what it showed."""
+    mine, its = pty.openpty()
+    process = move.at.popen(["rehome", "cutover", PLAN], stdin=its, stdout=its, stderr=its)
+    os.close(its)
+    shown, left, end = b"", list(lines), time.monotonic() + 60
+    while time.monotonic() < end:
+        if select.select([mine], [], [], 0.2)[0]:
+            try:
+                shown += os.read(mine, 65536)
+            except OSError:
+                break
+        elif process.poll() is not None:
+            break
+        if left and shown.count(b"keeps all as it is: ") > len(lines) - len(left):
+            os.write(mine, left.pop(0).encode() + b"\n")
+    os.close(mine)
+    return process.wait(), shown.decode(errors="replace")
+
+
 def rooms(host):
     """Traces of a room: directories, units, mounts, network namespaces, processes."""
     return host.sh("set +e; ls -d /var/lib/rehome/*/rehearsal 2>/dev/null; ls /run/systemd/system | grep rehearsal; "
@@ -64,6 +87,7 @@ def rehearsed(lab, move):
     move.sync()
     story = {"move": move, "mode before": mode(move),
              "asked": move.rehome("cutover", PLAN, "--no-input", "--confirm=shop-old", expect=None)}
+    story["typed"] = [typing(move, "shop-old"), typing(move, "no way back", "shop-new")]
     before = [(serving(h), shape(h)) for h in (lab.old, lab.new)]
     story["said"] = rehearse(move)
     after = [(serving(h), shape(h)) for h in (lab.old, lab.new)]
@@ -79,6 +103,13 @@ def test_opening_without_a_way_back_asks_in_words_of_its_own(rehearsed):
     assert "nginx is 1.22.1 on the source and 1.26.3 on the target" in rehearsed["mode before"][1]
     assert codes(rehearsed["asked"]) >= {"RH-CLI-ONEWAY"}, rehearsed["asked"]
     assert "--no-way-back" in rehearsed["asked"]
+
+
+def test_at_a_terminal_the_words_have_to_be_typed_and_then_the_hosts_name(rehearsed):
+    (first, said), (second, asked) = rehearsed["typed"]
+    assert first != 0 and "RH-CLI-ONEWAY" in codes(said) and "loses service" not in said, said
+    assert second != 0 and "loses service" in asked and "RH-CLI-CONFIRM" in codes(asked), asked
+    assert "phase" not in said + asked
 
 
 def test_a_rehearsal_that_passed_raises_the_mode(rehearsed):

@@ -301,6 +301,23 @@ only_http_to_numbers_and_localhost (void **state)
   }
 }
 
+/* Names come from the controller, and nothing but a namespace of that name is
+ * opened. */
+static void
+a_namespace_has_a_plain_name_and_is_there (void **state)
+{
+  static const char *const names[]
+      = { "", "../../etc/passwd", "a/b", ".hidden", "rehome-no-such-one" };
+  (void)state;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    struct http_job job = { .url = "http://127.0.0.1:9/",
+                            .netns = names[i],
+                            .timeout_ms = 500 };
+    CLEANUP (http_answer_free) struct http_answer a;
+    assert_code (http_get (&job, &a), "RH-HTTP-NETNS");
+  }
+}
+
 int
 main (void)
 {
@@ -317,6 +334,7 @@ main (void)
     cmocka_unit_test (the_source_address_is_bound),
     cmocka_unit_test (tcp_is_a_connection_and_no_more),
     cmocka_unit_test (only_http_to_numbers_and_localhost),
+    cmocka_unit_test (a_namespace_has_a_plain_name_and_is_there),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
