@@ -61,8 +61,8 @@ def _allocated(host, top):
 
 
 def look(host, top, numeric=False):
-    """All that is compared, of one tree on one host."""
-    return {
+    """All that is compared, of one tree on one host; of what is written meanwhile, the times are those afterwards."""
+    found = {
         "entry": _find(host, top, numeric),
         "content": _sums(host, top),
         "acl": _blocks(host, ["getfacl", "-R", "-P", "-p", "-s", *(["-n"] if numeric else []), top]),
@@ -71,6 +71,9 @@ def look(host, top, numeric=False):
         "capability": _capabilities(host, top),
         "holes": _allocated(host, top),
     }
+    after = _find(host, top, numeric)
+    found["entry"] = {path: after.get(path, entry) for path, entry in found["entry"].items()}
+    return found
 
 
 def differences(source, target, written_after=None):
