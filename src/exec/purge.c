@@ -54,6 +54,8 @@ struct ended {
   char *migration;
   uint64_t epoch;
   int64_t at_ms; /* 0: it goes on */
+  json_t *begun; /* what a purge had begun to remove and not said that it is
+                    gone: NULL, or an array */
 };
 
 static bool
@@ -75,6 +77,14 @@ look (void *ctx, const struct record *r, const char *line)
   e->epoch = r->epoch;
   if (r->type == RECORD_PHASE && to != NULL)
     e->at_ms = is_end (to) ? r->time_ms : 0;
+  const json_t *purge = json_object_get (r->data, "purge");
+  json_t *begins = json_object_get (purge, "begins");
+  if (r->type == RECORD_SEAL && begins != NULL && e->begun == NULL)
+    e->begun = json_deep_copy (begins);
+  if (r->type == RECORD_SEAL && json_object_get (purge, "left") != NULL) {
+    json_decref (e->begun);
+    e->begun = NULL;
+  }
   return NULL;
 }
 
@@ -104,11 +114,13 @@ struct purging {
   const struct purge *p;
   struct closing c;
   int64_t ended_ms;
+  json_t *begun;
 };
 
 static void
 purging_clear (struct purging *g)
 {
+  json_decref (g->begun);
   closing_clear (&g->c);
 }
 
@@ -198,6 +210,37 @@ prove_gone (struct purging *g, const json_t *all)
       "look who keeps it, then rehome purge again");
 }
 
+static bool
+is_among (const json_t *all, const json_t *one)
+{
+  size_t i;
+  json_t *other;
+  json_array_foreach ((json_t *)(uintptr_t)all, i, other)
+  {
+    if (json_equal (json_object_get (one, "host"),
+                    json_object_get (other, "host"))
+        && json_equal (json_object_get (one, "path"),
+                       json_object_get (other, "path")))
+      return true;
+  }
+  return false;
+}
+
+/* What a purge that was interrupted removed stands in no proof yet: it is in
+ * this one's. */
+static void
+add_begun (const struct purging *g, json_t *all)
+{
+  CLEANUP_JSON json_t *here = json_copy (all);
+  size_t i;
+  json_t *one;
+  json_array_foreach (g->begun, i, one)
+  {
+    if (!is_among (here, one))
+      json_array_append (all, one);
+  }
+}
+
 static struct err *
 purge_all (struct purging *g, json_t *all)
 {
@@ -205,6 +248,7 @@ purge_all (struct purging *g, json_t *all)
     return list_all (g, all);
   TRY (closing_take_over (&g->c));
   TRY (list_all (g, all));
+  add_begun (g, all);
   if (json_array_size (all) == 0)
     return NULL;
   TRY (closing_append (&g->c, RECORD_SEAL, g->p->actor,
@@ -234,6 +278,7 @@ begin (struct purging *g)
   g->c.migration = end.migration;
   g->c.epoch = end.epoch;
   g->ended_ms = end.at_ms;
+  g->begun = end.begun;
   TRY (e);
   TRY (too_early (g));
   if (!g->p->dry_run)
@@ -293,6 +338,7 @@ purge_evidence (const struct purge *p)
   struct store *s CLEANUP_STORE = NULL;
   struct err *e = look_first (p, &end);
   free (end.migration);
+  json_decref (end.begun);
   TRY (e);
   TRY (too_soon (p));
   TRY (store_open_writer (p->place->dir, NULL, NULL, 0, &s));
