@@ -4,6 +4,7 @@
  * another host's, with no disk in between. */
 #include "agent/verb.h"
 
+#include "agent/binlog.h"
 #include "agent/groups.h"
 #include "agent/named.h"
 #include "agent/rows.h"
@@ -23,6 +24,7 @@ struct streaming {
   struct verb_call *call;
   struct rows *rows;     /* of program.digest */
   struct groups *groups; /* of one by group, in place of rows */
+  struct binlog *binlog; /* of program.read, where only changes are wanted */
   uint64_t bytes, ticked;
 };
 
@@ -54,13 +56,22 @@ take_input (void *ctx, void *data, size_t cap, size_t *len)
 }
 
 static struct err *
-give_output (void *ctx, const void *data, size_t len)
+give_on (void *ctx, const void *data, size_t len)
 {
   struct streaming *s = ctx;
   count (s, len);
   if (s->rows != NULL)
     rows_put (s->rows, data, len);
   return s->call->out->put (s->call->out->ctx, data, len);
+}
+
+static struct err *
+give_output (void *ctx, const void *data, size_t len)
+{
+  struct streaming *s = ctx;
+  if (s->binlog != NULL)
+    return binlog_put (s->binlog, data, len);
+  return give_on (s, data, len);
 }
 
 static struct err *
@@ -131,11 +142,16 @@ static struct err *
 run_read (struct verb_call *call, json_t **result)
 {
   CLEANUP (spawn_end_free) struct spawn_end end = { 0 };
-  bool digested;
+  bool digested, changes;
   char sum[33];
   TRY (json_opt_bool (call->args, "digest", false, &digested));
+  TRY (json_opt_bool (call->args, "binlog", false, &changes));
   struct streaming s = { .call = call, .rows = digested ? rows_new () : NULL };
+  s.binlog = changes ? binlog_new (give_on, &s) : NULL;
   struct err *e = perform (&s, NULL, give_output, &end);
+  if (e == NULL && changes)
+    e = binlog_end (s.binlog);
+  binlog_free (s.binlog);
   if (e == NULL)
     *result = json_pack ("{s:o}", "bytes", json_u64 (s.bytes));
   if (e == NULL && digested) {

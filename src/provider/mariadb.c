@@ -2,8 +2,8 @@
 /*
  * The MariaDB provider: one database, with the accounts that have rights on
  * it.  Rounds compare digests of its tables on both servers and copy those
- * that differ; the last one is behind the freeze.  No replication yet, so
- * that package defaults (no binary log) are enough.
+ * that differ, so that package defaults (no binary log) are enough; or they
+ * play the source's binary log.  The last one is behind the freeze.
  */
 #include "provider/mariadb.h"
 
@@ -30,13 +30,26 @@ is_name (const char *s)
 static struct err *
 check (const json_t *spec)
 {
-  static const char *const keys[] = { "mariadb", NULL };
+  static const char *const keys[] = { "mariadb", "in-step", "restart", NULL };
+  const json_t *restart = json_at (spec, "restart");
+  const json_t *how = json_at (spec, "in-step");
   TRY (spec_keys (spec, keys));
   const char *db = json_string_value (json_at (spec, "mariadb"));
   if (db == NULL || !is_name (db))
     return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
                     "'mariadb': expected the name of a database (letters, "
                     "digits, '_', '-'; none of the server's own)");
+  if (how != NULL
+      && (!json_is_string (how)
+          || (strcmp (json_string_value (how), "replicate") != 0
+              && strcmp (json_string_value (how), "rounds") != 0)))
+    return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
+                    "'in-step': expected rounds or replicate");
+  if (restart != NULL
+      && (!json_is_string (restart)
+          || strcmp (json_string_value (restart), "allowed") != 0))
+    return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
+                    "'restart': expected allowed");
   return NULL;
 }
 
@@ -94,6 +107,8 @@ static const struct step_row rows[] = {
     120000 },
   { "accounts", "accounts of database %s", STAGE_PREPARE, STEP_IDEMPOTENT,
     SIDE_BOTH, 120000 },
+  { "log", "the source's server keeps a binary log for %s", STAGE_PREPARE,
+    STEP_REVERSIBLE, SIDE_SOURCE, 300000 },
   { "seed", "first copy of database %s", STAGE_PREPARE, STEP_IDEMPOTENT,
     SIDE_BOTH, 0 },
   { "round", "tables of %s that changed", STAGE_ROUND, STEP_IDEMPOTENT,
@@ -111,6 +126,8 @@ static const struct step_row rows[] = {
     STEP_REVERSIBLE, SIDE_TARGET, 60000 },
   { "still", "database %s stands still on the source", STAGE_STILL, STEP_PURE,
     SIDE_SOURCE, 60000 },
+  { "leave", "the source's server needs no binary log for %s any more",
+    STAGE_OPEN, STEP_FORWARD, SIDE_SOURCE, 60000 },
   { "open", "database %s is analyzed", STAGE_OPEN, STEP_FORWARD, SIDE_TARGET,
     0 },
   { "clean", "records of database %s removed", STAGE_ACCEPT, STEP_FORWARD,
@@ -160,13 +177,24 @@ needs_of (struct needs *needs, const struct plan *plan,
       needs_others (needs, plan, item, op);
 }
 
+static bool
+is_of_log (const char *op)
+{
+  return strcmp (op, "log") == 0 || strcmp (op, "leave") == 0;
+}
+
 static struct err *
 describe (const struct plan *plan, const struct plan_item *item,
           struct graph *g)
 {
+  bool follows = mariadb_replicates (item);
   const char *colon = strchr (item->name, ':');
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct needs needs CLEANUP_NEEDS = { 0 };
+    if (!follows && is_of_log (rows[i].op))
+      continue;
+    if (follows && strcmp (rows[i].op, "seed") == 0)
+      needs_add (&needs, "%s#log", item->name);
     needs_of (&needs, plan, item, rows[i].op);
     TRY (steps_add (g, &rows[i], "mariadb", item->name,
                     colon == NULL ? item->name : colon + 1,
@@ -178,6 +206,7 @@ describe (const struct plan *plan, const struct plan_item *item,
 static const struct step_op ops[] = {
   { "look", mariadb_look, NULL, NULL },
   { "accounts", mariadb_make_accounts, probe_again, NULL },
+  { "log", mariadb_log_on, probe_again, mariadb_log_off },
   { "seed", mariadb_seed, probe_again, NULL },
   { "round", mariadb_round, probe_again, NULL },
   { "prove", mariadb_prove, NULL, NULL },
@@ -187,6 +216,7 @@ static const struct step_op ops[] = {
   { "verify", mariadb_verify, NULL, NULL },
   { "admit", mariadb_admit, probe_again, mariadb_admit_undo },
   { "still", mariadb_still, NULL, NULL },
+  { "leave", mariadb_log_off, probe_again, NULL },
   { "open", run_open, probe_again, NULL },
   { "clean", run_clean, probe_again, NULL },
   { NULL, NULL, NULL, NULL },

@@ -34,7 +34,10 @@ struct err *mariadb_run (struct port *p, const char *sql, char **out);
 /* As mariadb_run, of `fmt`, in which every "%s" is the database. */
 struct err *mariadb_ask (struct port *p, const char *fmt, const char *database,
                          char **out);
-/* Runs the statements that the answer consists of, if any. */
+/* The statements that the answer consists of; the caller frees. */
+struct err *mariadb_compose_text (struct port *p, const char *fmt,
+                                  const char *database, char **out);
+/* Runs them, if any. */
 struct err *mariadb_compose (struct port *from, const char *fmt,
                              const char *database, struct port *to);
 /* Rows of two columns as an object; a third is the second's rest. */
@@ -121,6 +124,34 @@ struct err *mariadb_digests (const struct step_call *call, const json_t *tables,
  * indexes and constraints; views, triggers, routines and events. */
 struct err *mariadb_census (struct port *p, const char *database, json_t **out);
 
+/* mariadb_binlog.c */
+bool mariadb_replicates (const struct plan_item *item);
+/* Does the plan want the source's binary log to be followed? */
+bool mariadb_follows (const struct step_call *call);
+/* And can it be?  "RH-MARIADB-BINLOG". */
+struct err *mariadb_look_log (const struct step_call *call);
+/* {"gtid", "file", "at", "ms"}: where the binary log ends now. */
+struct err *mariadb_log_position (struct port *p, json_t **out);
+/* What a play did; where it is not done the copy is in an unknown state. */
+struct mariadb_played {
+  bool done;
+  json_int_t bytes;
+  char why[200];
+};
+/* Plays what the source took between two positions on the target; `from` has
+ * "exact" where the copy is of that very moment. */
+struct err *mariadb_play (const struct step_call *call, const json_t *from,
+                          const json_t *to, struct mariadb_played *out);
+/* Adds "lag_ms" and "lag_bytes" since a position. */
+struct err *mariadb_lag (const struct step_call *call, const json_t *reached,
+                         json_t *result);
+
+/* mariadb_log.c: the source's binary log, for the time of the move. */
+bool mariadb_may_restart (const struct step_call *call);
+struct err *mariadb_has_log (struct port *p, bool *out);
+struct err *mariadb_log_on (const struct step_call *call, json_t **result);
+struct err *mariadb_log_off (const struct step_call *call, json_t **result);
+
 /* mariadb_copy.c */
 /* The record of what was made on the host that is copied to; the caller
  * frees. */
@@ -171,6 +202,12 @@ struct err *mariadb_check_copy (const struct step_call *call,
 struct err *mariadb_prove (const struct step_call *call, json_t **result);
 struct err *mariadb_settled (const struct step_call *call, json_t **result);
 struct err *mariadb_verify (const struct step_call *call, json_t **result);
+
+/* mariadb_relate.c: {"keys": {TABLE.KEY: rows that lead nowhere}, "hours":
+ * {TABLE.COLUMN: "ROWS HOURS FIRST LAST GAPS LONGEST"}}, which reads the
+ * tables. */
+struct err *mariadb_relations (struct port *p, const char *database,
+                               json_t **out);
 
 /* mariadb_discard.c */
 struct err *mariadb_discard (const struct step_call *call, bool dry,

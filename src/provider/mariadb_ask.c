@@ -82,6 +82,13 @@ mariadb_ask (struct port *p, const char *fmt, const char *database, char **out)
 }
 
 struct err *
+mariadb_compose_text (struct port *p, const char *fmt, const char *database,
+                      char **out)
+{
+  return ask (p, fmt, database, true, out);
+}
+
+struct err *
 mariadb_compose (struct port *from, const char *fmt, const char *database,
                  struct port *to)
 {

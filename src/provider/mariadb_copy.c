@@ -145,6 +145,9 @@ struct round {
   json_t *copied; /* names */
   struct mariadb_sums source, target;
   int64_t read_ms;
+  bool whole;
+  json_t *position; /* of the source's binary log, where it is followed */
+  struct mariadb_played played;
 };
 
 static void
@@ -152,6 +155,7 @@ round_clear (struct round *r)
 {
   json_decref (r->tables);
   json_decref (r->copied);
+  json_decref (r->position);
   mariadb_sums_clear (&r->source);
   mariadb_sums_clear (&r->target);
 }
@@ -226,6 +230,8 @@ record_copy (const struct step_call *call, const json_t *structure,
       = json_pack ("{s:O, s:O, s:O, s:O, s:O, s:O}", "accounts", accounts,
                    "source", structure, "tables", r->tables, "digests", digests,
                    "census", census, "numbers", numbers);
+  if (r->position != NULL && !r->whole) /* compared, not only copied */
+    json_object_set (record, "position", r->position);
   return remote_record (call->target, path, record);
 }
 
@@ -253,45 +259,107 @@ begin_round (const struct step_call *call)
   return remote_record (call->target, path, rest);
 }
 
+/* The binary log up to here, where it is followed and the last round knows from
+ * where on.  The position is read before anything else is. */
 static struct err *
-one_round (const struct step_call *call, bool anew, json_t **result)
+play_log (const struct step_call *call, const json_t *made, struct round *r)
+{
+  const json_t *from = json_at (made, "position");
+  if (!mariadb_follows (call))
+    return NULL;
+  TRY (mariadb_log_position (call->source, &r->position));
+  if (from == NULL)
+    return NULL;
+  TRY (mariadb_play (call, from, r->position, &r->played));
+  json_object_set_new (r->position, "exact", json_boolean (r->played.done));
+  return NULL;
+}
+
+/* After a play nothing is read on the source but its definitions. */
+static struct err *
+take_played (const struct step_call *call, struct round *r)
+{
+  const char *db = mariadb_database (call);
+  r->copied = json_array ();
+  TRY (mariadb_tables (call->source, db, &r->tables));
+  TRY (mariadb_copy_numbers (call, r->tables));
+  return mariadb_digest (call->target, db, r->tables, &r->target.tables);
+}
+
+static struct err *
+round_result (const struct step_call *call, bool anew, const struct round *r,
+              json_t **result)
+{
+  *result = json_pack ("{s:b, s:O}", "whole", anew, "tables", r->copied);
+  if (r->position == NULL)
+    return NULL;
+  struct err *e = mariadb_lag (call, r->position, *result);
+  if (e != NULL)
+    json_decref (STEAL (*result));
+  TRY (e);
+  json_object_set (*result, "gtid", json_at (r->position, "gtid"));
+  if (r->played.done)
+    json_object_set_new (*result, "played", json_integer (r->played.bytes));
+  else if (*r->played.why != '\0')
+    json_object_set_new (
+        *result, "findings",
+        json_pack ("[o]",
+                   json_sprintf ("the binary log could not be played, and "
+                                 "digests were compared: %s",
+                                 r->played.why)));
+  return NULL;
+}
+
+/* Has the copy to be made anew?  `made`: the record of the last round. */
+static struct err *
+is_new (const struct step_call *call, const json_t *structure, json_t **made,
+        bool *anew)
 {
   char *path CLEANUP_FREE = mariadb_record (call);
+  bool there;
+  TRY (mariadb_exists (call->target, mariadb_database (call), &there));
+  TRY (remote_recall (call->target, path, made));
+  *anew = !there || !json_equal (json_at (*made, "source"), structure);
+  return NULL;
+}
+
+static struct err *
+one_round (const struct step_call *call, json_t **result)
+{
   const char *db = mariadb_database (call);
   json_t *made CLEANUP_JSON = NULL;
   json_t *census CLEANUP_JSON = NULL;
   json_t *there_now CLEANUP_JSON = NULL;
   struct round r CLEANUP_ROUND = { 0 };
+  bool anew;
   TRY (mariadb_census (call->source, db, &census));
   const json_t *structure = json_at (census, "structure");
-  if (!anew) {
-    bool there;
-    TRY (mariadb_exists (call->target, db, &there));
-    TRY (remote_recall (call->target, path, &made));
-    anew = !there || !json_equal (json_at (made, "source"), structure);
-  }
+  TRY (is_new (call, structure, &made, &anew));
   if (!anew && json_at (made, "digests") != NULL)
     TRY (mariadb_check_copy (call, made));
+  r.whole = anew;
   TRY (anew ? make_whole (call) : begin_round (call));
+  TRY (play_log (call, anew ? NULL : made, &r));
   TRY (mariadb_census (call->target, db, &there_now));
-  TRY (anew ? copy_first (call, &r) : copy_rows (call, &r));
+  TRY (r.played.done ? take_played (call, &r)
+       : anew        ? copy_first (call, &r)
+                     : copy_rows (call, &r));
   TRY (copy_objects (call, census, there_now));
   TRY (mariadb_grant_all (call));
   TRY (record_copy (call, structure, &r));
-  *result = json_pack ("{s:b, s:O}", "whole", anew, "tables", r.copied);
-  return NULL;
+  return round_result (call, anew, &r, result);
 }
 
 struct err *
 mariadb_seed (const struct step_call *call, json_t **result)
 {
-  return one_round (call, false, result);
+  return one_round (call, result);
 }
 
 struct err *
 mariadb_round (const struct step_call *call, json_t **result)
 {
-  return one_round (call, false, result);
+  return one_round (call, result);
 }
 
 static struct err *
@@ -330,6 +398,8 @@ again_of (const struct round *r)
 struct err *
 mariadb_final (const struct step_call *call, json_t **result)
 {
+  char *path CLEANUP_FREE = mariadb_record (call);
+  json_t *made CLEANUP_JSON = NULL;
   json_t *a CLEANUP_JSON = NULL;
   json_t *b CLEANUP_JSON = NULL;
   struct round r CLEANUP_ROUND = { 0 };
@@ -339,12 +409,18 @@ mariadb_final (const struct step_call *call, json_t **result)
                    differences);
   if (json_array_size (differences) > 0)
     return other_structure (call, differences);
+  TRY (remote_recall (call->target, path, &made));
   TRY (begin_round (call));
+  TRY (play_log (call, made, &r));
   TRY (copy_rows (call, &r));
   if (!call->back)
     TRY (copy_objects (call, a, b));
   *result = json_pack ("{s:O, s:o, s:O, s:I}", "tables", r.copied, "again",
                        again_of (&r), "digests", r.source.tables, "read_ms",
                        (json_int_t)r.read_ms);
+  if (r.position != NULL)
+    json_object_set (*result, "gtid", json_at (r.position, "gtid"));
+  if (r.played.done)
+    json_object_set_new (*result, "played", json_integer (r.played.bytes));
   return NULL;
 }

@@ -161,19 +161,22 @@ set_locks (const struct step_call *call, const json_t *accounts,
   return mariadb_run (call->source, (const char *)sql.data, NULL);
 }
 
-/* Rows that anybody changed, tables that were made, restarts. */
+/* Rows that anybody changed, tables that were made, restarts; where the binary
+ * log is followed, its position, too. */
 static struct err *
 fingerprint (const struct step_call *call, char **out)
 {
-  TRY (mariadb_ask (
-      call->source,
-      "SELECT CONCAT_WS(' ', @@GLOBAL.read_only + 0, @@GLOBAL.userstat + 0,"
-      " (SELECT IFNULL(SUM(ROWS_CHANGED), 0) FROM"
-      "  information_schema.TABLE_STATISTICS WHERE TABLE_SCHEMA = '%s'),"
-      " (SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA ="
-      "  '%s'), (SELECT IFNULL(MAX(CREATE_TIME), '') FROM"
-      "  information_schema.TABLES WHERE TABLE_SCHEMA = '%s'));",
-      mariadb_database (call), out));
+  static const char counts[]
+      = "SELECT CONCAT_WS(' ', @@GLOBAL.read_only + 0, @@GLOBAL.userstat + 0,"
+        " (SELECT IFNULL(SUM(ROWS_CHANGED), 0) FROM"
+        "  information_schema.TABLE_STATISTICS WHERE TABLE_SCHEMA = '%s'),"
+        " (SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA ="
+        "  '%s'), (SELECT IFNULL(MAX(CREATE_TIME), '') FROM"
+        "  information_schema.TABLES WHERE TABLE_SCHEMA = '%s')";
+  char *sql CLEANUP_FREE
+      = mem_printf ("%s%s);", counts,
+                    mariadb_follows (call) ? ", @@GLOBAL.gtid_binlog_pos" : "");
+  TRY (mariadb_ask (call->source, sql, mariadb_database (call), out));
   (*out)[strcspn (*out, "\n")] = '\0';
   return NULL;
 }

@@ -59,8 +59,9 @@ static const char source_sql[]
       "SELECT 'public', IFNULL(GROUP_CONCAT(Db SEPARATOR ', '), '') FROM"
       "  mysql.db WHERE User = 'PUBLIC' AND '%s' LIKE Db;\n"
       "SELECT 'replica', IFNULL(GROUP_CONCAT(HOST SEPARATOR ', '), '') FROM"
-      "  information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'\n"
-      "  OR COMMAND LIKE 'Slave%';\n"
+      "  information_schema.PROCESSLIST WHERE (COMMAND LIKE 'Binlog Dump%'"
+      "  AND NOT (USER = 'root' AND HOST = 'localhost')) OR COMMAND LIKE"
+      "  'Slave%';\n"
       "SELECT 'cluster', IFNULL(MAX(VARIABLE_NAME), '') FROM"
       "  information_schema.GLOBAL_VARIABLES WHERE VARIABLE_NAME = 'wsrep_on'"
       "  AND VARIABLE_VALUE = 'ON';\n"
@@ -328,6 +329,7 @@ look_both (const struct step_call *call, const json_t *s, json_t **result)
   TRY (look_source (call, s));
   TRY (look_target (s, t));
   TRY (look_collations (call, s));
+  TRY (mariadb_look_log (call));
   TRY (look_in_way (call));
   TRY (note_settings (call, s, findings));
   bool run = strcmp (mariadb_text (s, "events"), "ON") == 0;

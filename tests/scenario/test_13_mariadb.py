@@ -65,19 +65,20 @@ def wait_for_acks(host, more):
         time.sleep(0.2)
 
 
-def synced_move(lab, build):
+def synced_move(lab, build, before=lambda old: None, change=None):
     lab.reset()
     lab.install(build)
     old = lab.old
     maria(old, (PLANS / "maria.sql").read_text(), None)
     maria(old, (PLANS / "maria-odd.sql").read_text(), None)
+    before(old)
     old.sh("useradd -m clerk; mkdir /srv/clerk; chown clerk: /srv/clerk")
     put(old, "/usr/local/bin/maria-writer", (PLANS / "maria-writer").read_text(), 755)
     put(old, "/etc/systemd/system/maria-writer.service", UNIT, 644)
     old.sh("systemctl daemon-reload; systemctl enable --now maria-writer")
     wait_for_acks(old, 50)
     move = Move(lab)
-    move.write_plan(template="maria.yaml")
+    move.write_plan(change, template="maria.yaml")
     move.sync()
     return move
 
@@ -137,6 +138,13 @@ def test_everything_is_as_the_source_has_it_by_the_servers_own_word(moved):
     assert other in a and other not in b
     assert [line for line in a.splitlines() if line != other] == b.splitlines()
     assert "langer" not in a and "16777216" in a and "2024-02-30" in a
+
+
+def test_the_proof_has_rows_that_lead_nowhere_and_gaps_in_time_as_they_were_before(moved):
+    found = [r["data"]["result"]["relations"] for r in moved.records()
+             if r["type"] == "outcome" and r["step"] == "mariadb:shop#verify"][-1]
+    assert found["keys"] == {"child.child_ibfk_1": "1"}
+    assert found["hours"]["hourly.at"] == "3 3 2024-01-01T00 2024-01-01T05 1 3"
 
 
 def test_accounts_log_in_on_the_target_and_no_more_on_the_source(moved):
