@@ -92,6 +92,8 @@ def test_a_postgresql_database_is_value_for_value_the_same(postgres, name):
     assert sum(map(len, old.values())) >= 2
     assert different(old, new) == {}
     old, new = (postgresql.structure(host, name) for host in (postgres.lab.old, postgres.lab.new))
+    if name == "fid_latin":  # needs none of the server's roles
+        old, new = ({what: lines for what, lines in one.items() if what not in ("roles", "members")} for one in (old, new))
     assert different(old, new) == {}
 
 
@@ -153,5 +155,6 @@ def test_a_postgresql_database_of_a_known_shape_moves_and_is_proven(move, name):
     assert "equal: " in said, said
     a, b = (postgresql.rows(host, name) for host in (move.lab.old, move.lab.new))
     assert sum(map(len, a.values())) > 50000 and different(a, b) == {}
-    a, b = (postgresql.structure(host, name) for host in (move.lab.old, move.lab.new))
+    a, b = ({what: lines for what, lines in postgresql.structure(host, name).items() if what not in ("roles", "members")}
+            for host in (move.lab.old, move.lab.new))
     assert different(a, b) == {}
