@@ -256,5 +256,7 @@ mariadb_verify (const struct step_call *call, json_t **result)
   *result = json_pack ("{s:O, s:I, s:I, s:i}", "digests", digests, "rows",
                        (json_int_t)rows_of (digests), "objects",
                        (json_int_t)objects_of (a), "differences", 0);
+  if (relations != NULL)
+    json_object_set (*result, "relations", relations);
   return NULL;
 }
