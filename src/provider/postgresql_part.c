@@ -9,7 +9,7 @@
 #include "provider/postgresql.h"
 
 #include "base/mem.h"
-#include "base/vec.h"
+#include "provider/parts.h"
 #include "provider/remote.h"
 
 #include <inttypes.h>
@@ -23,37 +23,6 @@ text_of (const json_t *o, const char *key)
 {
   const char *v = json_string_value (json_at (o, key));
   return v == NULL ? "" : v;
-}
-
-struct parts {
-  int64_t *v;
-  size_t n, cap;
-};
-
-static void
-parts_free (struct parts *p)
-{
-  VEC_FREE (p);
-}
-
-/* The numbers of parts of table `index` that one has and the other lacks, or
- * has otherwise. */
-static void
-collect (size_t index, const json_t *these, const json_t *those, bool lacks,
-         struct parts *out)
-{
-  const char *name;
-  json_t *sum;
-  json_object_foreach ((json_t *)(uintptr_t)these, name, sum)
-  {
-    char *end;
-    const json_t *other = json_object_get (those, name);
-    if (strtoul (name, &end, 10) != index || *end == '\0'
-        || (lacks ? other != NULL : json_equal (sum, other)))
-      continue;
-    end += strncmp (end, "%3A", 3) == 0 ? 3 : 1; /* names are encoded */
-    *VEC_PUSH (out) = strtoll (end, NULL, 10);
-  }
 }
 
 static int
@@ -122,9 +91,8 @@ postgresql_copy_table (const struct step_call *call, const json_t *table,
                        size_t index, const struct postgresql_read *source,
                        const struct postgresql_read *target, json_int_t *parts)
 {
-  CLEANUP (parts_free) struct parts changed = { 0 };
-  collect (index, source->parts, target->parts, false, &changed);
-  collect (index, target->parts, source->parts, true, &changed);
+  CLEANUP_PARTS struct parts changed = { 0 };
+  parts_changed (index, source->parts, target->parts, &changed);
   char *where CLEANUP_FREE = where_of (table, &changed);
   *parts = 0;
   if (where != NULL) {

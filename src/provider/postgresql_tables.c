@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "provider/beside.h"
+#include "provider/parts.h"
 #include "provider/remote.h"
 
 #include <stdio.h>
@@ -136,52 +137,6 @@ struct digesting {
   json_t *parts; /* {"INDEX:PART": "ROWS SUM"}, where it is by part */
 };
 
-/* Sums are of 128 bits, and that of a table is the sum of its parts'. */
-struct total {
-  uint64_t rows, high, low;
-};
-
-static struct err *
-add_part (struct total *t, const char *text)
-{
-  unsigned long long rows, high, low;
-  if (text == NULL
-      || sscanf (text, "%llu %16llx%16llx", &rows, &high, &low) != 3)
-    return err_new (ERR_CORRUPT, "RH-POSTGRESQL-DIGEST",
-                    "the digest of a table is none");
-  t->rows += rows;
-  t->low += low;
-  t->high += high + (t->low < low);
-  return NULL;
-}
-
-/* Of all parts the tables'; an empty table has no line, and so no part. */
-static struct err *
-total_up (const json_t *tables, const json_t *groups, json_t *out)
-{
-  size_t n = json_array_size (tables);
-  struct total *all CLEANUP_FREE = mem_alloc ((n + 1) * sizeof *all);
-  const char *part;
-  json_t *sum;
-  json_object_foreach ((json_t *)(uintptr_t)groups, part, sum)
-  {
-    size_t at = strtoul (part, NULL, 10);
-    if (at >= n)
-      return err_new (ERR_CORRUPT, "RH-POSTGRESQL-DIGEST",
-                      "a digest of no table");
-    TRY (add_part (&all[at], json_string_value (sum)));
-  }
-  for (size_t i = 0; i < n; i++)
-    json_object_set_new (out, text_of (json_array_get (tables, i), "name"),
-                         all[i].rows == 0
-                             ? json_string ("0")
-                             : json_sprintf ("%llu %016llx%016llx",
-                                             (unsigned long long)all[i].rows,
-                                             (unsigned long long)all[i].high,
-                                             (unsigned long long)all[i].low));
-  return NULL;
-}
-
 static struct err *
 digest_side (struct digesting *d)
 {
@@ -198,7 +153,7 @@ digest_side (struct digesting *d)
                   &got));
   d->out = json_object ();
   d->parts = json_incref (json_at (got, "groups"));
-  return total_up (d->tables, d->parts, d->out);
+  return parts_totals (d->tables, d->parts, d->out);
 }
 
 static struct err *
