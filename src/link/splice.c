@@ -85,6 +85,13 @@ wait_both (struct side *a, struct side *b)
   pthread_mutex_unlock (&m->lock);
 }
 
+/* Its error is the reader's until the call has ended. */
+static bool
+has_failed (const struct side *s)
+{
+  return s->done && s->req.error != NULL;
+}
+
 static void
 carry (struct side *near, struct side *far, const struct port_lane *lane)
 {
@@ -95,9 +102,7 @@ carry (struct side *near, struct side *far, const struct port_lane *lane)
     pass (near, far, &near_ended);
     pass (far, near, &far_ended);
     tell (near, lane);
-    if (near->req.error != NULL || far->req.error != NULL
-        || port_is_cancelled ())
-    {
+    if (has_failed (near) || has_failed (far) || port_is_cancelled ()) {
       side_cancel (near);
       side_cancel (far);
     }

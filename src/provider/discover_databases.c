@@ -6,6 +6,14 @@
 
 #include <string.h>
 
+static const char postgresql_names[]
+    = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> "
+      "'postgres' ORDER BY 1";
+static const char mariadb_names[]
+    = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME "
+      "NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys') "
+      "ORDER BY 1";
+
 /* A server, by the name of its process and of its unit, and what it is asked:
  * as the providers do, by its own client over its socket. */
 static const struct server {
@@ -16,17 +24,12 @@ static const struct server {
     "postgres",
     { "postgresql@*", "postgresql.*", NULL },
     { "runuser", "-u", "postgres", "--", "psql", "-X", "-A", "-t", "-c",
-      "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> "
-      "'postgres' ORDER BY 1",
-      NULL } },
+      postgresql_names, NULL } },
   { "mariadb",
     "mariadbd",
     { "mariadb.*", "mysql.*", NULL },
     { "mariadb", "--user=root", "--protocol=socket", "-N", "-B", "-e",
-      "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME "
-      "NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys') "
-      "ORDER BY 1",
-      NULL } },
+      mariadb_names, NULL } },
 };
 
 static bool
