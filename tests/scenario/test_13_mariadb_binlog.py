@@ -13,7 +13,7 @@ import pytest
 from story import PLAN, codes, wait_for
 from test_13_mariadb import SAYS, maria, put, synced_move, unacknowledged, wait_for_acks
 
-pytestmark = pytest.mark.skipif("REHOME_LONG" not in os.environ, reason="the long version: another first copy")
+pytestmark = pytest.mark.skipif(not os.environ.get("REHOME_LONG"), reason="the long version: another first copy")
 LOG = "[mariadbd]\nlog_bin = /var/lib/mysql/shop-bin\nbinlog_format = ROW\nserver_id = 7\n"
 OFF = "/etc/mysql/mariadb.conf.d/90-log.cnf"
 # Whatever a replica, or an account or a rule for one, would show.

@@ -124,7 +124,7 @@ def test_sqlite_databases_of_every_shape_are_value_for_value_the_same(move):
 
 # ---- Shapes of well-known data sets ----
 
-long = pytest.mark.skipif("REHOME_LONG" not in os.environ, reason="the long version: larger data sets")
+long = pytest.mark.skipif(not os.environ.get("REHOME_LONG"), reason="the long version: larger data sets")
 
 
 @long
