@@ -74,7 +74,7 @@ fold_planned (struct engine *e, const struct record *r)
     return fold_bad (r, "replaces the plan while it is being carried out");
   for (size_t i = 0; e->planned != NULL && i < e->n; i++)
     if (state_step (e, i)->stage == STAGE_PREPARE)
-      e->steps[i].mark = MARK_WAITING;
+      prepare_again (&e->steps[i]);
   json_decref (e->planned);
   e->planned = json_incref (r->data);
   permit_forget (e);

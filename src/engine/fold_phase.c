@@ -82,13 +82,23 @@ leg_failed (const struct engine *e)
          || (legs->how == BESIDE_AWAITED && any_failed (e, legs->beside));
 }
 
+void
+prepare_again (struct progress *p)
+{
+  if (p->mark == MARK_UNDONE)
+    p->first_intent = 0;
+  p->mark = MARK_WAITING;
+}
+
 /* What was prepared stays so; everything else is done anew in each pass. */
 static void
 stage_begin (struct engine *e, enum stage s)
 {
   for (size_t i = e->first_of[s]; i < e->first_of[s + 1]; i++) {
     struct progress *p = &e->steps[i];
-    if (s != STAGE_PREPARE || p->mark != MARK_DONE)
+    if (s == STAGE_PREPARE && p->mark != MARK_DONE)
+      prepare_again (p);
+    else if (s != STAGE_PREPARE)
       p->mark = MARK_WAITING;
     p->tries = 0;
     p->wait = p->backoff = false;

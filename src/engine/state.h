@@ -145,6 +145,9 @@ bool leg_failed (const struct engine *e);
 bool leg_collects (const struct engine *e); /* all checks run, come what may */
 bool leg_is_open (const struct engine *e);  /* a step of it runs */
 void leg_begin (struct engine *e);
+/* A step that prepares is done again; of one that was undone nothing is left.
+ */
+void prepare_again (struct progress *p);
 void leg_advance (struct engine *e);
 
 /* attention.c */

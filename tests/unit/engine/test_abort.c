@@ -130,6 +130,24 @@ an_abort_while_the_source_serves_undoes_what_was_prepared (void **state)
   assert_int_equal (engine_phase (p->engine), PHASE_GUARDED);
 }
 
+/* Found by seed 74957 of the simulator: it was undone again and again. */
+static void
+under_another_plan_nothing_is_left_of_what_was_undone (void **state)
+{
+  struct play *p = *state;
+  play_record (p, RECORD_PLANNED, json_pack ("{s:s}", "plan", "first"));
+  play_request (p, REQUEST_SYNC);
+  play_to (p, PHASE_SYNCING);
+  play_request (p, REQUEST_ABORT);
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTED);
+  size_t undone = p->undo_n;
+  play_record (p, RECORD_PLANNED, json_pack ("{s:s}", "plan", "another"));
+  play_out (p);
+  assert_int_equal (engine_phase (p->engine), PHASE_ABORTED);
+  assert_int_equal (p->undo_n, undone);
+}
+
 static void
 a_failed_cutover_undoes_what_was_prepared_last (void **state)
 {
@@ -381,6 +399,7 @@ main (void)
     STORY (an_old_certainty_does_not_outlive_the_next_attempt),
     STORY (an_old_failure_does_not_abort_the_next_cutover),
     PREPARED (an_abort_while_the_source_serves_undoes_what_was_prepared),
+    PREPARED (under_another_plan_nothing_is_left_of_what_was_undone),
     PREPARED (a_failed_cutover_undoes_what_was_prepared_last),
     PREPARED (a_hold_that_fails_leaves_what_was_prepared),
     TWO_GATES (gates_are_opened_one_by_one_and_not_while_one_is_in_doubt),
