@@ -13,9 +13,11 @@
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *const words[PROBE_COUNT]
@@ -243,6 +245,19 @@ try_all (const struct ground *g, json_t *lacks)
       json_array_append_new (lacks, json_string (words[w]));
 }
 
+/* Two items whose roots are to lie in one directory are looked at side by
+ * side; where nothing can be locked, or somebody else holds it, we go on. */
+static void
+wait_for_others (int dir)
+{
+  const struct timespec pause = { .tv_nsec = 20000000 };
+  for (int i = 0; i < 500 && flock (dir, LOCK_EX | LOCK_NB) != 0; i++)
+    if (errno == EWOULDBLOCK)
+      nanosleep (&pause, NULL);
+    else if (errno != EINTR)
+      return;
+}
+
 struct err *
 probe_root (const char *root, json_t **result)
 {
@@ -250,6 +265,7 @@ probe_root (const char *root, json_t **result)
   /* A walk passes it over and a receiver removes it, should we be killed. */
   static const char name[] = TREE_TMP;
   TRY (open_nearest (root, &near));
+  wait_for_others (near);
   struct stat above;
   int bad = fstat (near, &above);
   if (bad < 0 || (mkdirat (near, name, 0700) < 0 && errno != EEXIST))

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -121,6 +122,43 @@ preallocation_is_found_and_made_again (void **state)
   close (to);
 }
 
+struct beside {
+  const char *root;
+  const json_t *want;
+  int other; /* answers that were not that of one alone */
+};
+
+static void *
+probe_often (void *arg)
+{
+  struct beside *b = arg;
+  for (int i = 0; i < 50; i++) {
+    json_t *got = NULL;
+    struct err *e = probe_root (b->root, &got);
+    b->other += e != NULL || !json_equal (got, b->want);
+    err_free (e);
+    json_decref (got);
+  }
+  return NULL;
+}
+
+static void
+two_roots_in_one_directory_are_probed_side_by_side (void **state)
+{
+  struct ground *g = *state;
+  CLEANUP_JSON json_t *alone = NULL;
+  CLEANUP_FREE char *one = mem_strdup (on_dst (g, "not/there/one"));
+  CLEANUP_FREE char *two = mem_strdup (on_dst (g, "not/there/two"));
+  assert_ok (probe_root (one, &alone));
+  struct beside b[2] = { { one, alone, 0 }, { two, alone, 0 } };
+  pthread_t t[2];
+  for (int i = 0; i < 2; i++)
+    assert_int_equal (pthread_create (&t[i], NULL, probe_often, &b[i]), 0);
+  for (int i = 0; i < 2; i++)
+    pthread_join (t[i], NULL);
+  assert_int_equal (b[0].other + b[1].other, 0);
+}
+
 int
 main (void)
 {
@@ -130,6 +168,9 @@ main (void)
                                      ground_set_up, ground_tear_down),
     cmocka_unit_test_setup_teardown (a_probe_looks_where_the_root_would_lie,
                                      ground_set_up, ground_tear_down),
+    cmocka_unit_test_setup_teardown (
+        two_roots_in_one_directory_are_probed_side_by_side, ground_set_up,
+        ground_tear_down),
     cmocka_unit_test_setup_teardown (what_a_tree_uses_is_counted_with_examples,
                                      ground_set_up, ground_tear_down),
     cmocka_unit_test_setup_teardown (preallocation_is_found_and_made_again,
