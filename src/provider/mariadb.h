@@ -63,8 +63,6 @@ struct err *mariadb_exists (struct port *p, const char *database, bool *out);
  * none) that of the lines that were sent, "ROWS SUM". */
 struct err *mariadb_stream (const struct step_call *call, json_t *from,
                             json_t *into, char **said, json_t **digest);
-/* A text member, "" where it is none. */
-const char *mariadb_text (const json_t *o, const char *key);
 /* What one has and the other lacks or has otherwise, in words. */
 void mariadb_compare (const char *what, const json_t *wanted, const json_t *is,
                       json_t *differences);

@@ -100,7 +100,7 @@ script_of (const json_t *list, char **out)
 static void
 take_line (json_t *one, const char *line, const char *database)
 {
-  if (*mariadb_text (one, "create") == '\0') {
+  if (*json_text (one, "create") == '\0') {
     char *create CLEANUP_FREE = mariadb_unlocked (line);
     json_object_set_new (one, "create", json_string (create));
     return;
@@ -208,13 +208,12 @@ make_one (const struct step_call *call, const char *name, const json_t *one,
   size_t i;
   json_t *grant;
   if (there != NULL
-      && strcmp (mariadb_text (one, "create"), mariadb_text (there, "create"))
-             != 0)
+      && strcmp (json_text (one, "create"), json_text (there, "create")) != 0)
     return in_way (name);
   if (there == NULL)
     TRY (note_made (call, name));
   if (there == NULL)
-    TRY (buf_printf (&sql, "%s%s;\n", mariadb_text (one, "create"),
+    TRY (buf_printf (&sql, "%s%s;\n", json_text (one, "create"),
                      role ? "" : " ACCOUNT LOCK"));
   json_array_foreach (json_at (one, "grants"), i, grant)
   {
@@ -243,7 +242,7 @@ there_of (const struct step_call *call, const char *name, const json_t *one,
     char *count CLEANUP_FREE = NULL;
     TRY (mariadb_run (call->target, ask, &count));
     if (*count == '1')
-      *out = json_pack ("{s:s}", "create", mariadb_text (one, "create"));
+      *out = json_pack ("{s:s}", "create", json_text (one, "create"));
     return NULL;
   }
   json_t *argv
@@ -338,7 +337,7 @@ mariadb_account_record (const struct step_call *call, json_t **out)
   TRY (mariadb_accounts (call->target, mariadb_database (call), &list));
   json_object_foreach (list, name, one)
   {
-    const char *create = mariadb_text (one, "create");
+    const char *create = json_text (one, "create");
     struct sha256_ctx ctx;
     uint8_t raw[SHA256_DIGEST_SIZE];
     sha256_init (&ctx);

@@ -219,24 +219,17 @@ mariadb_stream (const struct step_call *call, json_t *from, json_t *into,
                                 "program.write", in, call->tick, call->ctx,
                                 &sent, &taken));
   if (digest != NULL)
-    *digest = strcmp (mariadb_text (sent, "rows"), "0") == 0
+    *digest = strcmp (json_text (sent, "rows"), "0") == 0
                   ? json_string ("0")
-                  : json_sprintf ("%s %s", mariadb_text (sent, "rows"),
-                                  mariadb_text (sent, "sum"));
+                  : json_sprintf ("%s %s", json_text (sent, "rows"),
+                                  json_text (sent, "sum"));
   if (said == NULL)
     return NULL;
   uint8_t *raw CLEANUP_FREE = NULL;
   size_t len;
-  TRY (text_unbase64 (mariadb_text (taken, "out"), &raw, &len));
+  TRY (text_unbase64 (json_text (taken, "out"), &raw, &len));
   *said = mem_strndup ((const char *)raw, len);
   return NULL;
-}
-
-const char *
-mariadb_text (const json_t *o, const char *key)
-{
-  const char *v = json_string_value (json_object_get (o, key));
-  return v == NULL ? "" : v;
 }
 
 void

@@ -61,7 +61,7 @@ static const char in_rounds[]
 static struct err *
 look_format (const struct step_call *call, const json_t *s)
 {
-  if (strcmp (mariadb_text (s, "log"), "1") != 0)
+  if (strcmp (json_text (s, "log"), "1") != 0)
     return mariadb_may_restart (call)
                ? NULL
                : err_todo (
@@ -72,14 +72,14 @@ look_format (const struct step_call *call, const json_t *s)
                      "log_bin and binlog_format = ROW there and restart it; or "
                      "%s",
                      in_rounds);
-  if (strcmp (mariadb_text (s, "format"), "ROW") == 0
-      && strcmp (mariadb_text (s, "image"), "FULL") == 0)
+  if (strcmp (json_text (s, "format"), "ROW") == 0
+      && strcmp (json_text (s, "image"), "FULL") == 0)
     return NULL;
   return err_todo (
       err_new (
           ERR_BLOCKED, "RH-MARIADB-BINLOG",
           "the source's binary log is of format %s, with %s images of rows",
-          mariadb_text (s, "format"), mariadb_text (s, "image")),
+          json_text (s, "format"), json_text (s, "image")),
       "SET GLOBAL binlog_format = ROW, binlog_row_image = FULL (sessions keep "
       "theirs until they connect again); or %s",
       in_rounds);
@@ -107,7 +107,7 @@ look_client (const struct step_call *call, const json_t *s)
 {
   struct ran ran CLEANUP_RAN = { 0 };
   int major = 0, minor = 0;
-  sscanf (mariadb_text (s, "version"), "%d.%d", &major, &minor);
+  sscanf (json_text (s, "version"), "%d.%d", &major, &minor);
   TRY (remote_run (call->source,
                    remote_argv (ARGV ("mariadb-binlog", "--version")), NULL,
                    60000, &ran));
@@ -131,10 +131,10 @@ mariadb_look_log (const struct step_call *call)
                    "the target's slave_exec_mode is ", mode);
   TRY (mariadb_pairs (call->source, log_sql, mariadb_database (call), &s));
   TRY (look_format (call, s));
-  if (*mariadb_text (s, "engine") != '\0')
+  if (*json_text (s, "engine") != '\0')
     return cannot ("RH-MARIADB-BINLOG", in_rounds,
                    "tables that are no InnoDB have no transactions to follow: ",
-                   mariadb_text (s, "engine"));
+                   json_text (s, "engine"));
   TRY (look_filters (call));
   return look_client (call, s);
 }
@@ -237,8 +237,8 @@ struct err *
 mariadb_play (const struct step_call *call, const json_t *from,
               const json_t *to, struct mariadb_played *out)
 {
-  const char *start = mariadb_text (from, "gtid");
-  const char *stop = mariadb_text (to, "gtid");
+  const char *start = json_text (from, "gtid");
+  const char *stop = json_text (to, "gtid");
   bool again = !json_is_true (json_at (from, "exact"));
   *out = (struct mariadb_played){ .done = strcmp (start, stop) == 0 };
   if (out->done || *start == '\0')

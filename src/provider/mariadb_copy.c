@@ -197,10 +197,10 @@ target_now (const struct step_call *call, const struct round *r, json_t **out)
   *out = json_copy (r->target.tables);
   json_array_foreach (r->tables, i, one)
   {
-    bool known = json_object_get (*out, mariadb_text (one, "name")) != NULL;
+    bool known = json_object_get (*out, json_text (one, "name")) != NULL;
     json_object_del (one, "where");
-    if (!known || words_have (r->copied, mariadb_text (one, "name"))
-        || strcmp (mariadb_text (one, "kind"), "S") == 0)
+    if (!known || words_have (r->copied, json_text (one, "name"))
+        || strcmp (json_text (one, "kind"), "S") == 0)
       json_array_append (again, one);
   }
   if (json_array_size (again) == 0)
@@ -385,9 +385,9 @@ again_of (const struct round *r)
   json_t *one;
   json_array_foreach (r->tables, i, one)
   {
-    const char *where = mariadb_text (one, "where");
-    if (words_have (r->copied, mariadb_text (one, "name")))
-      json_object_set_new (out, mariadb_text (one, "name"),
+    const char *where = json_text (one, "where");
+    if (words_have (r->copied, json_text (one, "name")))
+      json_object_set_new (out, json_text (one, "name"),
                            json_string (strlen (where) < WHERE_MAX ? where
                                                                    : ""));
   }

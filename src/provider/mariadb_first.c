@@ -47,7 +47,7 @@ static struct err *
 check_sent (const struct step_call *call, const json_t *table,
             const json_t *digest)
 {
-  const char *name = mariadb_text (table, "name");
+  const char *name = json_text (table, "name");
   json_t *as_sent CLEANUP_JSON = json_copy ((json_t *)(uintptr_t)table);
   json_t *differences CLEANUP_JSON = json_array ();
   json_t *is CLEANUP_JSON = NULL;
@@ -64,14 +64,13 @@ check_sent (const struct step_call *call, const json_t *table,
 static bool
 is_sent_whole (const json_t *table)
 {
-  return strcmp (mariadb_text (table, "digest"), mariadb_text (table, "select"))
-         == 0;
+  return strcmp (json_text (table, "digest"), json_text (table, "select")) == 0;
 }
 
 static void
 note (struct first *f, const json_t *table, struct err *e, json_t *digest)
 {
-  const char *name = mariadb_text (table, "name");
+  const char *name = json_text (table, "name");
   pthread_mutex_lock (&f->lock);
   if (e == NULL && is_sent_whole (table))
     json_object_set (f->sent, name, digest);
@@ -121,8 +120,8 @@ static int
 by_size (const void *a, const void *b)
 {
   const json_t *const *x = a, *const *y = b;
-  long long p = atoll (mariadb_text (*x, "bytes"));
-  long long q = atoll (mariadb_text (*y, "bytes"));
+  long long p = atoll (json_text (*x, "bytes"));
+  long long q = atoll (json_text (*y, "bytes"));
   return (p < q) - (p > q);
 }
 
@@ -140,7 +139,7 @@ mariadb_first (const struct step_call *call, const json_t *tables, json_t *sent,
   const json_t *one;
   json_array_foreach (tables, i, one)
   {
-    if (strcmp (mariadb_text (one, "kind"), "T") == 0)
+    if (strcmp (json_text (one, "kind"), "T") == 0)
       order[f.n++] = one;
   }
   qsort (order, f.n, sizeof *order, by_size);

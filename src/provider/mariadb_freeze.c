@@ -197,7 +197,7 @@ mariadb_stop (const struct step_call *call, json_t **result)
   TRY (remote_write (call->source, path, conf, sizeof conf - 1, 0644));
   TRY (set_locks (call, accounts, "LOCK"));
   TRY (end_sessions (call, accounts));
-  if (strcmp (mariadb_text (before, "events"), "DISABLED") != 0)
+  if (strcmp (json_text (before, "events"), "DISABLED") != 0)
     TRY (mariadb_run (call->source, "SET GLOBAL event_scheduler = OFF;", NULL));
   TRY (mariadb_run (call->source,
                     "SET SESSION lock_wait_timeout = 60;"
@@ -229,10 +229,10 @@ mariadb_stop_probe (const struct step_call *call, enum probe_state *out)
 static char *
 thaw_sql (const json_t *before)
 {
-  bool events = strcmp (mariadb_text (before, "events"), "ON") == 0;
+  bool events = strcmp (json_text (before, "events"), "ON") == 0;
   return mem_printf ("SET GLOBAL read_only = %s; SET GLOBAL userstat = %s;%s",
-                     *mariadb_text (before, "read_only") == '1' ? "1" : "0",
-                     *mariadb_text (before, "userstat") == '1' ? "1" : "0",
+                     *json_text (before, "read_only") == '1' ? "1" : "0",
+                     *json_text (before, "userstat") == '1' ? "1" : "0",
                      events ? " SET GLOBAL event_scheduler = ON;" : "");
 }
 
@@ -261,7 +261,7 @@ mariadb_still (const struct step_call *call, json_t **result)
   const json_t *then
       = steps_input (call, call->back ? "%s#back-stop" : "%s#stop",
                      call->item->name);
-  const char *print = mariadb_text (then, "print");
+  const char *print = json_text (then, "print");
   char *now CLEANUP_FREE = NULL;
   TRY (fingerprint (call, &now));
   if (strcmp (now, print) == 0) {

@@ -61,15 +61,15 @@ struct err *
 mariadb_load (const struct step_call *call, const json_t *table,
               const char *where, bool fresh, json_t **digest)
 {
-  const char *name = mariadb_text (table, "name");
-  const char *quoted = mariadb_text (table, "quoted");
-  const char *sets = mariadb_text (table, "sets");
+  const char *name = json_text (table, "name");
+  const char *quoted = json_text (table, "quoted");
+  const char *sets = json_text (table, "sets");
   char *said CLEANUP_FREE = NULL;
   char *empty CLEANUP_FREE = emptying (quoted, where, fresh);
   char *out CLEANUP_FREE
       = mem_printf (MARIADB_SESSION "SET character_set_results = NULL;\n"
                                     "SELECT %s FROM %s%s%s",
-                    mariadb_text (table, "select"), quoted,
+                    json_text (table, "select"), quoted,
                     *where != '\0' ? " WHERE " : "", where);
   char *in CLEANUP_FREE
       = mem_printf (MARIADB_SESSION
@@ -77,7 +77,7 @@ mariadb_load (const struct step_call *call, const json_t *table,
                     "LOAD DATA LOCAL INFILE '/dev/stdin' INTO TABLE %s"
                     " CHARACTER SET binary (%s)%s%s;\n"
                     "SHOW WARNINGS LIMIT 1;\nCOMMIT",
-                    empty, quoted, mariadb_text (table, "fields"),
+                    empty, quoted, json_text (table, "fields"),
                     *sets != '\0' ? " SET " : "", sets);
   json_t *from
       = mariadb_argv ("mariadb", ARGV ("--batch", "--skip-column-names",
@@ -98,7 +98,7 @@ load_table (const struct step_call *call, json_t *table, struct parts *changed)
 {
   struct parts_cut cut = mariadb_cut (table);
   char *where CLEANUP_FREE
-      = parts_where (changed, &cut, mariadb_text (table, "key"));
+      = parts_where (changed, &cut, json_text (table, "key"));
   if (where != NULL) {
     struct err *e = mariadb_load (call, table, where, false, NULL);
     if (e == NULL)
@@ -175,8 +175,8 @@ mariadb_copy_tables (const struct step_call *call, json_t *tables,
   json_array_foreach (tables, i, one)
   {
     struct parts changed CLEANUP_PARTS = { 0 };
-    const char *name = mariadb_text (one, "name");
-    if (strcmp (mariadb_text (one, "kind"), "T") != 0
+    const char *name = json_text (one, "name");
+    if (strcmp (json_text (one, "kind"), "T") != 0
         || json_equal (json_object_get (source->tables, name),
                        json_object_get (target->tables, name)))
       continue;
@@ -206,7 +206,7 @@ mariadb_numbers (struct port *p, const char *database, json_t **out)
 static struct err *
 copy_sequence (const struct step_call *call, const json_t *table)
 {
-  const char *quoted = mariadb_text (table, "quoted");
+  const char *quoted = json_text (table, "quoted");
   char *ask CLEANUP_FREE
       = mem_printf ("SELECT next_not_cached_value, cycle_count FROM %s;",
                     quoted);
@@ -215,7 +215,7 @@ copy_sequence (const struct step_call *call, const json_t *table)
   TRY (mariadb_run (call->source, ask, &text));
   if (sscanf (text, "%lld %lld", &next, &cycles) != 2)
     return err_new (ERR_CORRUPT, "RH-MARIADB-ANSWER",
-                    "sequence %s has no value", mariadb_text (table, "name"));
+                    "sequence %s has no value", json_text (table, "name"));
   /* Another sequence's value can only grow: it is set anew. */
   char *set CLEANUP_FREE = mem_printf ("ALTER SEQUENCE %s RESTART;\n"
                                        "SELECT SETVAL(%s, %lld, 0, %lld);",
@@ -234,13 +234,13 @@ mariadb_copy_numbers (const struct step_call *call, const json_t *tables)
   TRY (mariadb_both (call, mariadb_numbers, &own, &there));
   json_array_foreach (tables, i, one)
   {
-    const char *name = mariadb_text (one, "name");
-    if (strcmp (mariadb_text (one, "kind"), "S") == 0)
+    const char *name = json_text (one, "name");
+    if (strcmp (json_text (one, "kind"), "S") == 0)
       TRY (copy_sequence (call, one));
-    else if (strtoull (mariadb_text (own, name), NULL, 10)
-             > strtoull (mariadb_text (there, name), NULL, 10))
+    else if (strtoull (json_text (own, name), NULL, 10)
+             > strtoull (json_text (there, name), NULL, 10))
       TRY (buf_printf (&sql, "ALTER TABLE %s AUTO_INCREMENT = %s;\n",
-                       mariadb_text (one, "quoted"), mariadb_text (own, name)));
+                       json_text (one, "quoted"), json_text (own, name)));
   }
   if (sql.len == 0)
     return NULL;

@@ -161,7 +161,7 @@ static long
 version_of (const json_t *o)
 {
   int major = 0, minor = 0;
-  sscanf (mariadb_text (o, "version"), "%d.%d", &major, &minor);
+  sscanf (json_text (o, "version"), "%d.%d", &major, &minor);
   return major * 1000L + minor;
 }
 
@@ -170,18 +170,17 @@ look_source (const struct step_call *call, const json_t *s)
 {
   for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
     const struct refusal *r = &refusals[i];
-    if (*mariadb_text (s, r->key) != '\0')
-      return refuse (r->code, r->message, mariadb_text (s, r->key), r->todo);
+    if (*json_text (s, r->key) != '\0')
+      return refuse (r->code, r->message, json_text (s, r->key), r->todo);
   }
-  if (strstr (mariadb_text (s, "version"), "MariaDB") == NULL
+  if (strstr (json_text (s, "version"), "MariaDB") == NULL
       || version_of (s) < 10004)
     return refuse ("RH-MARIADB-SERVER", "the source's server is %s",
-                   mariadb_text (s, "version"),
-                   "MariaDB 10.4 or later is moved");
-  if (steps_path_moves (call->plan, mariadb_text (s, "datadir")))
+                   json_text (s, "version"), "MariaDB 10.4 or later is moved");
+  if (steps_path_moves (call->plan, json_text (s, "datadir")))
     return refuse ("RH-MARIADB-RAW",
                    "an item of files would copy %s, where the server writes",
-                   mariadb_text (s, "datadir"),
+                   json_text (s, "datadir"),
                    "leave it out of that item (exclude)");
   return NULL;
 }
@@ -189,38 +188,36 @@ look_source (const struct step_call *call, const json_t *s)
 static struct err *
 look_target (const json_t *s, const json_t *t)
 {
-  if (strstr (mariadb_text (t, "version"), "MariaDB") == NULL
+  if (strstr (json_text (t, "version"), "MariaDB") == NULL
       || version_of (t) < version_of (s))
     return refuse ("RH-MARIADB-OLDER",
                    "the target has version %s, which is older",
-                   mariadb_text (t, "version"),
+                   json_text (t, "version"),
                    "install the same version there, or a later one");
-  if (strcmp (mariadb_text (s, "case"), mariadb_text (t, "case")) != 0)
+  if (strcmp (json_text (s, "case"), json_text (t, "case")) != 0)
     return refuse ("RH-MARIADB-SETTING",
                    "lower_case_table_names is %s on the target, and another "
                    "one on the source",
-                   mariadb_text (t, "case"), "set it to the same value");
-  if (*mariadb_text (t, "read_only") != '0')
+                   json_text (t, "case"), "set it to the same value");
+  if (*json_text (t, "read_only") != '0')
     return refuse ("RH-MARIADB-SETTING", "the target's server is read-only", "",
                    "SET GLOBAL read_only = 0 there");
-  if (*mariadb_text (t, "replica") != '\0'
-      || *mariadb_text (t, "cluster") != '\0')
+  if (*json_text (t, "replica") != '\0' || *json_text (t, "cluster") != '\0')
     return refuse ("RH-MARIADB-REPLICA",
                    "the target's server replicates already (%s)",
-                   *mariadb_text (t, "cluster") != '\0'
-                       ? mariadb_text (t, "cluster")
-                       : mariadb_text (t, "replica"),
+                   *json_text (t, "cluster") != '\0' ? json_text (t, "cluster")
+                                                     : json_text (t, "replica"),
                    "take the replication down there until the move is over");
-  if (strcmp (mariadb_text (t, "local_infile"), "1") != 0)
+  if (strcmp (json_text (t, "local_infile"), "1") != 0)
     return refuse ("RH-MARIADB-SETTING", "local_infile is off on the target",
                    "",
                    "SET GLOBAL local_infile = 1 there until the move is "
                    "over");
-  if (*mariadb_text (s, "event") != '\0'
-      && strcmp (mariadb_text (t, "events"), "ON") == 0)
+  if (*json_text (s, "event") != '\0'
+      && strcmp (json_text (t, "events"), "ON") == 0)
     return refuse ("RH-MARIADB-SETTING",
                    "events would run on the target before it opens: %s",
-                   mariadb_text (s, "event"),
+                   json_text (s, "event"),
                    "SET GLOBAL event_scheduler = OFF there");
   return NULL;
 }
@@ -229,7 +226,7 @@ static struct err *
 look_collations (const struct step_call *call, const json_t *s)
 {
   char *missing CLEANUP_FREE = NULL;
-  const char *names = mariadb_text (s, "collations");
+  const char *names = json_text (s, "collations");
   char *sql CLEANUP_FREE = mem_printf (
       "SELECT IFNULL(GROUP_CONCAT(FULL_COLLATION_NAME), '') FROM"
       " information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE"
@@ -268,8 +265,8 @@ look_space (const struct step_call *call, const json_t *s, const json_t *t,
 {
   char *record CLEANUP_FREE = mariadb_record (call);
   json_t *space CLEANUP_JSON = NULL;
-  const char *dir = mariadb_text (t, "datadir");
-  uint64_t free_bytes, need = strtoull (mariadb_text (s, "bytes"), NULL, 10);
+  const char *dir = json_text (t, "datadir");
+  uint64_t free_bytes, need = strtoull (json_text (s, "bytes"), NULL, 10);
   bool made;
   TRY (remote_exists (call->target, record, &made));
   TRY (port_call (call->target, "space",
@@ -307,14 +304,14 @@ note_settings (const struct step_call *call, const json_t *s, json_t *findings)
           findings,
           json_sprintf ("MariaDB's %s is '%s' on the source and "
                         "'%s' on the target",
-                        key, json_string_value (value), mariadb_text (b, key)));
+                        key, json_string_value (value), json_text (b, key)));
   }
-  if (*mariadb_text (s, "others") != '\0')
+  if (*json_text (s, "others") != '\0')
     json_array_append_new (
         findings,
         json_sprintf ("databases of the same server stand still during the "
                       "freeze, too: %s",
-                      mariadb_text (s, "others")));
+                      json_text (s, "others")));
   return NULL;
 }
 
@@ -332,14 +329,14 @@ look_both (const struct step_call *call, const json_t *s, json_t **result)
   TRY (mariadb_look_log (call));
   TRY (look_in_way (call));
   TRY (note_settings (call, s, findings));
-  bool run = strcmp (mariadb_text (s, "events"), "ON") == 0;
+  bool run = strcmp (json_text (s, "events"), "ON") == 0;
   *result = json_pack ("{s:s, s:s, s:s, s:b, s:{s:s, s:s, s:s}, s:O}",
-                       "version", mariadb_text (s, "version"), "target_version",
-                       mariadb_text (t, "version"), "bytes",
-                       mariadb_text (s, "bytes"), "events_run", run, "before",
-                       "read_only", mariadb_text (s, "read_only"), "events",
-                       mariadb_text (s, "events"), "userstat",
-                       mariadb_text (s, "userstat"), "findings", findings);
+                       "version", json_text (s, "version"), "target_version",
+                       json_text (t, "version"), "bytes",
+                       json_text (s, "bytes"), "events_run", run, "before",
+                       "read_only", json_text (s, "read_only"), "events",
+                       json_text (s, "events"), "userstat",
+                       json_text (s, "userstat"), "findings", findings);
   e = look_space (call, s, t, *result);
   if (e != NULL) {
     json_decref (*result);

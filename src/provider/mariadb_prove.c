@@ -41,7 +41,7 @@ compare_numbers (const json_t *wanted, const json_t *is, json_t *differences)
   json_t *value;
   json_object_foreach ((json_t *)wanted, key, value)
   {
-    if (strtoull (mariadb_text (is, key), NULL, 10)
+    if (strtoull (json_text (is, key), NULL, 10)
         < strtoull (json_string_value (value), NULL, 10))
       json_array_append_new (
           differences, json_sprintf ("AUTO_INCREMENT of %s is lower", key));
@@ -167,8 +167,8 @@ only_copied (const json_t *tables, const json_t *again)
   json_t *one;
   json_array_foreach ((json_t *)(uintptr_t)tables, i, one)
   {
-    const json_t *where = json_object_get (again, mariadb_text (one, "name"));
-    if (where == NULL && strcmp (mariadb_text (one, "kind"), "S") != 0)
+    const json_t *where = json_object_get (again, json_text (one, "name"));
+    if (where == NULL && strcmp (json_text (one, "kind"), "S") != 0)
       continue;
     if (where != NULL && *json_string_value (where) != '\0')
       json_object_set (one, "where", (json_t *)(uintptr_t)where);

@@ -101,13 +101,13 @@ add_cuts (struct port *p, json_t *tables)
   json_t *one;
   json_array_foreach (tables, i, one)
   {
-    const char *key = mariadb_text (one, "key");
+    const char *key = json_text (one, "key");
     keyed += *key != '\0';
     if (*key != '\0')
       TRY (buf_printf (&sql,
                        "SELECT %zu, CONCAT(MIN(%s), ' ', MAX(%s)) FROM"
                        " %s;\n",
-                       i, key, key, mariadb_text (one, "quoted")));
+                       i, key, key, json_text (one, "quoted")));
   }
   if (keyed == 0)
     return NULL;
@@ -118,7 +118,7 @@ add_cuts (struct port *p, json_t *tables)
     char number[24];
     int64_t min = -1, max = -1;
     snprintf (number, sizeof number, "%zu", i);
-    const char *text = mariadb_text (reach, number);
+    const char *text = json_text (reach, number);
     if (sscanf (text, "%" SCNd64 " %" SCNd64, &min, &max) != 2
         || max == INT64_MAX) /* also where it is none, or more than that */
       continue;
@@ -164,7 +164,7 @@ static char *
 group_of (const json_t *table, size_t index, bool by_part)
 {
   struct parts_cut c = mariadb_cut (table);
-  const char *key = mariadb_text (table, "key");
+  const char *key = json_text (table, "key");
   if (!by_part || !c.by)
     return mem_printf ("%zu", index);
   return mem_printf ("CONCAT('%zu:', IF(%s >> %d BETWEEN %" PRId64
@@ -187,9 +187,9 @@ script_of (const json_t *tables, bool by_part, char **out)
   json_array_foreach (tables, i, one)
   {
     char *group CLEANUP_FREE = group_of (one, i, by_part);
-    const char *where = mariadb_text (one, "where");
+    const char *where = json_text (one, "where");
     TRY (buf_printf (&b, "SELECT %s, %s FROM %s%s%s;\n", group,
-                     mariadb_text (one, "digest"), mariadb_text (one, "quoted"),
+                     json_text (one, "digest"), json_text (one, "quoted"),
                      *where != '\0' ? " WHERE " : "", where));
   }
   TRY (buf_printf (&b, "COMMIT;\n"));

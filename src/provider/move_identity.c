@@ -57,18 +57,11 @@ facts_of (struct port *p, json_t **facts, int64_t *offset_ms)
   return NULL;
 }
 
-static const char *
-text_of (const json_t *o, const char *key)
-{
-  const char *v = json_string_value (json_at (o, key));
-  return v == NULL ? "" : v;
-}
-
 static struct err *
 check_host (const struct plan_host *planned, const json_t *facts,
             const char *which)
 {
-  const char *id = text_of (facts, "machine_id");
+  const char *id = json_text (facts, "machine_id");
   if (planned->machine_id != NULL && strcmp (planned->machine_id, id) != 0)
     return err_todo (err_new (ERR_BLOCKED, "RH-MOVE-IDENTITY",
                               "the %s has machine-id %s, the plan says %s",
@@ -95,18 +88,20 @@ move_identity (const struct step_call *call, json_t **result)
   TRY (facts_of (call->target, &target, &b));
   TRY (check_host (plan_source (call->plan), source, "source"));
   TRY (check_host (plan_target (call->plan), target, "target"));
-  if (strcmp (text_of (source, "machine_id"), text_of (target, "machine_id"))
+  if (strcmp (json_text (source, "machine_id"),
+              json_text (target, "machine_id"))
       == 0)
     return err_todo (err_new (ERR_BLOCKED, "RH-MOVE-SAMEHOST",
                               "source and target are the same machine (%s)",
-                              text_of (source, "machine_id")),
+                              json_text (source, "machine_id")),
                      "correct the hosts in the plan; if the target is a clone "
                      "of the source, give it a machine-id of its own: "
                      "systemd-machine-id-setup");
-  if (strcmp (text_of (source, "hostname"), text_of (target, "hostname")) == 0)
+  if (strcmp (json_text (source, "hostname"), json_text (target, "hostname"))
+      == 0)
     return err_todo (err_new (ERR_BLOCKED, "RH-MOVE-SAMEHOST",
                               "source and target have the same host name, %s",
-                              text_of (source, "hostname")),
+                              json_text (source, "hostname")),
                      "give one of them another: hostnamectl set-hostname");
   int64_t skew = a > b ? a - b : b - a;
   if (skew > SKEW_MS)

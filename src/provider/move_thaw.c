@@ -16,13 +16,6 @@
 
 #include <string.h>
 
-static const char *
-text_of (const json_t *o, const char *key)
-{
-  const char *v = json_string_value (json_at (o, key));
-  return v == NULL ? "" : v;
-}
-
 static void
 add_argv (json_t *out, const char *why, json_t *argv)
 {
@@ -60,8 +53,8 @@ add_address (const struct step_call *call, const json_t *move, json_t *out)
   TRY (address_record (call, move, &record));
   if (json_at (record, "copy") != NULL)
     add_argv (out, why,
-              words_of (ARGV ("cp", "-p", text_of (record, "copy"),
-                              text_of (record, "config"))));
+              words_of (ARGV ("cp", "-p", json_text (record, "copy"),
+                              json_text (record, "config"))));
   json_t *lines CLEANUP_JSON
       = address_back_before (plan_switch (call->plan), move)
             ? json_array ()
@@ -72,15 +65,15 @@ add_address (const struct step_call *call, const json_t *move, json_t *out)
   {
     add_ip (out, why, json_string_value (one));
   }
-  if (strcmp (text_of (record, "kind"), "networkd") == 0)
+  if (strcmp (json_text (record, "kind"), "networkd") == 0)
     add_argv (out, why, words_of (ARGV ("networkctl", "reload")));
   char *own CLEANUP_FREE
-      = mem_strndup (text_of (record, "cidr"),
-                     strcspn (text_of (record, "cidr"), "/"));
+      = mem_strndup (json_text (record, "cidr"),
+                     strcspn (json_text (record, "cidr"), "/"));
   if (strchr (own, ':') == NULL)
     add_argv (out, "neighbours learn where the address is",
               words_of (ARGV ("arping", "-U", "-c", "2", "-w", "3", "-I",
-                              text_of (record, "interface"), own)));
+                              json_text (record, "interface"), own)));
   return NULL;
 }
 
@@ -89,10 +82,10 @@ static void
 add_kept_address (const struct step_call *call, const json_t *move, json_t *out)
 {
   const json_t *look
-      = steps_input (call, "address:%s#look", text_of (move, "move"));
+      = steps_input (call, "address:%s#look", json_text (move, "move"));
   add_argv (out, "the address comes back",
-            words_of (ARGV ("ip", "addr", "replace", text_of (move, "move"),
-                            "dev", text_of (look, "target_interface"))));
+            words_of (ARGV ("ip", "addr", "replace", json_text (move, "move"),
+                            "dev", json_text (look, "target_interface"))));
 }
 
 static void
@@ -105,8 +98,8 @@ add_crons (const struct step_call *call, const struct plan_item *item,
   json_array_foreach (json_at (hold, "back"), i, one)
   {
     add_argv (out, "cron jobs start again",
-              words_of (ARGV ("mv", "-n", text_of (one, "from"),
-                              text_of (one, "to"))));
+              words_of (ARGV ("mv", "-n", json_text (one, "from"),
+                              json_text (one, "to"))));
   }
 }
 
@@ -121,11 +114,11 @@ add_units (const struct step_call *call, const struct plan_item *item,
   json_array_foreach (json_at (arm, "units"), i, one)
   {
     char *dropin CLEANUP_FREE
-        = service_dropin (text_of (one, "unit"), SERVICE_FREEZE);
+        = service_dropin (json_text (one, "unit"), SERVICE_FREEZE);
     add_argv (out, "units may start again",
               words_of (ARGV ("rm", "-f", dropin)));
     if (service_was_active (one))
-      words_add (start, text_of (one, "unit"));
+      words_add (start, json_text (one, "unit"));
   }
   json_array_foreach (json_at (arm, "dirs"), i, one)
   {
@@ -237,7 +230,7 @@ put_commands (struct buf *b, const json_t *commands, const char *indent,
   json_t *one;
   json_array_foreach (commands, i, one)
   {
-    const char *why = text_of (one, "why");
+    const char *why = json_text (one, "why");
     if (strcmp (why, last) != 0)
       err_free (buf_printf (b, "\n%s%s:\n", remark, why));
     last = why;
@@ -381,7 +374,7 @@ run_commands (struct port *local, const json_t *commands, json_t *steps)
     int status = e != NULL ? 127 : r.status;
     err_free (e);
     json_array_append_new (steps, json_pack ("{s:s,s:s,s:i}", "why",
-                                             text_of (one, "why"), "command",
+                                             json_text (one, "why"), "command",
                                              (const char *)shown.data, "status",
                                              status));
   }

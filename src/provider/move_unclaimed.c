@@ -15,13 +15,6 @@
 
 #include <string.h>
 
-static const char *
-text_of (const json_t *o, const char *key)
-{
-  const char *v = json_string_value (json_at (o, key));
-  return v == NULL ? "" : v;
-}
-
 /* Parts of the host's own system, which every host has of its own. */
 static bool
 is_base (const char *unit)
@@ -63,7 +56,7 @@ same_unit (const char *unit, const char *name)
 static bool
 same_listener (const json_t *row, const char *listener)
 {
-  const char *proto = text_of (row, "proto");
+  const char *proto = json_text (row, "proto");
   size_t len = strcspn (listener, ":");
   if (listener[len] != ':' || len < 3 || strncmp (proto, listener, 3) != 0)
     return false;
@@ -82,8 +75,8 @@ is_left (const struct step_call *call, const json_t *row,
     const char *process = json_string_value (json_at (one, "process"));
     const char *unit = json_string_value (json_at (one, "unit"));
     const char *where = json_string_value (json_at (one, "listener"));
-    if ((process != NULL && same_comm (text_of (row, "comm"), process))
-        || (unit != NULL && same_unit (text_of (row, "unit"), unit))
+    if ((process != NULL && same_comm (json_text (row, "comm"), process))
+        || (unit != NULL && same_unit (json_text (row, "unit"), unit))
         || (listener && where != NULL && same_listener (row, where)))
       return true;
   }
@@ -97,14 +90,14 @@ is_ours (const json_t *own, const json_t *row)
   snprintf (key, sizeof key, "%lld",
             (long long)json_integer_value (json_at (row, "pid")));
   return json_object_get (own, key) != NULL
-         || strncmp (text_of (row, "comm"), "rehome", 6) == 0;
+         || strncmp (json_text (row, "comm"), "rehome", 6) == 0;
 }
 
 static json_t *
 describe_row (const json_t *row, const char *does)
 {
-  const char *unit = text_of (row, "unit");
-  return json_sprintf ("%s (pid %lld, unit %s) %s", text_of (row, "comm"),
+  const char *unit = json_text (row, "unit");
+  return json_sprintf ("%s (pid %lld, unit %s) %s", json_text (row, "comm"),
                        (long long)json_integer_value (json_at (row, "pid")),
                        unit[0] == '\0' ? "none" : unit, does);
 }
@@ -148,7 +141,7 @@ judge_writer (const struct step_call *call, const json_t *row,
               const json_t *units, const json_t *uids, const json_t *left_uids,
               json_t *out)
 {
-  const char *unit = text_of (row, "unit");
+  const char *unit = json_text (row, "unit");
   const char *within = path_within (call, row);
   bool cron = steps_first (call->plan, "cron") != NULL
               && strcmp (unit, "cron.service") == 0;
@@ -174,14 +167,14 @@ static void
 judge_listener (const struct step_call *call, const json_t *row,
                 const json_t *units, const json_t *left_uids, json_t *out)
 {
-  const char *unit = text_of (row, "unit");
-  if (strncmp (text_of (row, "proto"), "unix", 4) == 0
+  const char *unit = json_text (row, "unit");
+  if (strncmp (json_text (row, "proto"), "unix", 4) == 0
       || words_have (units, unit) || is_base (unit) || is_database (call, unit)
       || is_left (call, row, left_uids, true))
     return;
   char *does CLEANUP_FREE
-      = mem_printf ("listens on %s %s port %lld", text_of (row, "proto"),
-                    text_of (row, "address"),
+      = mem_printf ("listens on %s %s port %lld", json_text (row, "proto"),
+                    json_text (row, "address"),
                     (long long)json_integer_value (json_at (row, "port")));
   json_array_append_new (out, describe_row (row, does));
 }

@@ -21,20 +21,13 @@
 static const char *const days[]
     = { "mon", "tue", "wed", "thu", "fri", "sat", "sun" };
 
-static const char *
-text_of (const json_t *o, const char *key)
-{
-  const char *v = json_string_value (json_at (o, key));
-  return v == NULL ? "" : v;
-}
-
 /* "HH:MM", which the plan has checked. */
 static int
 minute_of (const json_t *window, const char *key)
 {
   int hour = 0;
   int minute = 0;
-  if (sscanf (text_of (window, key), "%2d:%2d", &hour, &minute) != 2)
+  if (sscanf (json_text (window, key), "%2d:%2d", &hour, &minute) != 2)
     return 0;
   return hour * 60 + minute;
 }
@@ -141,13 +134,13 @@ wait_text (int wait)
 static char *
 standing (const json_t *window, int now, int wait)
 {
-  const char *zone = text_of (window, "zone");
+  const char *zone = json_text (window, "zone");
   char *is CLEANUP_FREE = time_text (now);
   char *opens CLEANUP_FREE = time_text (now + wait);
   char *in CLEANUP_FREE = wait_text (wait);
   if (wait == 0)
     return mem_printf ("the cutover's window is open until %s: it is %s (%s)",
-                       text_of (window, "to"), is, zone);
+                       json_text (window, "to"), is, zone);
   return mem_printf (
       "the cutover's window is not open: it is %s, it opens next on %s (%s), "
       "in %s",
@@ -159,7 +152,7 @@ move_window_look (const struct step_call *call, json_t **result)
 {
   const json_t *window = plan_window (call->plan);
   int now;
-  TRY (move_window_now (call->target, text_of (window, "zone"), &now));
+  TRY (move_window_now (call->target, json_text (window, "zone"), &now));
   char *said CLEANUP_FREE
       = standing (window, now, move_window_wait (window, now));
   *result = json_pack ("{s:[s]}", "findings", said);
@@ -171,7 +164,7 @@ move_window (const struct step_call *call, json_t **result)
 {
   const json_t *window = plan_window (call->plan);
   int now;
-  TRY (move_window_now (call->target, text_of (window, "zone"), &now));
+  TRY (move_window_now (call->target, json_text (window, "zone"), &now));
   int wait = move_window_wait (window, now);
   char *said CLEANUP_FREE = standing (window, now, wait);
   if (wait > 0)

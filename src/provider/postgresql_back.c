@@ -22,13 +22,6 @@
 
 #define SPARE_BYTES ((uint64_t)256 << 20)
 
-static const char *
-text_of (const json_t *o, const char *key)
-{
-  const char *v = json_string_value (json_at (o, key));
-  return v == NULL ? "" : v;
-}
-
 static char *
 dir_of (const struct step_call *call)
 {
@@ -62,8 +55,8 @@ say (struct buf *b, const char *line)
 static struct err *
 say_table (struct buf *b, const json_t *table)
 {
-  const char *name = text_of (table, "name");
-  const char *columns = text_of (table, "columns");
+  const char *name = json_text (table, "name");
+  const char *columns = json_text (table, "columns");
   char *empty CLEANUP_FREE = mem_printf ("DELETE FROM ONLY %s;", name);
   char *copy CLEANUP_FREE
       = columns[0] == '\0'
@@ -112,15 +105,15 @@ compose (const json_t *tables, const json_t *changed, const json_t *sequences,
   TRY (say (&b, "SET LOCAL session_replication_role = replica;"));
   json_array_foreach (tables, i, one)
   {
-    if (words_have (changed, text_of (one, "name")))
+    if (words_have (changed, json_text (one, "name")))
       TRY (say_table (&b, one));
   }
   TRY (say_sequences (&b, sequences));
   json_array_foreach (tables, i, one)
   {
     char *line CLEANUP_FREE
-        = mem_printf ("REFRESH MATERIALIZED VIEW %s;", text_of (one, "name"));
-    if (strcmp (text_of (one, "kind"), "m") == 0)
+        = mem_printf ("REFRESH MATERIALIZED VIEW %s;", json_text (one, "name"));
+    if (strcmp (json_text (one, "kind"), "m") == 0)
       TRY (say (&b, line));
   }
   TRY (say (&b, "COMMIT;"));
@@ -141,8 +134,8 @@ changed_of (const struct step_call *call, const json_t *tables,
   json_t *one;
   json_array_foreach (tables, i, one)
   {
-    const char *name = text_of (one, "name");
-    if (strcmp (text_of (one, "kind"), "r") == 0
+    const char *name = json_text (one, "name");
+    if (strcmp (json_text (one, "kind"), "r") == 0
         && !json_equal (json_object_get (then, name),
                         json_object_get (now, name)))
       words_add (changed, name);

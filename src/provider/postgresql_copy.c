@@ -22,13 +22,6 @@ postgresql_record (const struct step_call *call)
                      postgresql_database (call));
 }
 
-static const char *
-text_of (const json_t *o, const char *key)
-{
-  const char *v = json_string_value (json_at (o, key));
-  return v == NULL ? "" : v;
-}
-
 struct err *
 postgresql_stream (const struct step_call *call, json_t *from, json_t *into)
 {
@@ -228,7 +221,7 @@ bool
 postgresql_is_current (const json_t *record, const char *schema)
 {
   char *digest CLEANUP_FREE = digest_of (schema);
-  return strcmp (text_of (record, "schema"), digest) == 0;
+  return strcmp (json_text (record, "schema"), digest) == 0;
 }
 
 /* A copy that was made before: only what nobody else wrote in is made anew. */

@@ -37,13 +37,6 @@ static const char asking_sql[]
     = "SELECT split_part(application_name, ' ', 2) FROM pg_stat_activity"
       " WHERE application_name LIKE '%s %%';";
 
-static const char *
-text_of (const json_t *o, const char *key)
-{
-  const char *v = json_string_value (json_at (o, key));
-  return v == NULL ? "" : v;
-}
-
 /* ---- The snapshot ---- */
 
 struct snapshot {
@@ -188,7 +181,7 @@ reader_of (const struct worker *w, const json_t *table)
       = mem_printf ("SET TRANSACTION SNAPSHOT '%s'", w->first->snapshot->id);
   char *copy CLEANUP_FREE
       = mem_printf ("COPY (SELECT %s FROM ONLY %s) TO STDOUT",
-                    text_of (table, "columns"), text_of (table, "name"));
+                    json_text (table, "columns"), json_text (table, "name"));
   return postgresql_argv (
       "psql", ARGV ("-X", "-q", "-v", "ON_ERROR_STOP=1", "-d",
                     postgresql_database (&w->call), "-c", POSTGRESQL_CANONICAL,
@@ -199,12 +192,12 @@ reader_of (const struct worker *w, const json_t *table)
 static json_t *
 writer_of (const struct worker *w, const json_t *table)
 {
-  const char *columns = text_of (table, "columns");
+  const char *columns = json_text (table, "columns");
   char *copy CLEANUP_FREE
       = columns[0] != '\0'
-            ? mem_printf ("COPY %s (%s) FROM STDIN", text_of (table, "name"),
+            ? mem_printf ("COPY %s (%s) FROM STDIN", json_text (table, "name"),
                           columns)
-            : mem_printf ("COPY %s FROM STDIN", text_of (table, "name"));
+            : mem_printf ("COPY %s FROM STDIN", json_text (table, "name"));
   return postgresql_argv (
       "psql",
       ARGV ("-X", "-q", "-v", "ON_ERROR_STOP=1", "-d",
@@ -224,11 +217,11 @@ send_table (const struct worker *w, const json_t *table, json_t **digest)
   TRY (err_wrap (call->source->ops->pipe (call->source, "program.read", out,
                                           call->target, "program.write", in,
                                           call->tick, call->ctx, &sent, &taken),
-                 "copying table %s", text_of (table, "name")));
-  const char *rows = text_of (sent, "rows");
+                 "copying table %s", json_text (table, "name")));
+  const char *rows = json_text (sent, "rows");
   *digest = strcmp (rows, "0") == 0
                 ? json_string ("0")
-                : json_sprintf ("%s %s", rows, text_of (sent, "sum"));
+                : json_sprintf ("%s %s", rows, json_text (sent, "sum"));
   return NULL;
 }
 
@@ -243,8 +236,8 @@ work (void *arg)
     json_t *digest CLEANUP_JSON = NULL;
     struct err *e = send_table (w, one, &digest);
     pthread_mutex_lock (&f->lock);
-    if (e == NULL && *text_of (one, "columns") != '\0')
-      json_object_set (f->sent, text_of (one, "name"), digest);
+    if (e == NULL && *json_text (one, "columns") != '\0')
+      json_object_set (f->sent, json_text (one, "name"), digest);
     if (f->failed == NULL)
       f->failed = e;
     else
@@ -277,7 +270,7 @@ send_rows (struct snapshot *s, const json_t *tables, json_t *sent)
   const json_t *one;
   json_array_foreach (tables, i, one)
   {
-    if (strcmp (text_of (one, "kind"), "r") == 0)
+    if (strcmp (json_text (one, "kind"), "r") == 0)
       order[f.n++] = one;
   }
   qsort (order, f.n, sizeof *order, by_size);
@@ -323,7 +316,7 @@ has_large_objects (const json_t *tables)
   const json_t *one;
   json_array_foreach (tables, i, one)
   {
-    if (strcmp (text_of (one, "kind"), "L") == 0)
+    if (strcmp (json_text (one, "kind"), "L") == 0)
       return true;
   }
   return false;

@@ -21,13 +21,6 @@ enum {
   SYNC_ERRORS = 6
 };
 
-static const char *
-text_of (const json_t *o, const char *key)
-{
-  const char *v = json_string_value (json_at (o, key));
-  return v == NULL ? "" : v;
-}
-
 /* ---- The way ---- */
 
 static struct err *
@@ -49,9 +42,9 @@ socket_of (struct port *p, char **out)
         "'unix_socket_directories'), 'port', current_setting('port'));";
   json_t *said CLEANUP_JSON = NULL;
   TRY (postgresql_json (p, "postgres", sql, &said));
-  const char *dirs = text_of (said, "dirs");
+  const char *dirs = json_text (said, "dirs");
   *out = mem_printf ("%.*s/.s.PGSQL.%s", (int)strcspn (dirs, ", "), dirs,
-                     text_of (said, "port"));
+                     json_text (said, "port"));
   return NULL;
 }
 

@@ -18,13 +18,6 @@
 
 #define RANGES_MAX 200 /* beyond it the whole table is less work */
 
-static const char *
-text_of (const json_t *o, const char *key)
-{
-  const char *v = json_string_value (json_at (o, key));
-  return v == NULL ? "" : v;
-}
-
 static int
 by_number (const void *a, const void *b)
 {
@@ -37,7 +30,7 @@ static char *
 where_of (const json_t *table, struct parts *parts)
 {
   struct buf b CLEANUP_BUF = BUF_INIT;
-  const char *key = text_of (table, "key");
+  const char *key = json_text (table, "key");
   int64_t width = INT64_C (1) << postgresql_shift (table);
   size_t ranges = 0;
   if (parts->n == 0)
@@ -61,8 +54,8 @@ copy_where (const struct step_call *call, const json_t *table,
             const char *where)
 {
   const char *db = postgresql_database (call);
-  const char *name = text_of (table, "name");
-  const char *columns = text_of (table, "columns");
+  const char *name = json_text (table, "name");
+  const char *columns = json_text (table, "columns");
   char *out CLEANUP_FREE = mem_printf ("COPY (SELECT %s FROM ONLY %s%s) TO "
                                        "STDOUT",
                                        columns, name, where);

@@ -100,29 +100,22 @@ read_there (const struct step_call *call, json_t **out)
   return postgresql_json (call->target, "postgres", sql, out);
 }
 
-static const char *
-text_of (const json_t *o, const char *key)
-{
-  const char *v = json_string_value (json_at (o, key));
-  return v == NULL ? "" : v;
-}
-
 static bool
 same_role (const json_t *a, const json_t *b)
 {
-  return strcmp (text_of (a, "is"), text_of (b, "is")) == 0
-         && strcmp (text_of (a, "settings"), text_of (b, "settings")) == 0;
+  return strcmp (json_text (a, "is"), json_text (b, "is")) == 0
+         && strcmp (json_text (a, "settings"), json_text (b, "settings")) == 0;
 }
 
 /* Every grant of `a` is among those of `b`, which may have more. */
 static bool
 has_grants (const json_t *a, const json_t *b)
 {
-  char *rest CLEANUP_FREE = mem_strdup (text_of (a, "member"));
+  char *rest CLEANUP_FREE = mem_strdup (json_text (a, "member"));
   char *at = rest;
   for (char *one; (one = strsep (&at, ";")) != NULL;) {
     one += *one == ' ';
-    if (*one != '\0' && strstr (text_of (b, "member"), one) == NULL)
+    if (*one != '\0' && strstr (json_text (b, "member"), one) == NULL)
       return false;
   }
   return true;
@@ -158,14 +151,14 @@ compose (const struct step_call *call, const json_t *here, const json_t *there,
       return in_way (role);
     if (has == NULL) {
       words_add (made, role);
-      TRY (buf_printf (sql, "%s\n", text_of (want, "create")));
+      TRY (buf_printf (sql, "%s\n", json_text (want, "create")));
     }
-    TRY (buf_printf (sql, "%s\n%s\n", text_of (want, "is"),
-                     text_of (want, "settings")));
+    TRY (buf_printf (sql, "%s\n%s\n", json_text (want, "is"),
+                     json_text (want, "settings")));
   }
   json_object_foreach ((json_t *)here, role, want)
   {
-    TRY (buf_printf (sql, "%s\n", text_of (want, "member")));
+    TRY (buf_printf (sql, "%s\n", json_text (want, "member")));
   }
   return NULL;
 }

@@ -30,13 +30,6 @@ struct copied {
   json_int_t parts;
 };
 
-static const char *
-text_of (const json_t *o, const char *key)
-{
-  const char *v = json_string_value (json_at (o, key));
-  return v == NULL ? "" : v;
-}
-
 static struct err *
 refresh (const struct step_call *call, const char *name)
 {
@@ -60,8 +53,8 @@ static struct err *
 copy_one (void *ctx)
 {
   struct copying *c = ctx;
-  const char *name = text_of (c->table, "name");
-  if (strcmp (text_of (c->table, "kind"), "m") == 0)
+  const char *name = json_text (c->table, "name");
+  if (strcmp (json_text (c->table, "kind"), "m") == 0)
     return refresh (c->call, name);
   return postgresql_copy_table (c->call, c->table, c->index, &c->seen->source,
                                 &c->seen->target, &c->parts);
@@ -78,8 +71,8 @@ copy_kind (const struct step_call *call, const struct seen *seen,
   json_t *one;
   json_array_foreach (seen->tables, i, one)
   {
-    const char *name = text_of (one, "name");
-    if (strcmp (text_of (one, "kind"), kind) != 0
+    const char *name = json_text (one, "name");
+    if (strcmp (json_text (one, "kind"), kind) != 0
         || json_equal (json_object_get (seen->source.tables, name),
                        json_object_get (seen->target.tables, name)))
       continue;
@@ -90,7 +83,7 @@ copy_kind (const struct step_call *call, const struct seen *seen,
   TRY (beside_run (call, work, n, COPIES));
   for (i = 0; i < n; i++) {
     json_array_append_new (copied->tables,
-                           json_string (text_of (each[i].table, "name")));
+                           json_string (json_text (each[i].table, "name")));
     copied->parts += each[i].parts;
   }
   return NULL;
@@ -241,7 +234,7 @@ forget (const struct step_call *call, const struct seen *seen)
   json_object_del (seen->record, "sequences");
   json_array_foreach (seen->tables, i, one)
   {
-    const char *name = text_of (one, "name");
+    const char *name = json_text (one, "name");
     if (!json_equal (json_object_get (seen->source.tables, name),
                      json_object_get (seen->target.tables, name)))
       json_object_del (json_object_get (seen->record, "tables"), name);
@@ -262,7 +255,7 @@ remember_round (const struct step_call *call, const struct seen *seen,
   json_t *one;
   json_array_foreach (seen->tables, i, one)
   {
-    const char *name = text_of (one, "name");
+    const char *name = json_text (one, "name");
     if (!words_have (copied, name))
       continue;
     if (call->step->stage == STAGE_FINAL)
@@ -293,7 +286,7 @@ judge_streamed (const struct seen *seen)
   json_t *one;
   json_array_foreach (seen->tables, i, one)
   {
-    const char *name = text_of (one, "name");
+    const char *name = json_text (one, "name");
     if (words_have (seen->published, name)
         && !json_equal (json_object_get (seen->source.tables, name),
                         json_object_get (seen->target.tables, name)))

@@ -72,17 +72,10 @@ static const char tables_sql[]
       "  d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype ="
       "  'e')));";
 
-static const char *
-text_of (const json_t *o, const char *key)
-{
-  const char *v = json_string_value (json_at (o, key));
-  return v == NULL ? "" : v;
-}
-
 static bool
 is_logical (const json_t *seen)
 {
-  return strcmp (text_of (seen, "level"), "logical") == 0;
+  return strcmp (json_text (seen, "level"), "logical") == 0;
 }
 
 static struct err *
@@ -103,7 +96,7 @@ static struct err *
 restart (const struct step_call *call, const json_t *seen)
 {
   char *unit CLEANUP_FREE
-      = mem_printf ("postgresql@%s.service", text_of (seen, "cluster"));
+      = mem_printf ("postgresql@%s.service", json_text (seen, "cluster"));
   char *slash = strchr (unit, '/');
   if (slash == NULL)
     return not_logical (call, "is none of Debian's clusters, so that nothing "
@@ -142,7 +135,7 @@ static struct err *
 put_back_level (const struct step_call *call, const json_t *record)
 {
   const char *own = json_string_value (json_at (record, "own"));
-  if (strcmp (text_of (record, "level"), "logical") == 0)
+  if (strcmp (json_text (record, "level"), "logical") == 0)
     return NULL;
   char *quoted CLEANUP_FREE = postgresql_literal (own == NULL ? "" : own);
   char *sql CLEANUP_FREE
@@ -164,13 +157,13 @@ publish (const struct step_call *call, const json_t *seen, const char *name)
   {
     if (json_is_true (json_at (one, "bare")))
       TRY (buf_printf (&sql, "ALTER TABLE ONLY %s REPLICA IDENTITY FULL;\n",
-                       text_of (one, "name")));
+                       json_text (one, "name")));
   }
   TRY (buf_printf (&sql, "CREATE PUBLICATION %s", name));
   json_array_foreach (json_at (seen, "tables"), i, one)
   {
     TRY (buf_printf (&sql, "%s%s", n++ == 0 ? " FOR TABLE ONLY " : ", ONLY ",
-                     text_of (one, "name")));
+                     json_text (one, "name")));
   }
   TRY (buf_printf (&sql, ";\nCOMMIT;\n"));
   return postgresql_run (call->source, postgresql_database (call),
@@ -181,9 +174,9 @@ publish (const struct step_call *call, const json_t *seen, const char *name)
 static struct err *
 identity_back (const json_t *one, struct buf *sql)
 {
-  char *quoted CLEANUP_FREE = postgresql_literal (text_of (one, "name"));
+  char *quoted CLEANUP_FREE = postgresql_literal (json_text (one, "name"));
   const char *was
-      = strcmp (text_of (one, "identity"), "n") == 0 ? "NOTHING" : "DEFAULT";
+      = strcmp (json_text (one, "identity"), "n") == 0 ? "NOTHING" : "DEFAULT";
   if (!json_is_true (json_at (one, "bare")))
     return NULL;
   return buf_printf (sql,

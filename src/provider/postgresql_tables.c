@@ -55,13 +55,6 @@ const char postgresql_tables_sql[]
 
 const char postgresql_canonical_sql[] = POSTGRESQL_CANONICAL;
 
-static const char *
-text_of (const json_t *o, const char *key)
-{
-  const char *v = json_string_value (json_at (o, key));
-  return v == NULL ? "" : v;
-}
-
 /* A table with a key is read in parts of 2^shift values of it, so many that
  * the parts of all tables are below what program.digest takes. */
 void
@@ -75,7 +68,7 @@ postgresql_shifts (json_t *tables)
   }
   json_array_foreach (tables, i, one)
   {
-    uint64_t span = strtoull (text_of (one, "span"), NULL, 10);
+    uint64_t span = strtoull (json_text (one, "span"), NULL, 10);
     int shift = SHIFT_MIN;
     while (shift < SHIFT_MAX && (span >> shift) >= PARTS_ALL / (keyed + 1))
       shift++;
@@ -111,16 +104,16 @@ script_of (const json_t *tables, bool parts, char **out)
                    "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;\n"));
   json_array_foreach (tables, i, one)
   {
-    const char *columns = text_of (one, "columns");
-    bool only = strcmp (text_of (one, "kind"), "r") == 0;
+    const char *columns = json_text (one, "columns");
+    bool only = strcmp (json_text (one, "kind"), "r") == 0;
     char *group CLEANUP_FREE
         = parts && json_is_string (json_at (one, "key"))
-              ? mem_printf (" || ':' || (%s::int8 >> %d)", text_of (one, "key"),
-                            postgresql_shift (one))
+              ? mem_printf (" || ':' || (%s::int8 >> %d)",
+                            json_text (one, "key"), postgresql_shift (one))
               : mem_strdup ("");
     TRY (buf_printf (&b, "COPY (SELECT '%zu'%s, %s FROM %s%s) TO STDOUT;\n", i,
                      group, columns[0] != '\0' ? columns : "0",
-                     only ? "ONLY " : "", text_of (one, "name")));
+                     only ? "ONLY " : "", json_text (one, "name")));
   }
   TRY (buf_printf (&b, "COMMIT;\n"));
   *out = buf_steal_str (&b);

@@ -9,13 +9,6 @@
 
 #include <string.h>
 
-static const char *
-text_of (const json_t *o, const char *key)
-{
-  const char *v = json_string_value (json_at (o, key));
-  return v == NULL ? "" : v;
-}
-
 static const json_t *
 unit_in (const json_t *units, const char *name)
 {
@@ -23,7 +16,7 @@ unit_in (const json_t *units, const char *name)
   json_t *one;
   json_array_foreach (units, i, one)
   {
-    if (strcmp (text_of (one, "unit"), name) == 0)
+    if (strcmp (json_text (one, "unit"), name) == 0)
       return one;
   }
   return NULL;
@@ -78,7 +71,7 @@ diff_files (const struct step_call *call, const json_t *a, const json_t *b,
                              json_sprintf ("%s belongs to %s on the target "
                                            "only",
                                            json_string_value (one),
-                                           text_of (a, "unit")));
+                                           json_text (a, "unit")));
   }
   return NULL;
 }
@@ -98,12 +91,12 @@ service_compare (const struct step_call *call, json_t **result)
   json_t *one;
   json_array_foreach (source, i, one)
   {
-    const char *name = text_of (one, "unit");
+    const char *name = json_text (one, "unit");
     const json_t *there = unit_in (target, name);
     words_add (names, name);
-    if (strcmp (text_of (one, "load"), "loaded") != 0)
+    if (strcmp (json_text (one, "load"), "loaded") != 0)
       continue;
-    if (there == NULL || strcmp (text_of (there, "load"), "loaded") != 0) {
+    if (there == NULL || strcmp (json_text (there, "load"), "loaded") != 0) {
       json_array_append_new (diffs, json_sprintf ("%s is missing on the target",
                                                   name));
       continue;
@@ -119,11 +112,11 @@ service_compare (const struct step_call *call, json_t **result)
   }
   json_array_foreach (target, i, one)
   {
-    if (unit_in (source, text_of (one, "unit")) == NULL
-        && strncmp (text_of (one, "fragment"), "/etc/", 5) == 0)
+    if (unit_in (source, json_text (one, "unit")) == NULL
+        && strncmp (json_text (one, "fragment"), "/etc/", 5) == 0)
       json_array_append_new (diffs,
                              json_sprintf ("%s exists on the target only",
-                                           text_of (one, "unit")));
+                                           json_text (one, "unit")));
   }
   if (json_array_size (diffs) > 0)
     return err_todo (steps_unequal ("RH-SERVICE-UNEQUAL", "units are not equal",

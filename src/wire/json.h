@@ -37,6 +37,8 @@ struct err *json_get_array (const json_t *o, const char *key, json_t **out);
 struct err *json_get_object (const json_t *o, const char *key, json_t **out);
 /* Borrowed; NULL where absent. */
 json_t *json_at (const json_t *o, const char *key);
+/* A text for people; "" where it is absent or none. */
+const char *json_text (const json_t *o, const char *key);
 
 /* New reference: a decimal string. */
 json_t *json_u64 (uint64_t v);

@@ -45,6 +45,13 @@ json_at (const json_t *o, const char *key)
   return json_object_get (o, key);
 }
 
+const char *
+json_text (const json_t *o, const char *key)
+{
+  const char *v = json_string_value (json_at (o, key));
+  return v == NULL ? "" : v;
+}
+
 struct err *
 json_get_str (const json_t *o, const char *key, const char **out)
 {
