@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 
+#define COPIERS_MAX 8
+
 struct crew {
   const struct step_call *call;
   const struct beside *all;
@@ -69,4 +71,76 @@ beside_run (const struct step_call *call, const struct beside *all, size_t n,
       err_free (failed[i]);
   pthread_mutex_destroy (&c.lock);
   return first;
+}
+
+struct copying {
+  const struct beside_tables *tables;
+  pthread_mutex_t lock; /* of what follows, and of `done` */
+  size_t next;
+  struct err *failed;
+};
+
+/* Without progress from beside: `tick` is the step's own thread's. */
+struct copier {
+  struct copying *copying;
+  struct step_call call;
+};
+
+static const json_t *
+take (struct copying *c)
+{
+  pthread_mutex_lock (&c->lock);
+  const json_t *one = c->failed == NULL && c->next < c->tables->n
+                          ? c->tables->order[c->next++]
+                          : NULL;
+  pthread_mutex_unlock (&c->lock);
+  return one;
+}
+
+static void
+note (struct copying *c, const json_t *table, struct err *e, json_t *digest)
+{
+  pthread_mutex_lock (&c->lock);
+  if (e == NULL)
+    c->tables->done (c->tables->ctx, table, digest);
+  if (c->failed == NULL)
+    c->failed = e;
+  else
+    err_free (e);
+  pthread_mutex_unlock (&c->lock);
+}
+
+static void *
+copy_tables (void *arg)
+{
+  struct copier *own = arg;
+  const struct beside_tables *t = own->copying->tables;
+  port_cancel_hook (own->call.cancelled, own->call.ctx);
+  for (const json_t *one; (one = take (own->copying)) != NULL;) {
+    json_t *digest CLEANUP_JSON = NULL;
+    struct err *e = t->copy (t->ctx, &own->call, one, &digest);
+    note (own->copying, one, e, digest);
+  }
+  return NULL;
+}
+
+struct err *
+beside_tables (const struct step_call *call, const struct beside_tables *tables,
+               size_t most)
+{
+  struct copying c = { .tables = tables, .lock = PTHREAD_MUTEX_INITIALIZER };
+  struct copier own = { &c, *call }, others[COPIERS_MAX - 1];
+  pthread_t threads[COPIERS_MAX - 1];
+  size_t n = 0;
+  for (; n + 1 < most && n + 1 < COPIERS_MAX; n++) {
+    others[n] = own;
+    others[n].call.tick = NULL;
+    if (pthread_create (&threads[n], NULL, copy_tables, &others[n]) != 0)
+      break;
+  }
+  copy_tables (&own);
+  while (n > 0)
+    pthread_join (threads[--n], NULL);
+  pthread_mutex_destroy (&c.lock);
+  return c.failed;
 }

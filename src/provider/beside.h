@@ -18,4 +18,20 @@ struct beside {
 struct err *beside_run (const struct step_call *call, const struct beside *all,
                         size_t n, size_t most);
 
+/* Tables that are copied beside each other, in their order, until one fails. */
+struct beside_tables {
+  const json_t **order;
+  size_t n;
+  /* In several threads; `call` has progress only in the step's own. */
+  struct err *(*copy) (void *ctx, const struct step_call *call,
+                       const json_t *table, json_t **digest);
+  /* It was copied; one at a time. */
+  void (*done) (void *ctx, const json_t *table, json_t *digest);
+  void *ctx;
+};
+/* At most `most` (8 at the most) at a time, the step's own thread among them;
+ * the first error that came. */
+struct err *beside_tables (const struct step_call *call,
+                           const struct beside_tables *tables, size_t most);
+
 #endif

@@ -7,39 +7,17 @@
 #include "provider/mariadb.h"
 
 #include "base/mem.h"
+#include "provider/beside.h"
 #include "provider/steps.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { AT_ONCE = 2 };
 
 struct first {
-  const struct step_call *call;
-  const json_t **order; /* largest first */
-  size_t n;
-  pthread_mutex_t lock; /* of what follows */
-  size_t next;
-  struct err *failed;
   json_t *sent, *copied;
 };
-
-/* Without progress from beside: `tick` is the step's own thread's. */
-struct worker {
-  struct first *first;
-  struct step_call call;
-};
-
-static const json_t *
-take (struct first *f)
-{
-  pthread_mutex_lock (&f->lock);
-  const json_t *one
-      = f->failed == NULL && f->next < f->n ? f->order[f->next++] : NULL;
-  pthread_mutex_unlock (&f->lock);
-  return one;
-}
 
 /* A table with computed columns: what is recorded of it is read from the
  * target with these, so what was sent is compared here. */
@@ -67,53 +45,24 @@ is_sent_whole (const json_t *table)
   return strcmp (json_text (table, "digest"), json_text (table, "select")) == 0;
 }
 
-static void
-note (struct first *f, const json_t *table, struct err *e, json_t *digest)
+static struct err *
+copy (void *ctx, const struct step_call *call, const json_t *table,
+      json_t **digest)
 {
+  (void)ctx;
+  TRY (mariadb_load (call, table, "", true, digest));
+  return is_sent_whole (table) ? NULL : check_sent (call, table, *digest);
+}
+
+static void
+done (void *ctx, const json_t *table, json_t *digest)
+{
+  struct first *f = ctx;
   const char *name = json_text (table, "name");
-  pthread_mutex_lock (&f->lock);
-  if (e == NULL && is_sent_whole (table))
+  if (is_sent_whole (table))
     json_object_set (f->sent, name, digest);
-  else if (e == NULL)
-    json_array_append_new (f->copied, json_string (name));
-  if (f->failed == NULL)
-    f->failed = e;
   else
-    err_free (e);
-  pthread_mutex_unlock (&f->lock);
-}
-
-static void *
-work (void *arg)
-{
-  struct worker *w = arg;
-  port_cancel_hook (w->call.cancelled, w->call.ctx);
-  for (const json_t *one; (one = take (w->first)) != NULL;) {
-    json_t *digest CLEANUP_JSON = NULL;
-    struct err *e = mariadb_load (&w->call, one, "", true, &digest);
-    if (e == NULL && !is_sent_whole (one))
-      e = check_sent (&w->call, one, digest);
-    note (w->first, one, e, digest);
-  }
-  return NULL;
-}
-
-static void
-work_beside (struct first *f)
-{
-  pthread_t others[AT_ONCE - 1];
-  struct worker beside[AT_ONCE - 1];
-  struct worker own = { f, *f->call };
-  size_t n = 0;
-  for (; n < AT_ONCE - 1; n++) {
-    beside[n] = own;
-    beside[n].call.tick = NULL;
-    if (pthread_create (&others[n], NULL, work, &beside[n]) != 0)
-      break;
-  }
-  work (&own);
-  while (n > 0)
-    pthread_join (others[--n], NULL);
+    json_array_append_new (f->copied, json_string (name));
 }
 
 static int
@@ -131,18 +80,15 @@ mariadb_first (const struct step_call *call, const json_t *tables, json_t *sent,
 {
   size_t i, all = json_array_size (tables);
   const json_t **order CLEANUP_FREE = mem_alloc ((all + 1) * sizeof *order);
-  struct first f = { .call = call,
-                     .order = order,
-                     .lock = PTHREAD_MUTEX_INITIALIZER,
-                     .sent = sent,
-                     .copied = copied };
+  struct first f = { sent, copied };
+  struct beside_tables t
+      = { .order = order, .copy = copy, .done = done, .ctx = &f };
   const json_t *one;
   json_array_foreach (tables, i, one)
   {
     if (strcmp (json_text (one, "kind"), "T") == 0)
-      order[f.n++] = one;
+      order[t.n++] = one;
   }
-  qsort (order, f.n, sizeof *order, by_size);
-  work_beside (&f);
-  return f.failed;
+  qsort (order, t.n, sizeof *order, by_size);
+  return beside_tables (call, &t, AT_ONCE);
 }

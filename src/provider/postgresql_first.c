@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "provider/beside.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
@@ -151,46 +152,27 @@ snapshot_open (struct snapshot *s)
 
 struct first {
   struct snapshot *snapshot;
-  const json_t **order; /* largest first */
-  size_t n;
-  pthread_mutex_t lock; /* of what follows */
-  size_t next;
-  struct err *failed;
   json_t *sent;
 };
 
-struct worker {
-  struct first *first;
-  struct step_call call; /* without progress, but in the step's own thread */
-};
-
-static const json_t *
-take (struct first *f)
-{
-  pthread_mutex_lock (&f->lock);
-  const json_t *one
-      = f->failed == NULL && f->next < f->n ? f->order[f->next++] : NULL;
-  pthread_mutex_unlock (&f->lock);
-  return one;
-}
-
 static json_t *
-reader_of (const struct worker *w, const json_t *table)
+reader_of (const struct first *f, const struct step_call *call,
+           const json_t *table)
 {
   char *of CLEANUP_FREE
-      = mem_printf ("SET TRANSACTION SNAPSHOT '%s'", w->first->snapshot->id);
+      = mem_printf ("SET TRANSACTION SNAPSHOT '%s'", f->snapshot->id);
   char *copy CLEANUP_FREE
       = mem_printf ("COPY (SELECT %s FROM ONLY %s) TO STDOUT",
                     json_text (table, "columns"), json_text (table, "name"));
   return postgresql_argv (
       "psql", ARGV ("-X", "-q", "-v", "ON_ERROR_STOP=1", "-d",
-                    postgresql_database (&w->call), "-c", POSTGRESQL_CANONICAL,
+                    postgresql_database (call), "-c", POSTGRESQL_CANONICAL,
                     "-c", "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
                     "-c", of, "-c", copy));
 }
 
 static json_t *
-writer_of (const struct worker *w, const json_t *table)
+writer_of (const struct step_call *call, const json_t *table)
 {
   const char *columns = json_text (table, "columns");
   char *copy CLEANUP_FREE
@@ -201,17 +183,19 @@ writer_of (const struct worker *w, const json_t *table)
   return postgresql_argv (
       "psql",
       ARGV ("-X", "-q", "-v", "ON_ERROR_STOP=1", "-d",
-            postgresql_database (&w->call), "-c", POSTGRESQL_CANONICAL, "-c",
+            postgresql_database (call), "-c", POSTGRESQL_CANONICAL, "-c",
             "SET default_transaction_read_only = off", "-c", copy));
 }
 
 static struct err *
-send_table (const struct worker *w, const json_t *table, json_t **digest)
+send_table (void *ctx, const struct step_call *call, const json_t *table,
+            json_t **digest)
 {
-  const struct step_call *call = &w->call;
   json_t *out CLEANUP_JSON
-      = json_pack ("{s:o, s:b}", "argv", reader_of (w, table), "digest", 1);
-  json_t *in CLEANUP_JSON = json_pack ("{s:o}", "argv", writer_of (w, table));
+      = json_pack ("{s:o, s:b}", "argv", reader_of (ctx, call, table), "digest",
+                   1);
+  json_t *in CLEANUP_JSON
+      = json_pack ("{s:o}", "argv", writer_of (call, table));
   json_t *sent CLEANUP_JSON = NULL;
   json_t *taken CLEANUP_JSON = NULL;
   TRY (err_wrap (call->source->ops->pipe (call->source, "program.read", out,
@@ -226,25 +210,12 @@ send_table (const struct worker *w, const json_t *table, json_t **digest)
 }
 
 /* A row without columns is no line that could be compared. */
-static void *
-work (void *arg)
+static void
+note_sent (void *ctx, const json_t *table, json_t *digest)
 {
-  struct worker *w = arg;
-  struct first *f = w->first;
-  port_cancel_hook (w->call.cancelled, w->call.ctx);
-  for (const json_t *one; (one = take (f)) != NULL;) {
-    json_t *digest CLEANUP_JSON = NULL;
-    struct err *e = send_table (w, one, &digest);
-    pthread_mutex_lock (&f->lock);
-    if (e == NULL && *json_text (one, "columns") != '\0')
-      json_object_set (f->sent, json_text (one, "name"), digest);
-    if (f->failed == NULL)
-      f->failed = e;
-    else
-      err_free (e);
-    pthread_mutex_unlock (&f->lock);
-  }
-  return NULL;
+  struct first *f = ctx;
+  if (*json_text (table, "columns") != '\0')
+    json_object_set (f->sent, json_text (table, "name"), digest);
 }
 
 static int
@@ -259,33 +230,19 @@ by_size (const void *a, const void *b)
 static struct err *
 send_rows (struct snapshot *s, const json_t *tables, json_t *sent)
 {
-  size_t i, beside = 0, all = json_array_size (tables);
+  size_t i, all = json_array_size (tables);
   const json_t **order CLEANUP_FREE = mem_alloc ((all + 1) * sizeof *order);
-  struct first f = { .snapshot = s,
-                     .order = order,
-                     .lock = PTHREAD_MUTEX_INITIALIZER,
-                     .sent = sent };
-  struct worker workers[AT_ONCE];
-  pthread_t others[AT_ONCE];
+  struct first f = { s, sent };
+  struct beside_tables t
+      = { .order = order, .copy = send_table, .done = note_sent, .ctx = &f };
   const json_t *one;
   json_array_foreach (tables, i, one)
   {
     if (strcmp (json_text (one, "kind"), "r") == 0)
-      order[f.n++] = one;
+      order[t.n++] = one;
   }
-  qsort (order, f.n, sizeof *order, by_size);
-  for (i = 0; i < AT_ONCE; i++) {
-    workers[i] = (struct worker){ &f, *s->call };
-    workers[i].call.tick = i == 0 ? s->call->tick : NULL;
-  }
-  while (beside + 1 < AT_ONCE
-         && pthread_create (&others[beside], NULL, work, &workers[beside + 1])
-                == 0)
-    beside++;
-  work (&workers[0]);
-  while (beside > 0)
-    pthread_join (others[--beside], NULL);
-  return f.failed;
+  qsort (order, t.n, sizeof *order, by_size);
+  return beside_tables (s->call, &t, AT_ONCE);
 }
 
 /* ---- The whole ---- */
