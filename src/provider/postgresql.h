@@ -47,6 +47,8 @@ struct err *postgresql_look (const struct step_call *call, json_t **result);
 /* postgresql_roles.c: the roles that the database's objects and sessions need,
  * with their hashes, memberships and settings. */
 struct err *postgresql_roles (const struct step_call *call, json_t **result);
+/* The path of their record, on the target; the caller frees. */
+char *postgresql_roles_record (const struct step_call *call);
 /* Adds what differs, in words, to `differences`. */
 struct err *postgresql_roles_compare (const struct step_call *call,
                                       json_t *differences);
@@ -137,8 +139,6 @@ struct err *postgresql_copy_table (const struct step_call *call,
 
 /* postgresql_round.c */
 struct err *postgresql_round (const struct step_call *call, json_t **result);
-/* Records what the target holds now. */
-struct err *postgresql_remember (const struct step_call *call);
 /* Records that the target has to hold what was sent: {NAME: "ROWS SUM"}. */
 struct err *postgresql_remember_sent (const struct step_call *call,
                                       json_t *sent);

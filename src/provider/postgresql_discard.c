@@ -52,43 +52,11 @@ drop (const struct step_call *call, const char *kind, const char *name,
   return NULL;
 }
 
-/* Is another database of the plan still there, whose roles these are, too? */
 static struct err *
-others_stay (const struct step_call *call, bool *out)
+drop_role (const struct step_call *call, const char *name, bool dry,
+           json_t *out, bool *gone)
 {
-  *out = false;
-  for (size_t i = 0; i < plan_item_count (call->plan); i++) {
-    struct step_call other = *call;
-    other.item = plan_item (call->plan, i);
-    if (other.item == call->item
-        || strcmp (other.item->kind, "postgresql") != 0)
-      continue;
-    char *record CLEANUP_FREE = postgresql_record (&other);
-    bool there;
-    TRY (remote_exists (call->target, record, &there));
-    *out |= there;
-  }
-  return NULL;
-}
-
-static struct err *
-leave_roles (const struct step_call *call, bool dry, json_t *out)
-{
-  char *path CLEANUP_FREE = steps_path (call, "results/postgresql-roles.json");
-  json_t *record CLEANUP_JSON = NULL;
-  TRY (remote_recall (call->target, path, &record));
-  json_t *made = json_object_get (record, "made");
-  for (size_t i = json_array_size (made); i-- > 0;) {
-    bool gone;
-    char *role CLEANUP_FREE
-        = mem_strdup (json_string_value (json_array_get (made, i)));
-    TRY (drop (call, "ROLE", role, dry, out, &gone));
-    if (dry || !gone)
-      continue;
-    json_array_remove (made, i);
-    TRY (remote_record (call->target, path, record));
-  }
-  return NULL;
+  return drop (call, "ROLE", name, dry, out, gone);
 }
 
 /* What somebody else wrote into the copy stays. */
@@ -129,6 +97,7 @@ postgresql_discard (const struct step_call *call, bool dry, json_t *out)
     if (!dry)
       TRY (remote_remove (call->target, record));
   }
-  TRY (others_stay (call, &stay));
-  return stay ? NULL : leave_roles (call, dry, out);
+  TRY (discard_others (call, postgresql_record, &stay));
+  char *roles CLEANUP_FREE = postgresql_roles_record (call);
+  return stay ? NULL : discard_made (call, roles, drop_role, dry, out);
 }

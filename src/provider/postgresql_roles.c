@@ -171,13 +171,19 @@ wipe (struct buf *b)
   buf_free (b);
 }
 
+char *
+postgresql_roles_record (const struct step_call *call)
+{
+  return steps_path (call, "results/postgresql-roles.json");
+}
+
 struct err *
 postgresql_roles (const struct step_call *call, json_t **result)
 {
   json_t *here CLEANUP_JSON = NULL;
   json_t *there CLEANUP_JSON = NULL;
   json_t *record CLEANUP_JSON = NULL;
-  char *path CLEANUP_FREE = steps_path (call, "results/postgresql-roles.json");
+  char *path CLEANUP_FREE = postgresql_roles_record (call);
   CLEANUP (wipe) struct buf sql = BUF_INIT;
   TRY (read_roles (call, &here));
   TRY (read_there (call, &there));

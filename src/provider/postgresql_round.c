@@ -199,18 +199,6 @@ remember (const struct step_call *call, json_t *record, json_t *tables,
 }
 
 struct err *
-postgresql_remember (const struct step_call *call)
-{
-  char *path CLEANUP_FREE = postgresql_record (call);
-  json_t *now CLEANUP_JSON = NULL;
-  json_t *sequences CLEANUP_JSON = NULL;
-  json_t *record CLEANUP_JSON = NULL;
-  TRY (remote_recall (call->target, path, &record));
-  TRY (read_target (call, &now, &sequences));
-  return remember (call, record, now, sequences);
-}
-
-struct err *
 postgresql_remember_sent (const struct step_call *call, json_t *sent)
 {
   char *path CLEANUP_FREE = postgresql_record (call);

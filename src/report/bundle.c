@@ -151,20 +151,11 @@ take_plan (void *ctx, unsigned n, const void *text, size_t len)
   return buf_put (bundle_add (m->bundle, name), text, len);
 }
 
+/* What a time stamping authority is asked to stamp. */
 static char *
 head_text (uint64_t seq, const char *hash)
 {
   return mem_printf ("seq %" PRIu64 "\nhash %s\n", seq, hash);
-}
-
-struct err *
-bundle_head_text (struct store *s, char **out)
-{
-  uint64_t seq;
-  char hash[65];
-  TRY (store_head (s, &seq, hash));
-  *out = head_text (seq, hash);
-  return NULL;
 }
 
 static struct err *

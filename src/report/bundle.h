@@ -54,9 +54,6 @@ struct bundle_made {
 /* Writes the bundle beside `path` and renames it there, durable. */
 struct err *bundle_write (const struct bundle_from *from, const char *path,
                           struct bundle_made *out);
-/* What a time stamping authority is asked to stamp, "seq N\nhash HEX\n"; the
- * caller frees. */
-struct err *bundle_head_text (struct store *s, char **out);
 
 /* bundle_archive.c: the tar (POSIX ustar, sorted, owner 0, one time). */
 struct err *archive_write (const struct bundle *b, int64_t time_s,
