@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "wire/frame.h"
 #include "wire/outlet.h"
 
@@ -223,11 +224,7 @@ pass_up (struct worker *w)
 static void
 wait_a_little (struct worker *w)
 {
-  struct timespec until;
-  clock_gettime (CLOCK_REALTIME, &until);
-  until.tv_nsec += (long)LOOK_MS * 1000000;
-  until.tv_sec += until.tv_nsec / 1000000000;
-  until.tv_nsec %= 1000000000;
+  struct timespec until = monotonic_in (LOOK_MS);
   pthread_cond_timedwait (&w->changed, &w->lock, &until);
 }
 
@@ -314,7 +311,7 @@ apart_run (const struct verb *verb, const char *name, struct verb_call *call,
 {
   struct worker w = { .call = call, .control = -1, .stream = -1 };
   pthread_mutex_init (&w.lock, NULL);
-  pthread_cond_init (&w.changed, NULL);
+  monotonic_cond_init (&w.changed);
   struct err *e = start (&w, verb->flags & VERB_IN);
   if (e == NULL)
     e = talk (&w, name);

@@ -4,6 +4,7 @@
 
 #include "agent/dispatch.h"
 #include "base/cleanup.h"
+#include "base/monotonic.h"
 #include "wire/frame.h"
 #include "wire/outlet.h"
 
@@ -14,7 +15,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { CONTROL_FD = 3, STREAM_FD = 4, CALL_ID = 1, TICK_MS = 100 };
@@ -52,9 +52,7 @@ tick (void *ctx, json_t *progress)
 {
   struct serving *s = ctx;
   CLEANUP_JSON json_t *owned = progress;
-  struct timespec t;
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  int64_t now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+  int64_t now = monotonic_ms ();
   if (now - atomic_load (&s->last_tick) < TICK_MS)
     return;
   atomic_store (&s->last_tick, now);

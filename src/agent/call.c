@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "wire/flow.h"
 #include "wire/intake.h"
 
@@ -16,7 +17,6 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CHUNK ((size_t)256 << 10)
@@ -97,9 +97,7 @@ progress (void *ctx, json_t *tick)
 {
   struct call *c = ctx;
   CLEANUP_JSON json_t *owned = tick;
-  struct timespec t;
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  int64_t now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+  int64_t now = monotonic_ms ();
   if (now - atomic_load (&c->last_tick) < TICK_MS || !json_is_object (owned))
     return;
   atomic_store (&c->last_tick, now);

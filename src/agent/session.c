@@ -6,6 +6,7 @@
 #include "agent/call.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "host/facts.h"
 #include "wire/beat.h"
 #include "wire/hello.h"
@@ -31,12 +32,8 @@ static struct session *
 session_new (int out_fd)
 {
   struct session *s = mem_alloc (sizeof *s);
-  pthread_condattr_t attr;
-  pthread_condattr_init (&attr);
-  pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
   pthread_mutex_init (&s->lock, NULL);
-  pthread_cond_init (&s->changed, &attr);
-  pthread_condattr_destroy (&attr);
+  monotonic_cond_init (&s->changed);
   s->outlet = outlet_new (out_fd);
   return s;
 }
@@ -189,9 +186,7 @@ serve (struct session *s, struct frame_reader *r, const json_t *swept)
 static void
 leave (struct session *s)
 {
-  struct timespec until;
-  clock_gettime (CLOCK_MONOTONIC, &until);
-  until.tv_sec += LEAVE_MS / 1000;
+  struct timespec until = monotonic_in (LEAVE_MS);
   pthread_mutex_lock (&s->lock);
   for (size_t i = 0; i < CALLS_MAX; i++)
     if (s->calls[i] != NULL && !call_started (s->calls[i]))

@@ -4,13 +4,13 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 enum { TABLES_MAX = 10000, PROGRESS_OPS = 100000, LEAF_TABLE = 13 };
 
@@ -126,8 +126,7 @@ lite_check (const struct lite_place *p, bool integrity, struct lite_watch *w,
   struct checked c
       = { json_array (), json_array (), json_array (), json_object () };
   int64_t foreign = 0;
-  struct timespec a, b;
-  clock_gettime (CLOCK_MONOTONIC, &a);
+  int64_t began = monotonic_ms ();
   TRY (lite_at_rest (p));
   TRY (lite_connect (p, true, 0, &db));
   sqlite3_progress_handler (db, PROGRESS_OPS, on_progress, w);
@@ -145,7 +144,6 @@ lite_check (const struct lite_place *p, bool integrity, struct lite_watch *w,
                "rootpage>0 ORDER BY name",
                TABLES_MAX, c.names));
   TRY (count_rows (db, c.names, c.tables, c.unchecked));
-  clock_gettime (CLOCK_MONOTONIC, &b);
   bool ok
       = json_array_size (c.integrity) == 0
         || strcmp (json_string_value (json_array_get (c.integrity, 0)), "ok")
@@ -153,8 +151,7 @@ lite_check (const struct lite_place *p, bool integrity, struct lite_watch *w,
   *result = json_pack ("{s:b, s:O, s:I, s:O, s:O, s:I}", "ok", ok, "integrity",
                        c.integrity, "foreign_keys", (json_int_t)foreign,
                        "tables", c.tables, "unchecked", c.unchecked, "ms",
-                       (json_int_t)(b.tv_sec - a.tv_sec) * 1000
-                           + (b.tv_nsec - a.tv_nsec) / 1000000);
+                       (json_int_t)(monotonic_ms () - began));
   return NULL;
 }
 

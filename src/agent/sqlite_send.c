@@ -4,13 +4,13 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "tree/xattrs.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 enum { PAGE = 1, END = 2, END_OF_SEVERAL = 3, YIELD_MS = 50 };
 
@@ -34,14 +34,6 @@ clear (struct sending *s)
   lite_list_close (&s->theirs);
   lite_sum_clear (&s->sum);
   buf_free (&s->buf);
-}
-
-static int64_t
-now_ms (void)
-{
-  struct timespec t;
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static struct err *
@@ -77,7 +69,7 @@ put_owner (struct sending *s)
 static struct err *
 mind_others (struct sending *s)
 {
-  int64_t held = now_ms () - s->began;
+  int64_t held = monotonic_ms () - s->began;
   bool same = true;
   if (!lite_reader_blocks (&s->reader))
     return NULL;
@@ -91,7 +83,7 @@ mind_others (struct sending *s)
   s->held = held > s->held ? held : s->held;
   TRY (lite_reader_yield (&s->reader, &same));
   s->same = s->same && same;
-  s->began = now_ms ();
+  s->began = monotonic_ms ();
   return NULL;
 }
 
@@ -159,21 +151,21 @@ lite_send (const struct lite_send *a, struct sink *out, struct lite_watch *w,
   };
   CLEANUP_FREE char *theirs = NULL;
   unsigned char head[LITE_LIST_HEAD];
-  int64_t began = now_ms ();
+  int64_t began = monotonic_ms ();
   TRY (lite_list_path (a->dir, a->index, "theirs", &theirs));
   TRY (lite_list_open (theirs, &s.theirs));
   TRY (put_owner (&s));
   TRY (lite_reader_open (a->place, a->rest, &s.reader));
-  s.began = now_ms ();
+  s.began = monotonic_ms ();
   lite_sum_begin (&s.sum);
   TRY (put_pages (&s, head));
-  if (lite_reader_blocks (&s.reader) && now_ms () - s.began > s.held)
-    s.held = now_ms () - s.began;
+  if (lite_reader_blocks (&s.reader) && monotonic_ms () - s.began > s.held)
+    s.held = monotonic_ms () - s.began;
   CLEANUP_FREE char *sum = lite_sum_text (&s.sum);
   TRY (buf_put_u8 (&s.buf, s.same ? END : END_OF_SEVERAL));
   TRY (buf_put (&s.buf, head, sizeof head));
   TRY (buf_put (&s.buf, sum, 32));
   TRY (flush (&s, 0));
-  *result = told (&s, sum, now_ms () - began);
+  *result = told (&s, sum, monotonic_ms () - began);
   return NULL;
 }

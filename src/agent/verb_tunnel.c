@@ -46,7 +46,7 @@ await (struct carried *c, short events)
 }
 
 static bool
-write_all (struct carried *c, const unsigned char *data, size_t len)
+send_all (struct carried *c, const unsigned char *data, size_t len)
 {
   while (len > 0) {
     ssize_t n = send (c->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -72,7 +72,7 @@ write_thread (void *arg)
   struct source *in = c->call->in;
   for (size_t len; !is_over (c);) {
     struct err *e CLEANUP_ERR = in->get (in->ctx, block, BLOCK, &len);
-    if (e != NULL || len == 0 || !write_all (c, block, len))
+    if (e != NULL || len == 0 || !send_all (c, block, len))
       break;
   }
   /* Wakes the other thread. */

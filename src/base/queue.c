@@ -3,6 +3,7 @@
 #include "base/queue.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -24,13 +25,9 @@ struct queue *
 queue_new (size_t bound)
 {
   struct queue *q = mem_alloc (sizeof *q);
-  pthread_condattr_t attr;
-  pthread_condattr_init (&attr);
-  pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
   pthread_mutex_init (&q->lock, NULL);
-  pthread_cond_init (&q->not_empty, &attr);
-  pthread_cond_init (&q->not_full, &attr);
-  pthread_condattr_destroy (&attr);
+  monotonic_cond_init (&q->not_empty);
+  monotonic_cond_init (&q->not_full);
   q->bound = bound > 0 ? bound : 1;
   q->items = mem_resize (NULL, q->bound, sizeof *q->items);
   return q;
@@ -76,24 +73,10 @@ queue_take (struct queue *q)
   return item;
 }
 
-static struct timespec
-deadline_in (long ms)
-{
-  struct timespec t;
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  t.tv_sec += ms / 1000;
-  t.tv_nsec += ms % 1000 * 1000000;
-  if (t.tv_nsec >= 1000000000) {
-    t.tv_sec++;
-    t.tv_nsec -= 1000000000;
-  }
-  return t;
-}
-
 void *
 queue_take_for (struct queue *q, long ms, bool *timed_out)
 {
-  struct timespec until = deadline_in (ms > 0 ? ms : 0);
+  struct timespec until = monotonic_in (ms);
   int rc = 0;
   pthread_mutex_lock (&q->lock);
   while (!q->closed && q->len == 0 && rc != ETIMEDOUT)

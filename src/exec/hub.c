@@ -3,6 +3,7 @@
 #include "exec/hub.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -25,12 +26,8 @@ struct hub *
 hub_new (void)
 {
   struct hub *h = mem_alloc (sizeof *h);
-  pthread_condattr_t attr;
   pthread_mutex_init (&h->lock, NULL);
-  pthread_condattr_init (&attr);
-  pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
-  pthread_cond_init (&h->changed, &attr);
-  pthread_condattr_destroy (&attr);
+  monotonic_cond_init (&h->changed);
   return h;
 }
 
@@ -117,15 +114,8 @@ take_notices (struct hub *h, struct hub_seen *seen, struct hub_news *out)
 void
 hub_wait (struct hub *h, struct hub_seen *seen, long ms, struct hub_news *out)
 {
-  struct timespec until;
+  struct timespec until = monotonic_in (ms);
   memset (out, 0, sizeof *out);
-  clock_gettime (CLOCK_MONOTONIC, &until);
-  until.tv_sec += ms / 1000;
-  until.tv_nsec += (ms % 1000) * 1000000;
-  if (until.tv_nsec >= 1000000000) {
-    until.tv_sec++;
-    until.tv_nsec -= 1000000000;
-  }
   pthread_mutex_lock (&h->lock);
   while (!has_news (h, seen))
     if (pthread_cond_timedwait (&h->changed, &h->lock, &until) != 0)

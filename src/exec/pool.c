@@ -3,6 +3,7 @@
 #include "exec/pool.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "base/vec.h"
 #include "exec/clock.h"
 #include "exec/kept.h"
@@ -51,14 +52,10 @@ struct pool *
 pool_new (const struct pool_parts *parts, unsigned threads)
 {
   struct pool *p = mem_alloc (sizeof *p);
-  pthread_condattr_t attr;
   p->parts = *parts;
   p->max_threads = threads;
   pthread_mutex_init (&p->lock, NULL);
-  pthread_condattr_init (&attr);
-  pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
-  pthread_cond_init (&p->changed, &attr);
-  pthread_condattr_destroy (&attr);
+  monotonic_cond_init (&p->changed);
   return p;
 }
 
@@ -304,9 +301,7 @@ pool_cancel (struct pool *p, const char *step, uint32_t attempt)
 bool
 pool_stop (struct pool *p, long ms)
 {
-  struct timespec until;
-  clock_gettime (CLOCK_MONOTONIC, &until);
-  until.tv_sec += ms / 1000 + 1;
+  struct timespec until = monotonic_in (ms + 1000);
   pthread_mutex_lock (&p->lock);
   p->stopping = true;
   for (size_t i = 0; i < p->running.n; i++)

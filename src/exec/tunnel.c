@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/monotonic.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -44,12 +45,8 @@ struct tunnels *
 tunnels_new (void)
 {
   struct tunnels *t = mem_alloc (sizeof *t);
-  pthread_condattr_t attr;
-  pthread_condattr_init (&attr);
-  pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
   pthread_mutex_init (&t->lock, NULL);
-  pthread_cond_init (&t->changed, &attr);
-  pthread_condattr_destroy (&attr);
+  monotonic_cond_init (&t->changed);
   atomic_init (&t->stopped, false);
   return t;
 }
@@ -148,11 +145,7 @@ goes_on (struct lane *l, struct err *e)
 static void
 pause_here (struct tunnels *all, long ms)
 {
-  struct timespec until;
-  clock_gettime (CLOCK_MONOTONIC, &until);
-  until.tv_nsec += ms % 1000 * 1000000;
-  until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
-  until.tv_nsec %= 1000000000;
+  struct timespec until = monotonic_in (ms);
   pthread_cond_timedwait (&all->changed, &all->lock, &until);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/monotonic.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,6 @@
 #include <sys/fanotify.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <time.h>
 
 #define ROOM ((size_t)256 << 10)
 #define DRAIN_MS 2000
@@ -182,20 +182,12 @@ pass_on (const char *block, size_t len,
   return NULL;
 }
 
-static int64_t
-now_ms (void)
-{
-  struct timespec t;
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 struct err *
 fsevents_drain (struct fsevents *e,
                 void (*each) (void *ctx, const struct fsevent *ev), void *ctx,
                 bool *lost)
 {
-  int64_t until = now_ms () + DRAIN_MS;
+  int64_t until = monotonic_ms () + DRAIN_MS;
   *lost = false;
   for (;;) {
     ssize_t n = read (e->group, e->room, ROOM);
@@ -206,7 +198,7 @@ fsevents_drain (struct fsevents *e,
     if (n < 0)
       return refuse (errno, "read");
     TRY (pass_on (e->room, (size_t)n, each, ctx, lost));
-    if (now_ms () > until) {
+    if (monotonic_ms () > until) {
       *lost = true;
       return NULL;
     }

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "base/text.h"
 #include "host/netns.h"
 
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 enum { HEAD_MAX = 65536, DEFAULT_MS = 5000 };
 
@@ -38,14 +38,6 @@ url_free (struct url *u)
 {
   free (u->host);
   free (u->authority);
-}
-
-static long
-now_ms (void)
-{
-  struct timespec ts;
-  clock_gettime (CLOCK_MONOTONIC, &ts);
-  return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 static struct err *
@@ -161,7 +153,7 @@ static struct err *
 wait_for (int fd, short events, long deadline, const char *url)
 {
   for (;;) {
-    long left = deadline - now_ms ();
+    long left = deadline - monotonic_ms ();
     if (left <= 0)
       return timed_out (url);
     struct pollfd p = { .fd = fd, .events = events };
@@ -318,7 +310,7 @@ http_get (const struct http_job *job, struct http_answer *out)
   TRY (parse_url (job->url, &u));
   if (job->host != NULL && !is_plain (job->host))
     return bad_url (job->host, "not a Host header");
-  long begun = now_ms ();
+  int64_t begun = monotonic_ms ();
   long deadline = begun + (job->timeout_ms > 0 ? job->timeout_ms : DEFAULT_MS);
   CLEANUP_FD int fd = -1;
   TRY (open_connection (job, &u, deadline, &fd));
@@ -328,7 +320,7 @@ http_get (const struct http_job *job, struct http_answer *out)
     TRY (send_request (job, &u, deadline, fd));
     TRY (receive (job, deadline, fd, out));
   }
-  out->ms = now_ms () - begun;
+  out->ms = monotonic_ms () - begun;
   return NULL;
 }
 

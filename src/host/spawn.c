@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "base/text.h"
 #include "base/vec.h"
 
@@ -44,14 +45,6 @@ struct running {
   struct err *why;      /* of `more` or `taker` */
   long deadline;        /* ms; LONG_MAX: none */
 };
-
-static long
-now_ms (void)
-{
-  struct timespec ts;
-  clock_gettime (CLOCK_MONOTONIC, &ts);
-  return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static void
 shut (int *fd)
@@ -358,9 +351,9 @@ static void
 watch (struct running *r)
 {
   long step = r->pidfd >= 0 ? LOOK_MS : BLIND_MS;
-  long look = now_ms () + LOOK_MS;
+  int64_t look = monotonic_ms () + LOOK_MS;
   while (!has_ended (r)) {
-    long now = now_ms ();
+    int64_t now = monotonic_ms ();
     if (now >= r->deadline)
       r->end->timed_out = true;
     if (now >= look && r->job->cancelled != NULL) {
@@ -375,10 +368,11 @@ watch (struct running *r)
   r->end->unread |= r->in >= 0;
   shut (&r->in);
   shut (&r->pidfd);
-  long until = now_ms () + DRAIN_MS;
-  while ((r->out >= 0 || r->err >= 0) && r->why == NULL && now_ms () < until)
+  int64_t until = monotonic_ms () + DRAIN_MS;
+  while ((r->out >= 0 || r->err >= 0) && r->why == NULL
+         && monotonic_ms () < until)
     if (pump (r, BLIND_MS))
-      until = now_ms () + DRAIN_MS;
+      until = monotonic_ms () + DRAIN_MS;
 }
 
 static void
@@ -445,7 +439,7 @@ run (const struct spawn_job *job, struct spawn_end *end, struct err **why)
                        .give = job->input,
                        .give_len = job->input_len,
                        .chunk = chunk };
-  long begun = now_ms ();
+  int64_t begun = monotonic_ms ();
   bad = start (&r, &p, file, &env);
   if (bad != 0)
     return bad;

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "base/text.h"
 #include "host/durable.h"
 #include "host/facts.h"
@@ -271,19 +272,12 @@ resume_list (const struct stopped *s)
   return resumed;
 }
 
-static long
-now_ms (void)
-{
-  struct timespec ts;
-  clock_gettime (CLOCK_MONOTONIC, &ts);
-  return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static struct err *
 stop_until_still (const struct suspend_who *who, const char *record,
                   struct stopped *stopped)
 {
-  long limit = now_ms () + (who->timeout_ms > 0 ? who->timeout_ms : DEFAULT_MS);
+  int64_t limit
+      = monotonic_ms () + (who->timeout_ms > 0 ? who->timeout_ms : DEFAULT_MS);
   /* Twice in a row nothing ran: what a running one forked while the first
    * look went through the list is in the second. */
   for (int quiet = 0; quiet < 2;) {
@@ -291,7 +285,7 @@ stop_until_still (const struct suspend_who *who, const char *record,
     char name[96] = "";
     TRY (stop_round (who, record, stopped, &running, name, sizeof name));
     quiet = running == 0 ? quiet + 1 : 0;
-    if (running > 0 && now_ms () >= limit) {
+    if (running > 0 && monotonic_ms () >= limit) {
       CLEANUP_FREE char *shown = text_escape (name, strlen (name));
       return err_todo (
           err_new (ERR_TRANSIENT, "RH-PROCESS-RUNNING",

@@ -3,18 +3,15 @@
 #include "link/request.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 
 #include <time.h>
 
 void
 monitor_init (struct monitor *m)
 {
-  pthread_condattr_t attr;
-  pthread_condattr_init (&attr);
-  pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
   pthread_mutex_init (&m->lock, NULL);
-  pthread_cond_init (&m->changed, &attr);
-  pthread_condattr_destroy (&attr);
+  monotonic_cond_init (&m->changed);
   m->ends = 0;
 }
 
@@ -28,11 +25,7 @@ monitor_clear (struct monitor *m)
 void
 monitor_wait (struct monitor *m, long ms)
 {
-  struct timespec until;
-  clock_gettime (CLOCK_MONOTONIC, &until);
-  until.tv_nsec += ms % 1000 * 1000000;
-  until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
-  until.tv_nsec %= 1000000000;
+  struct timespec until = monotonic_in (ms);
   pthread_cond_timedwait (&m->changed, &m->lock, &until);
 }
 

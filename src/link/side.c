@@ -2,19 +2,10 @@
 #include "link/side.h"
 
 #include "base/cleanup.h"
-
-#include <time.h>
+#include "base/monotonic.h"
 
 /* How long a cancelled call may take to end before it is given up. */
 #define GIVE_UP_MS 60000
-
-static int64_t
-now_ms (void)
-{
-  struct timespec t;
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 uint64_t
 side_drop_pieces (struct side *s)
@@ -55,7 +46,7 @@ side_cancel (struct side *s)
   if (s->cancelled || s->done)
     return;
   s->cancelled = true;
-  s->since = now_ms ();
+  s->since = monotonic_ms ();
   conn_send (s->conn, FRAME_CANCEL, s->req.id, 0, NULL, 0);
 }
 
@@ -88,7 +79,7 @@ side_take_news (struct side *s, bool want_credit)
 void
 side_give_up (struct side *s)
 {
-  if (!s->cancelled || s->done || now_ms () - s->since < GIVE_UP_MS)
+  if (!s->cancelled || s->done || monotonic_ms () - s->since < GIVE_UP_MS)
     return;
   request_lose (&s->req, err_new (ERR_TRANSIENT, "RH-LINK-STUCK",
                                   "a cancelled call did not end within %d s",

@@ -8,6 +8,7 @@
 #include "provider/accounts.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "provider/remote.h"
 #include "provider/service.h"
 #include "provider/steps.h"
@@ -96,7 +97,7 @@ accounts_suspend (const struct step_call *call, json_t **result)
                       json_string_value (
                           json_array_get (names, json_array_size (names) - 1)));
     char *record CLEANUP_FREE = steps_path (call, "freeze/sessions-%lld.json",
-                                            (long long)remote_clock_ms ());
+                                            (long long)monotonic_ms ());
     json_t *said CLEANUP_JSON = NULL;
     TRY (port_call (call->source, "process.suspend",
                     json_pack ("{s:O,s:s}", "pids", pids, "record", record),

@@ -3,6 +3,7 @@
 #include "provider/check.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "base/text.h"
 #include "plan/check.h"
 #include "provider/remote.h"
@@ -251,11 +252,11 @@ ask_tls (struct port *p, const json_t *check, const char *netns, char **why,
     json_decref (argv);
     argv = inside;
   }
-  int64_t begun = remote_clock_ms ();
+  int64_t begun = monotonic_ms ();
   CLEANUP_ERR struct err *e = remote_run (p, argv, request, TLS_MS, &r);
   if (e != NULL && is_ours (e))
     return STEAL (e);
-  *ms = remote_clock_ms () - begun;
+  *ms = monotonic_ms () - begun;
   *why = e != NULL ? mem_strdup (err_message (e))
                    : check_tls_verdict (check, r.out, r.err);
   return NULL;
@@ -274,11 +275,11 @@ ask_command (struct port *p, const json_t *check, char **why, json_int_t *ms)
   {
     remote_word (argv, json_string_value (word));
   }
-  int64_t begun = remote_clock_ms ();
+  int64_t begun = monotonic_ms ();
   CLEANUP_ERR struct err *e = remote_run (p, argv, NULL, COMMAND_MS, &r);
   if (e != NULL && is_ours (e))
     return STEAL (e);
-  *ms = remote_clock_ms () - begun;
+  *ms = monotonic_ms () - begun;
   if (e != NULL)
     *why = mem_strdup (err_message (e));
   else if (r.status != check_wants (check))

@@ -8,6 +8,7 @@
 #include "provider/cron.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "provider/accounts_db.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
@@ -238,13 +239,13 @@ static struct err *
 await_jobs (const struct step_call *call)
 {
   int64_t limit = plan_limits (call->plan)->jobs_wait_ms;
-  int64_t end = remote_clock_ms () + limit;
+  int64_t end = monotonic_ms () + limit;
   for (;;) {
     char *job CLEANUP_FREE = NULL;
     TRY (running_job (call, &job));
     if (job == NULL)
       return NULL;
-    if (remote_clock_ms () > end)
+    if (monotonic_ms () > end)
       return err_advise (
           err_new (ERR_REFUSED, "RH-CRON-JOB",
                    "a cron job still runs after %lld s (%s): the cutover does "

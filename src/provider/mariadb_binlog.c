@@ -16,6 +16,7 @@
 #include "provider/mariadb.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "base/text.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
@@ -159,7 +160,7 @@ mariadb_log_position (struct port *p, json_t **out)
     at = strtoll (rest + file + 1, NULL, 10);
   *out = json_pack ("{s:s, s:o, s:I, s:I}", "gtid", text, "file",
                     json_stringn (rest, file), "at", (json_int_t)at, "ms",
-                    (json_int_t)remote_clock_ms ());
+                    (json_int_t)monotonic_ms ());
   return NULL;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
@@ -164,11 +165,11 @@ round_clear (struct round *r)
 static struct err *
 copy_rows (const struct step_call *call, struct round *r)
 {
-  int64_t began = remote_clock_ms ();
+  int64_t began = monotonic_ms ();
   r->copied = json_array ();
   TRY (mariadb_tables (call->source, mariadb_database (call), &r->tables));
   TRY (mariadb_digests (call, r->tables, &r->source, &r->target));
-  r->read_ms = remote_clock_ms () - began;
+  r->read_ms = monotonic_ms () - began;
   TRY (
       mariadb_copy_tables (call, r->tables, &r->source, &r->target, r->copied));
   return mariadb_copy_numbers (call, r->tables);

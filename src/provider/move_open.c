@@ -4,6 +4,7 @@
 #include "provider/move.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "plan/check.h"
 #include "provider/address_client.h"
 #include "provider/check.h"
@@ -22,7 +23,7 @@ smoke_one (const struct step_call *call, struct port *p, const json_t *check,
            const char *where, json_t *passed)
 {
   char *words CLEANUP_FREE = check_words (check);
-  int64_t end = remote_clock_ms () + SMOKE_MS;
+  int64_t end = monotonic_ms () + SMOKE_MS;
   for (;;) {
     json_int_t ms = 0;
     char *why CLEANUP_FREE = NULL;
@@ -32,7 +33,7 @@ smoke_one (const struct step_call *call, struct port *p, const json_t *check,
                              json_pack ("{s:s,s:I}", "check", words, "ms", ms));
       return NULL;
     }
-    if (remote_clock_ms () > end)
+    if (monotonic_ms () > end)
       return err_advise (err_new (ERR_REFUSED, "RH-MOVE-SMOKE",
                                   "the smoke check from %s failed: %s: %s",
                                   where, words, why),

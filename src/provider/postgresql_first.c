@@ -10,6 +10,7 @@
 #include "provider/postgresql.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "base/text.h"
 #include "provider/beside.h"
 #include "provider/remote.h"
@@ -116,9 +117,9 @@ ask_name (struct snapshot *s)
 {
   static const struct timespec moment = { 0, 20000000 };
   char *sql CLEANUP_FREE = mem_printf (asking_sql, s->name);
-  for (int64_t end = remote_clock_ms () + NAMED_MS; *s->id == '\0';) {
+  for (int64_t end = monotonic_ms () + NAMED_MS; *s->id == '\0';) {
     char *text CLEANUP_FREE = NULL;
-    if (has_ended (s) || port_is_cancelled () || remote_clock_ms () > end)
+    if (has_ended (s) || port_is_cancelled () || monotonic_ms () > end)
       return NULL;
     TRY (postgresql_run (s->call->source, "postgres", sql, &text));
     size_t len = strspn (text, "0123456789ABCDEF-");
@@ -134,7 +135,7 @@ static struct err *
 snapshot_open (struct snapshot *s)
 {
   snprintf (s->name, sizeof s->name, "rehome-%" PRIx64,
-            (uint64_t)remote_clock_ms ());
+            (uint64_t)monotonic_ms ());
   if (pthread_create (&s->thread, NULL, hold, s) != 0)
     return err_new (ERR_TRANSIENT, "RH-EXEC-THREAD", "cannot make a thread");
   struct err *e = ask_name (s);

@@ -3,6 +3,7 @@
 #include "provider/rehearse.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "plan/check.h"
 #include "provider/check.h"
 #include "provider/remote.h"
@@ -212,7 +213,7 @@ wait_ready (struct rehearsal *r, const struct plan_item *item, const char *unit)
   CLEANUP_FREE char *why = NULL;
   TRY (json_opt_int (json_at (item->spec, "ready"), "within", 1, 3600, READY_S,
                      &within));
-  int64_t end = remote_clock_ms () + within * 1000;
+  int64_t end = monotonic_ms () + within * 1000;
   while (i < json_array_size (checks)) {
     bool active;
     free (STEAL (why));
@@ -221,7 +222,7 @@ wait_ready (struct rehearsal *r, const struct plan_item *item, const char *unit)
     TRY (is_active (r->p, unit, &active));
     if (!active)
       return failed (r, unit, service_unit (item), "does not stay up");
-    if (why != NULL && remote_clock_ms () > end) {
+    if (why != NULL && monotonic_ms () > end) {
       CLEANUP_FREE char *what = mem_printf ("is not ready: it %s", why);
       return failed (r, unit, service_unit (item), what);
     }

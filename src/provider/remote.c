@@ -376,14 +376,6 @@ remote_recall (struct port *p, const char *path, json_t **out)
                    "reading the record %s on the %s", path, p->name);
 }
 
-int64_t
-remote_clock_ms (void)
-{
-  struct timespec t;
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 struct err *
 remote_pause (const struct step_call *call, long ms)
 {

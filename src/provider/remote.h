@@ -97,7 +97,5 @@ struct err *remote_recall (struct port *p, const char *path, json_t **out);
 /* Waits `ms`; an error "RH-STEP-CANCELLED" once the caller cancelled. */
 struct step_call;
 struct err *remote_pause (const struct step_call *call, long ms);
-/* Milliseconds of a clock that only goes forward. */
-int64_t remote_clock_ms (void);
 
 #endif

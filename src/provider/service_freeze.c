@@ -8,6 +8,7 @@
 #include "provider/service.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
@@ -167,13 +168,13 @@ await_jobs (const struct step_call *call, const json_t *units)
   if (json_array_size (late) == 0)
     return NULL;
   int64_t limit = plan_limits (call->plan)->jobs_wait_ms;
-  int64_t end = remote_clock_ms () + limit;
+  int64_t end = monotonic_ms () + limit;
   for (;;) {
     char *job CLEANUP_FREE = NULL;
     TRY (running_job (call, units, &job));
     if (job == NULL)
       return NULL;
-    if (remote_clock_ms () > end)
+    if (monotonic_ms () > end)
       return err_advise (
           err_new (ERR_REFUSED, "RH-CRON-JOB",
                    "the job %s still runs after %lld s: the cutover does not "

@@ -3,6 +3,7 @@
 #include "provider/service.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "base/text.h"
 #include "provider/check.h"
 #include "provider/remote.h"
@@ -153,7 +154,7 @@ service_wait_ready (const struct step_call *call, struct port *p,
   int64_t within;
   TRY (json_opt_int (json_at (item->spec, "ready"), "within", 1, 3600, READY_S,
                      &within));
-  int64_t end = remote_clock_ms () + within * 1000;
+  int64_t end = monotonic_ms () + within * 1000;
   char *why CLEANUP_FREE = mem_strdup ("not tried");
   for (;;) {
     bool passed;
@@ -163,7 +164,7 @@ service_wait_ready (const struct step_call *call, struct port *p,
       return with_log (e, p, unit);
     if (passed)
       return NULL;
-    if (remote_clock_ms () > end)
+    if (monotonic_ms () > end)
       return with_log (err_new (ERR_REFUSED, "RH-SERVICE-START",
                                 "%s is not ready on the %s after %lld s: %s",
                                 unit, p->name, (long long)within,

@@ -3,6 +3,7 @@
 #include "tree/audit.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "host/rooted.h"
 #include "tree/blocks.h"
 #include "tree/differ.h"
@@ -173,7 +174,7 @@ tree_audit (const struct tree_audit *a, struct tree_watch *watch,
             json_t **result)
 {
   CLEANUP (audit_clear) struct audit u = { .a = a };
-  int64_t start = watch_now_ms ();
+  int64_t start = monotonic_ms ();
   u.examples = json_array ();
   int was = step_back (19, IOPRIO_IDLE);
   struct err *e = run (&u, watch);
@@ -185,6 +186,6 @@ tree_audit (const struct tree_audit *a, struct tree_watch *watch,
                    "differences", (json_int_t)u.differences, "examples",
                    u.examples, "read", (json_int_t)inventory_read (u.inventory),
                    "bytes", json_u64 (inventory_bytes (u.inventory)), "ms",
-                   (json_int_t)(watch_now_ms () - start));
+                   (json_int_t)(monotonic_ms () - start));
   return NULL;
 }

@@ -3,6 +3,7 @@
 #include "tree/canon.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "base/text.h"
 #include "tree/xattrs.h"
 
@@ -125,7 +126,7 @@ tree_digest (const struct inventory_args *a, struct tree_watch *watch,
   static const struct idmaps none;
   CLEANUP_INVENTORY struct inventory *v = NULL;
   CLEANUP (canon_clear) struct canon c;
-  int64_t start = watch_now_ms ();
+  int64_t start = monotonic_ms ();
   struct inventory_args what = *a;
   what.from_disk = true;
   canon_begin (&c, &none);
@@ -136,6 +137,6 @@ tree_digest (const struct inventory_args *a, struct tree_watch *watch,
                        (json_int_t)c.entries, "read",
                        (json_int_t)inventory_read (v), "bytes",
                        json_u64 (inventory_bytes (v)), "ms",
-                       (json_int_t)(watch_now_ms () - start));
+                       (json_int_t)(monotonic_ms () - start));
   return NULL;
 }

@@ -3,6 +3,7 @@
 #include "tree/list.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "base/text.h"
 #include "tree/differ.h"
 #include "tree/records.h"
@@ -257,10 +258,10 @@ tree_compare (const struct tree_compare *a, struct source *in,
 {
   CLEANUP (comparer_clear)
   struct comparer c = { .a = a, .in = { .source = in } };
-  int64_t start = watch_now_ms ();
+  int64_t start = monotonic_ms ();
   c.examples = json_array ();
   sha256_init (&c.sha);
   TRY (run (&c, watch));
-  *result = compare_result (&c, watch_now_ms () - start);
+  *result = compare_result (&c, monotonic_ms () - start);
   return NULL;
 }

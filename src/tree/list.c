@@ -3,6 +3,7 @@
 #include "tree/list.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "base/text.h"
 #include "tree/index.h"
 #include "tree/records.h"
@@ -138,9 +139,9 @@ tree_list (const struct tree_list *a, struct sink *out,
 {
   CLEANUP (lister_clear)
   struct lister l = { .a = a, .rec = { .sink = out } };
-  int64_t start = watch_now_ms ();
+  int64_t start = monotonic_ms ();
   sha256_init (&l.sha);
   TRY (run (&l, watch));
-  *result = list_result (&l, watch_now_ms () - start);
+  *result = list_result (&l, monotonic_ms () - start);
   return NULL;
 }

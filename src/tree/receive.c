@@ -3,6 +3,7 @@
 #include "tree/receiver.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "base/text.h"
 #include "tree/extras.h"
 #include "tree/walk.h"
@@ -559,7 +560,7 @@ tree_receive (const struct tree_receive *a, struct source *in,
   r.flusher = flusher_new ();
   r.digest = digest_new ();
   r.last.max = TREE_PATH_MAX + 1;
-  int64_t begin = watch_now_ms ();
+  int64_t begin = monotonic_ms ();
   struct err *e = run (&r);
   if (e != NULL) { /* what came before is kept */
     struct err *before = r.makers != NULL ? makers_drain (r.makers) : NULL;
@@ -569,6 +570,6 @@ tree_receive (const struct tree_receive *a, struct source *in,
     err_free (before != NULL ? e : NULL);
     return first;
   }
-  *result = receive_result (&r, watch_now_ms () - begin);
+  *result = receive_result (&r, monotonic_ms () - begin);
   return NULL;
 }

@@ -4,6 +4,7 @@
 #include "tree/receiver.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "base/text.h"
 #include "tree/resume_point.h"
 #include "tree/walk.h"
@@ -148,7 +149,7 @@ receiver_checkpoint (struct receiver *r, bool now)
   struct resume_point p;
   if (r->a->attempt == 0 || r->applying)
     return NULL;
-  int64_t ms = watch_now_ms ();
+  int64_t ms = monotonic_ms ();
   uint64_t bytes = receiver_written (r);
   int64_t every = r->a->checkpoint_ms > 0 ? r->a->checkpoint_ms : CHECK_MS;
   if (r->checked_ms == 0)
@@ -163,7 +164,7 @@ receiver_checkpoint (struct receiver *r, bool now)
     TRY (makers_drain (r->makers));
   TRY (receiver_sync (r));
   TRY (resume_mark_put (r->a->index_dir, r->a->index, &p));
-  r->checked_ms = watch_now_ms ();
+  r->checked_ms = monotonic_ms ();
   r->checked_bytes = bytes;
   return NULL;
 }

@@ -9,6 +9,7 @@
 #include "tree/sender.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 #include "base/text.h"
 #include "host/durable.h"
 
@@ -229,7 +230,7 @@ tree_send (const struct tree_send *a, struct sink *out,
   CLEANUP (sender_clear)
   struct sender s
       = { .a = a, .watch = watch, .rec = { .sink = out }, .dirfd = -1 };
-  int64_t start = watch_now_ms ();
+  int64_t start = monotonic_ms ();
   s.gone.max = (size_t)4 << 30;
   s.digest = digest_new ();
   s.chunk = mem_alloc (CONTENT_CHUNK);
@@ -237,6 +238,6 @@ tree_send (const struct tree_send *a, struct sink *out,
   if (a->final && a->maps != NULL && !a->atimes && a->hints == NULL)
     canon_begin (&s.canon, a->maps);
   TRY (run (&s));
-  *result = send_result (&s, watch_now_ms () - start);
+  *result = send_result (&s, monotonic_ms () - start);
   return NULL;
 }

@@ -2,22 +2,14 @@
 /* Ticks at a fixed rate. */
 #include "tree/watch.h"
 
-#include <time.h>
+#include "base/monotonic.h"
 
 #define EVERY_MS 200
-
-int64_t
-watch_now_ms (void)
-{
-  struct timespec t;
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 struct err *
 watch_step (struct tree_watch *w, const char *path, size_t len)
 {
-  int64_t now = watch_now_ms ();
+  int64_t now = monotonic_ms ();
   if (now - w->last_ms < EVERY_MS)
     return NULL;
   w->last_ms = now;

@@ -26,6 +26,5 @@ struct tree_watch {
  * "slowed_ms" while the brake slows it,
  * and "RH-TREE-CANCELLED" once cancelled.  Cheap enough for every entry. */
 struct err *watch_step (struct tree_watch *w, const char *path, size_t len);
-int64_t watch_now_ms (void);
 
 #endif

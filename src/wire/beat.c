@@ -3,6 +3,7 @@
 #include "wire/beat.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -19,9 +20,7 @@ struct beat {
 static void
 wait_turn (struct beat *b, int64_t ms, bool *answer, bool *stop)
 {
-  struct timespec until;
-  clock_gettime (CLOCK_MONOTONIC, &until);
-  until.tv_sec += (time_t)(ms / 1000) + 1;
+  struct timespec until = monotonic_in (ms + 1000);
   pthread_mutex_lock (&b->lock);
   int rc = 0;
   while (!b->answer && !b->stop && rc == 0)
@@ -55,12 +54,8 @@ struct err *
 beat_start (struct outlet *o, struct beat **out)
 {
   struct beat *b = mem_alloc (sizeof *b);
-  pthread_condattr_t attr;
-  pthread_condattr_init (&attr);
-  pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
   pthread_mutex_init (&b->lock, NULL);
-  pthread_cond_init (&b->changed, &attr);
-  pthread_condattr_destroy (&attr);
+  monotonic_cond_init (&b->changed);
   b->outlet = o;
   int rc = pthread_create (&b->thread, NULL, run, b);
   if (rc != 0) {

@@ -3,13 +3,13 @@
 #include "wire/outlet.h"
 
 #include "base/mem.h"
+#include "base/monotonic.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 
 struct outlet {
   pthread_mutex_t lock;
@@ -17,21 +17,13 @@ struct outlet {
   int64_t last_ms;
 };
 
-static int64_t
-now_ms (void)
-{
-  struct timespec t;
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 struct outlet *
 outlet_new (int fd)
 {
   struct outlet *o = mem_alloc (sizeof *o);
   pthread_mutex_init (&o->lock, NULL);
   o->fd = fd;
-  o->last_ms = now_ms ();
+  o->last_ms = monotonic_ms ();
   return o;
 }
 
@@ -87,7 +79,7 @@ outlet_frame (struct outlet *o, enum frame_type type, uint32_t call,
     e = err_new (ERR_TRANSIENT, "RH-WIRE-LOST", "the connection is closed");
   else
     e = write_all (o->fd, v);
-  o->last_ms = now_ms ();
+  o->last_ms = monotonic_ms ();
   pthread_mutex_unlock (&o->lock);
   return e;
 }
@@ -114,7 +106,7 @@ int64_t
 outlet_quiet_ms (struct outlet *o)
 {
   pthread_mutex_lock (&o->lock);
-  int64_t ms = now_ms () - o->last_ms;
+  int64_t ms = monotonic_ms () - o->last_ms;
   pthread_mutex_unlock (&o->lock);
   return ms;
 }
