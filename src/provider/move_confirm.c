@@ -56,9 +56,29 @@ move_confirm_ask (struct port *source, const char *migration, int64_t epoch,
   return NULL;
 }
 
-/* From whichever interface has it. */
 static struct err *
-drop_address (struct port *p, const char *cidr)
+drop_address (struct port *p, const char *cidr, const char *interface)
+{
+  return remote_must (
+      p, remote_argv (ARGV ("ip", "addr", "del", cidr, "dev", interface)), NULL,
+      NULL);
+}
+
+/* Who asked for the address while two hosts had it learns where it is. */
+static struct err *
+announce_home (struct port *p, const char *cidr, const char *interface)
+{
+  char *plain CLEANUP_FREE = mem_strndup (cidr, strcspn (cidr, "/"));
+  return port_call (
+      p, "announce",
+      json_pack ("{s:s,s:s}", "interface", interface, "address", plain), NULL);
+}
+
+/* `act` on whichever interface has the address. */
+static struct err *
+where_it_is (struct port *p, const char *cidr,
+             struct err *(*act) (struct port *p, const char *cidr,
+                                 const char *interface))
 {
   char *plain CLEANUP_FREE = mem_strndup (cidr, strcspn (cidr, "/"));
   json_t *links CLEANUP_JSON = NULL;
@@ -70,9 +90,7 @@ drop_address (struct port *p, const char *cidr)
   {
     const char *name = json_string_value (json_at (one, "ifname"));
     if (name != NULL)
-      TRY (remote_must (
-          p, remote_argv (ARGV ("ip", "addr", "del", cidr, "dev", name)), NULL,
-          NULL));
+      TRY (act (p, cidr, name));
   }
   return NULL;
 }
@@ -117,28 +135,6 @@ lay_back (struct port *target, const char *migration, const char *cidr,
   return remote_remove (target, aside);
 }
 
-/* Who asked for the address while two hosts had it learns where it is. */
-static struct err *
-announce_home (struct port *source, const char *cidr)
-{
-  char *plain CLEANUP_FREE = mem_strndup (cidr, strcspn (cidr, "/"));
-  json_t *links CLEANUP_JSON = NULL;
-  TRY (remote_json (
-      source, remote_argv (ARGV ("ip", "-j", "addr", "show", "to", plain)),
-      &links));
-  size_t i;
-  json_t *one;
-  json_array_foreach (links, i, one)
-  {
-    const char *name = json_string_value (json_at (one, "ifname"));
-    if (name != NULL)
-      TRY (port_call (
-          source, "announce",
-          json_pack ("{s:s,s:s}", "interface", name, "address", plain), NULL));
-  }
-  return NULL;
-}
-
 struct err *
 move_confirm_close (struct port *target, struct port *source,
                     const struct plan *plan, const json_t *kept,
@@ -157,9 +153,9 @@ move_confirm_close (struct port *target, struct port *source,
     if (config != NULL && config[0] != '\0')
       TRY (lay_aside (target, migration, cidr, config));
     if (cidr != NULL)
-      TRY (drop_address (target, cidr));
+      TRY (where_it_is (target, cidr, drop_address));
     if (cidr != NULL && source != NULL) /* closed it is in any case */
-      err_free (announce_home (source, cidr));
+      err_free (where_it_is (source, cidr, announce_home));
   }
   return NULL;
 }

@@ -42,30 +42,41 @@ rehearse_bind (struct rehearsal *r, const char *from, const char *to)
 
 /* ---- away ---- */
 
+/* The files of `dir` whose names begin so; *removed counts them. */
+static struct err *
+remove_those (struct port *p, const char *dir, const char *prefix,
+              size_t *removed)
+{
+  CLEANUP_JSON json_t *names = NULL;
+  size_t i;
+  json_t *one;
+  *removed = 0;
+  TRY (remote_names (p, dir, &names));
+  json_array_foreach (names, i, one)
+  {
+    const char *name = json_string_value (one);
+    CLEANUP_FREE char *path = mem_printf ("%s/%s", dir, name);
+    if (strncmp (name, prefix, strlen (prefix)) != 0)
+      continue;
+    TRY (remote_remove (p, path));
+    ++*removed;
+  }
+  return NULL;
+}
+
 static struct err *
 stop_units (const struct step_call *call, struct port *p)
 {
   CLEANUP_FREE char *prefix
       = mem_printf ("rehome-rehearsal-%s-", call->migration);
   CLEANUP_FREE char *glob = mem_printf ("%s*", prefix);
-  CLEANUP_JSON json_t *names = NULL;
+  size_t removed;
   struct ran r CLEANUP_RAN = { 0 };
   struct ran s CLEANUP_RAN = { 0 };
   TRY (remote_run (p, remote_argv (ARGV ("systemctl", "stop", glob)), NULL,
                    150000, &r));
-  TRY (remote_names (p, UNITS, &names));
-  size_t i, found = 0;
-  json_t *one;
-  json_array_foreach (names, i, one)
-  {
-    const char *name = json_string_value (one);
-    CLEANUP_FREE char *path = mem_printf (UNITS "/%s", name);
-    if (strncmp (name, prefix, strlen (prefix)) != 0)
-      continue;
-    TRY (remote_remove (p, path));
-    found++;
-  }
-  if (found > 0)
+  TRY (remove_those (p, UNITS, prefix, &removed));
+  if (removed > 0)
     TRY (remote_must (p, remote_argv (ARGV ("systemctl", "daemon-reload")),
                       NULL, NULL));
   return remote_run (p, remote_argv (ARGV ("systemctl", "reset-failed", glob)),
@@ -97,30 +108,14 @@ unmount_trees (const struct step_call *call, struct port *p)
   return NULL;
 }
 
-static struct err *
-remove_indexes (const struct step_call *call, struct port *p)
-{
-  CLEANUP_FREE char *dir = steps_path (call, "index");
-  CLEANUP_JSON json_t *names = NULL;
-  size_t i;
-  json_t *one;
-  TRY (remote_names (p, dir, &names));
-  json_array_foreach (names, i, one)
-  {
-    const char *name = json_string_value (one);
-    CLEANUP_FREE char *path = mem_printf ("%s/%s", dir, name);
-    if (strncmp (name, "rehearsal-", 10) == 0)
-      TRY (remote_remove (p, path));
-  }
-  return NULL;
-}
-
 struct err *
 rehearse_close (const struct step_call *call, struct port *p)
 {
   CLEANUP_FREE char *home = steps_path (call, "rehearsal");
   CLEANUP_FREE char *netns = rehearse_netns (call);
+  CLEANUP_FREE char *index = steps_path (call, "index");
   struct ran r CLEANUP_RAN = { 0 };
+  size_t removed;
   bool there;
   TRY (remote_exists (p, home, &there));
   if (!there)
@@ -129,7 +124,7 @@ rehearse_close (const struct step_call *call, struct port *p)
   TRY (unmount_trees (call, p));
   TRY (remote_run (p, remote_argv (ARGV ("ip", "netns", "delete", netns)), NULL,
                    20000, &r));
-  TRY (remove_indexes (call, p));
+  TRY (remove_those (p, index, "rehearsal-", &removed));
   return remote_remove_tree (p, home);
 }
 

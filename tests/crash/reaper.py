@@ -6,15 +6,10 @@ import sqlite3
 import threading
 import time
 
+import killer
 import victims
-from killer import JOURNAL, point_of
 
-VICTIMS = {  # name: (which server, what)
-    "owner": ("new", "owner"),
-    "source agent": ("old", "agent"),
-    "target agent": ("new", "agent"),
-    "source keeper": ("old", "keeper"),
-    "target keeper": ("new", "keeper"),
+VICTIMS = killer.VICTIMS | {  # name: (which server, what)
     "source's client": ("old", "client"),
     "target's client": ("new", "client"),
     "source's server": ("old", "server"),
@@ -33,7 +28,7 @@ class Reaper(threading.Thread):
         self.lab, self.seed, self.left = lab, seed, most
         self.early = most // 2  # the others wait for the cutover
         self.chance = random.Random(seed)
-        self.journal = lab.new.root / JOURNAL
+        self.journal = lab.new.root / killer.JOURNAL
         self.seen, self.point = 0, "begin"
         self.kills = []  # (victim, the last point before it)
         self.enough, self.paused = threading.Event(), threading.Event()
@@ -63,7 +58,7 @@ class Reaper(threading.Thread):
         """Is it time? Looks at what the journal has since the last look, and at the time that passed."""
         behind = False
         for seq, line in self._records():
-            self.seen, self.point = seq, point_of(json.loads(line))
+            self.seen, self.point = seq, killer.point_of(json.loads(line))
             self.early = max(self.early, self.left) if self.point == "phase holding" else self.early
             behind = behind or self.chance.random() < BEHIND_A_RECORD
         if behind:
