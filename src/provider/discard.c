@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a discard tells, and what those of databases share. */
-#include "provider/provider.h"
+#include "provider/discard.h"
 
 #include "base/mem.h"
 #include "provider/remote.h"

@@ -4,6 +4,7 @@
 #include "provider/files.h"
 
 #include "base/mem.h"
+#include "provider/discard.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 

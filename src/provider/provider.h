@@ -108,27 +108,10 @@ struct provider {
    * is still as they did, puts back what they replaced, and names the rest.
    * `call` has no step.  Repeatable after any interruption.  `dry`: only tells.
    * Adds to `out`: "removed" [{"what", "entries", "bytes"}], "restored"
-   * ["what"], "kept" [{"what", "why"}].  NULL: its copy stays, and is named. */
+   * ["what"], "kept" [{"what", "why"}] by provider/discard.h.  NULL: its copy
+   * stays, and is named. */
   struct err *(*discard) (const struct step_call *call, bool dry, json_t *out);
 };
-/* provider/discard.c: adds to these lists. */
-void discard_removed (json_t *out, const char *what, json_int_t entries,
-                      json_int_t bytes);
-void discard_restored (json_t *out, const char *what);
-void discard_kept (json_t *out, const char *what, const char *why);
-/* Of a database: whether another one of its kind in the plan still has its
- * record (the caller frees what `record` gives) on the target, and with it a
- * use for the accounts that the move made. */
-struct err *discard_others (const struct step_call *call,
-                            char *(*record) (const struct step_call *call),
-                            bool *out);
-/* The names under "made" in the record at `path` on the target, the last first:
- * each that `drop` says is gone leaves the record at once, unless `dry`. */
-struct err *discard_made (const struct step_call *call, const char *path,
-                          struct err *(*drop) (const struct step_call *call,
-                                               const char *name, bool dry,
-                                               json_t *out, bool *gone),
-                          bool dry, json_t *out);
 
 extern const struct provider provider_files;
 extern const struct provider provider_accounts;

@@ -3,6 +3,7 @@
 #include "provider/service.h"
 
 #include "base/mem.h"
+#include "provider/discard.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
