@@ -191,12 +191,8 @@ const char *engine_why (const struct engine *e);
  * message, safe, todo, and "step" where one failed), or NULL.  Where checks
  * blocked, "findings" lists them all: [{"step", "code", ...}]. */
 const json_t *engine_attention (const struct engine *e);
-/* The roles that the plan asks for (an array of names, NULL: none), and the
- * approvals of it (an array), as in permit.h. */
-const json_t *engine_roles (const struct engine *e);
+/* The approvals of the plan (an array), as in permit.h. */
 const json_t *engine_approvals (const struct engine *e);
-/* Nobody has waived a backup that the plan does not prove. */
-bool engine_lacks_backup (const struct engine *e);
 /* Of the last cutover: when the first freeze step was begun (ms since the
  * epoch), and when the pivot's outcome was recorded; 0 before. */
 int64_t engine_frozen_at (const struct engine *e);

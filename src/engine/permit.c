@@ -77,22 +77,22 @@ roles_of (const struct engine *e)
   return json_object_get (e->planned, "approvals");
 }
 
-bool
-permit_given (const struct engine *e, enum request r)
-{
-  json_t *missing CLEANUP_JSON = permit_missing (roles_of (e), e->approvals, r);
-  bool backup = r != REQUEST_CUTOVER || !permit_lacks_backup (e);
-  return json_array_size (missing) == 0 && backup;
-}
-
 /* Neither a check in the plan nor a waiver.  Records of a time before there
  * was such a section say nothing, and ask for nothing. */
-bool
-permit_lacks_backup (const struct engine *e)
+static bool
+lacks_backup (const struct engine *e)
 {
   const char *has = member (e->planned, "backup");
   return strcmp (has, "missing") == 0
          || (strcmp (has, "waiver") == 0 && !e->waived);
+}
+
+bool
+permit_given (const struct engine *e, enum request r)
+{
+  json_t *missing CLEANUP_JSON = permit_missing (roles_of (e), e->approvals, r);
+  bool backup = r != REQUEST_CUTOVER || !lacks_backup (e);
+  return json_array_size (missing) == 0 && backup;
 }
 
 /* ---- Refusals ---- */
@@ -161,7 +161,7 @@ permit_refused (const struct engine *e, enum request r, const char *actor)
   json_t *missing CLEANUP_JSON = permit_missing (roles_of (e), e->approvals, r);
   if (json_array_size (missing) > 0)
     return refuse_missing (missing, r);
-  if (r == REQUEST_CUTOVER && permit_lacks_backup (e))
+  if (r == REQUEST_CUTOVER && lacks_backup (e))
     return err_advise (
         err_new (ERR_REFUSED, "RH-ENGINE-BACKUP",
                  "no restore of a backup shows that the source could be had "

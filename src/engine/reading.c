@@ -87,21 +87,9 @@ engine_attention (const struct engine *e)
 }
 
 const json_t *
-engine_roles (const struct engine *e)
-{
-  return json_at (e->planned, "approvals");
-}
-
-const json_t *
 engine_approvals (const struct engine *e)
 {
   return e->approvals;
-}
-
-bool
-engine_lacks_backup (const struct engine *e)
-{
-  return permit_lacks_backup (e);
 }
 
 int64_t

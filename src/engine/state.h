@@ -164,7 +164,6 @@ struct err *fold_request (struct engine *e, const struct record *r);
 
 /* permit.c: what a request needs besides its phase. */
 bool permit_given (const struct engine *e, enum request r);
-bool permit_lacks_backup (const struct engine *e);
 struct err *permit_refused (const struct engine *e, enum request r,
                             const char *actor);
 void permit_forget (struct engine *e);

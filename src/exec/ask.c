@@ -70,12 +70,6 @@ ask_pid (const struct ask *a)
   return a->pid;
 }
 
-int
-ask_fd (const struct ask *a)
-{
-  return a->fd;
-}
-
 static struct err *
 lost (int why)
 {
@@ -176,13 +170,6 @@ ask_approve (struct ask *a, const char *text, const char *signature,
   TRY (say (a, json_pack ("{s:{s:s, s:s}, s:s*}", "approve", "text", text,
                           "signature", signature, "actor", actor)));
   return answer (a, &got);
-}
-
-struct err *
-ask_status (struct ask *a, json_t **out)
-{
-  TRY (say (a, json_pack ("{s:b}", "status", 1)));
-  return answer (a, out);
 }
 
 struct err *

@@ -23,14 +23,11 @@ cleanup_ask_ (struct ask **a)
 
 /* The owner's pid as the kernel says it. */
 long ask_pid (const struct ask *a);
-/* For poll. */
-int ask_fd (const struct ask *a);
 /* The owner's own error comes back as it was. */
 struct err *ask_request (struct ask *a, enum request r, const char *actor);
 /* A signed approval (journal/approval.h), which the owner checks. */
 struct err *ask_approve (struct ask *a, const char *text, const char *signature,
                          const char *actor);
-struct err *ask_status (struct ask *a, json_t **out);
 struct err *ask_stop (struct ask *a);
 /* From here on ask_next gives what comes after record `since`. */
 struct err *ask_watch (struct ask *a, uint64_t since);

@@ -381,9 +381,3 @@ plan_fence (const struct plan *p)
 {
   return p->fence;
 }
-
-const json_t *
-plan_json (const struct plan *p)
-{
-  return p->doc.root;
-}

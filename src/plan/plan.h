@@ -121,7 +121,5 @@ enum plan_approach plan_approach (const struct plan *p); /* default: warm */
 const char *plan_fence (const struct plan *p); /* "closed", "poweroff" */
 /* The index of an item of this plan, or -1. */
 long plan_item_index (const struct plan *p, const struct plan_item *item);
-/* The whole plan as decoded, for `--json`. */
-const json_t *plan_json (const struct plan *p);
 
 #endif

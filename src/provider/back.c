@@ -12,18 +12,6 @@
 
 #include <string.h>
 
-const char *
-reverse_name (enum reverse_mode m)
-{
-  static const char *const names[] = {
-    [REVERSE_NONE] = "none",
-    [REVERSE_DELTA] = "delta",
-    [REVERSE_REPLICATE] = "replicate",
-    [REVERSE_EMPTY] = "empty",
-  };
-  return (unsigned)m <= REVERSE_EMPTY ? names[m] : "?";
-}
-
 bool
 back_passes (const struct step_call *call)
 {

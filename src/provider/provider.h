@@ -89,7 +89,6 @@ enum reverse_mode {
   REVERSE_REPLICATE, /* a stream that never stands still */
   REVERSE_EMPTY      /* the item takes nothing that could be lost */
 };
-const char *reverse_name (enum reverse_mode m);
 
 struct provider {
   struct plan_kind kind; /* .kind is the key in the plan: "files" */

@@ -195,12 +195,6 @@ ahead_drop (struct ahead *a, struct ahead_job *job)
   a->jobs--;
 }
 
-unsigned
-ahead_threads (const struct ahead *a)
-{
-  return a->count;
-}
-
 size_t
 ahead_jobs (const struct ahead *a)
 {

@@ -45,8 +45,7 @@ bool ahead_done (struct ahead *a, struct ahead_job *job);
 void ahead_wait (struct ahead *a, struct ahead_job *job);
 /* Ends a job and frees it with what was not taken of its results. */
 void ahead_drop (struct ahead *a, struct ahead_job *job);
-/* How many threads there are, and how many jobs that were not dropped. */
-unsigned ahead_threads (const struct ahead *a);
+/* How many jobs were not dropped. */
 size_t ahead_jobs (const struct ahead *a);
 /* All jobs have been dropped. */
 void ahead_free (struct ahead *a);

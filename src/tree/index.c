@@ -464,12 +464,6 @@ index_drain (struct index *x,
   return NULL;
 }
 
-uint64_t
-index_count (const struct index *x)
-{
-  return x->count;
-}
-
 size_t
 index_size (const struct index *x)
 {

@@ -58,8 +58,6 @@ struct err *index_drain (struct index *x,
  * index_next goes on behind it (or behind where it would stand). */
 struct err *index_find (struct index *x, const char *path, size_t len,
                         const struct tree_entry **out);
-/* Of the file itself, without segments. */
-uint64_t index_count (const struct index *x);
 /* The bytes of the file. */
 size_t index_size (const struct index *x);
 /* Tells this index from all others of its path. */

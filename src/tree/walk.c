@@ -14,7 +14,6 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #define DEPTH_MAX 3000
 #define NOTES_MAX 20
@@ -34,7 +33,6 @@ struct walk {
   int parent;
   const char *leaf;
   bool started, descend;
-  struct tree_time start;
   uint64_t dev; /* of the root directory */
   VEC (struct frame *) stack;
   struct ahead *ahead; /* NULL: not yet */
@@ -85,9 +83,6 @@ walk_open (const char *root, const struct filter *filter, struct walk **out)
   swaps_read (&w->swapped);
   w->path.max = w->scouted.max = TREE_PATH_MAX + TREE_NAME_MAX + 2;
   TRY (buf_put (&w->path, "", 0));
-  struct timespec now;
-  clock_gettime (CLOCK_REALTIME, &now);
-  w->start = (struct tree_time){ now.tv_sec, (uint32_t)now.tv_nsec };
   TRY (tree_open_parent (w->root, &w->parent, &w->leaf));
   struct tree_entry first = { .type = TREE_NONE };
   int bad = tree_stat (w->parent, w->leaf, &first, NULL);
@@ -310,12 +305,6 @@ const char *
 walk_name (const struct walk *w)
 {
   return w->name;
-}
-
-struct tree_time
-walk_start (const struct walk *w)
-{
-  return w->start;
 }
 
 bool

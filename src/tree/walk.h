@@ -47,8 +47,6 @@ struct err *walk_next (struct walk *w, struct tree_entry **out);
 /* Where the entry last given lies. */
 int walk_dirfd (const struct walk *w);
 const char *walk_name (const struct walk *w);
-/* When the walk began. */
-struct tree_time walk_start (const struct walk *w);
 /* Notes that an entry could not be read; returns NULL, or an error that says
  * so where `fatal`. */
 struct err *walk_unreadable (struct walk *w, const char *path, size_t len,
