@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "exec/closing.h"
-#include "provider/provider.h"
+#include "provider/discard.h"
 #include "provider/rehearse.h"
 #include "provider/remote.h"
 
