@@ -178,9 +178,22 @@ explain (struct carrier *c, const struct link_where *w,
   return diagnose (w, names, log, said, noise);
 }
 
+/* The second connection finds the agent that the first has brought. */
+static struct err *
+in_turn (const struct carrier_turn *turn)
+{
+  if (turn->first)
+    order_reach (turn->order, ORDER_LOGGED_IN);
+  else if (!order_await (turn->order, ORDER_THERE))
+    return err_new (ERR_TRANSIENT, "RH-LINK-LOST",
+                    "the other connection did not come up");
+  return NULL;
+}
+
 static struct err *
 play (struct carrier *c, const struct link_where *w,
-      const struct ssh_names *names, const struct binary *agent, struct push *p)
+      const struct ssh_names *names, const struct binary *agent,
+      const struct carrier_turn *turn, struct push *p)
 {
   struct err *e = push_await (p);
   if (e != NULL)
@@ -188,7 +201,10 @@ play (struct carrier *c, const struct link_where *w,
   CLEANUP_FREE char *log = read_log (c);
   TRY (diagnose_check_key (w, names, log));
   c->host_key = diagnose_host_key (log);
+  TRY (in_turn (turn));
   TRY (push_send (p, agent));
+  if (turn->first)
+    order_reach (turn->order, ORDER_THERE);
   p->from->timeout_ms = START_MS;
   c->dir = STEAL (p->dir);
   return NULL;
@@ -196,8 +212,8 @@ play (struct carrier *c, const struct link_where *w,
 
 struct err *
 carrier_start (const struct link_where *where, const struct ssh_names *names,
-               const struct binary *agent, struct carrier **out,
-               struct frame_reader *reader)
+               const struct binary *agent, const struct carrier_turn *turn,
+               struct carrier **out, struct frame_reader *reader)
 {
   struct carrier *c = mem_alloc (sizeof *c);
   *out = c;
@@ -220,7 +236,7 @@ carrier_start (const struct link_where *where, const struct ssh_names *names,
     return NULL;
   CLEANUP (push_clear)
   struct push p = { .from = reader, .to = c->child.in, .noise = BUF_INIT };
-  return play (c, where, names, agent, &p);
+  return play (c, where, names, agent, turn, &p);
 }
 
 int

@@ -189,9 +189,10 @@ no_hello (struct conn *c, struct err *e)
 
 static struct err *
 start (struct conn *c, const struct link_where *where,
-       const struct ssh_names *names, const struct binary *agent)
+       const struct ssh_names *names, const struct binary *agent,
+       const struct carrier_turn *turn)
 {
-  TRY (carrier_start (where, names, agent, &c->carrier, &c->reader));
+  TRY (carrier_start (where, names, agent, turn, &c->carrier, &c->reader));
   c->outlet = outlet_new (carrier_take_in (c->carrier));
   TRY (no_hello (c, greet (c)));
   c->reader.timeout_ms = IDLE_MS;
@@ -205,10 +206,11 @@ start (struct conn *c, const struct link_where *where,
 
 struct err *
 conn_open (const struct link_where *where, const struct ssh_names *names,
-           const struct binary *agent, struct conn **out)
+           const struct binary *agent, const struct carrier_turn *turn,
+           struct conn **out)
 {
   struct conn *c = conn_new (where);
-  struct err *e = start (c, where, names, agent);
+  struct err *e = start (c, where, names, agent, turn);
   if (e != NULL)
     conn_close (c);
   else

@@ -7,18 +7,19 @@
 #ifndef REHOME_LINK_CONN_H
 #define REHOME_LINK_CONN_H
 
-#include "link/binary.h"
-#include "link/link.h"
+#include "link/carrier.h"
 #include "link/request.h"
 #include "link/ssh.h"
 
 struct conn;
 
 /* Starts the agent, checks the host's key and the hello.  `names` and `agent`
- * are NULL where the host is local, else borrowed for the call. */
+ * are NULL where the host is local, else borrowed for the call.  The two
+ * connections of a link are opened by two threads with one order. */
 struct err *conn_open (const struct link_where *where,
                        const struct ssh_names *names,
-                       const struct binary *agent, struct conn **out);
+                       const struct binary *agent,
+                       const struct carrier_turn *turn, struct conn **out);
 /* Begins the close and does not wait for the agent's end; conn_close follows.
  */
 void conn_hang_up (struct conn *c); /* NULL is fine; no call may be left */

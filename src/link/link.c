@@ -5,10 +5,12 @@
 #include "base/mem.h"
 #include "link/binary.h"
 #include "link/conn.h"
+#include "link/order.h"
 #include "link/pipe.h"
 #include "link/splice.h"
 #include "link/ssh.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -150,16 +152,64 @@ same_machine (const struct link_where *w, const json_t *a, const json_t *b)
       "nothing was changed on either", "give an address that is one machine's");
 }
 
+/* The second connection, which comes up beside the first. */
+struct second {
+  const struct link_where *where;
+  const struct ssh_names *names;
+  const struct binary *agent;
+  struct order order;
+  struct conn *conn;
+  struct err *error;
+};
+
+static void *
+open_second (void *arg)
+{
+  struct second *s = arg;
+  struct carrier_turn turn = { &s->order, false };
+  bool alone = s->names == NULL || s->where->batch; /* nobody is asked */
+  if (alone || order_await (&s->order, ORDER_LOGGED_IN))
+    s->error = conn_open (s->where, s->names, s->agent, &turn, &s->conn);
+  return NULL;
+}
+
+static struct err *
+open_first (struct second *s, struct conn **out)
+{
+  struct carrier_turn turn = { &s->order, true };
+  TRY (conn_open (s->where, s->names, s->agent, &turn, out));
+  TRY (identity (s->where, conn_hello (*out)));
+  return new_enough (s->where, conn_hello (*out));
+}
+
+static struct err *
+open_both (struct link *l, struct second *s)
+{
+  pthread_t thread;
+  int rc = pthread_create (&thread, NULL, open_second, s);
+  if (rc != 0)
+    return err_sys (rc, "RH-LINK-START", "starting a second connection");
+  struct err *e = open_first (s, &l->control);
+  order_reach (&s->order, e != NULL ? ORDER_FAILED : ORDER_THERE);
+  pthread_join (thread, NULL);
+  l->data = s->conn;
+  if (e != NULL) {
+    err_free (s->error);
+    return e;
+  }
+  TRY (s->error);
+  return same_machine (s->where, conn_hello (l->control), conn_hello (l->data));
+}
+
 static struct err *
 connect_both (struct link *l, const struct link_where *w,
               const struct ssh_names *names, const struct binary *agent)
 {
-  TRY (conn_open (w, names, agent, &l->control));
-  TRY (identity (w, conn_hello (l->control)));
-  TRY (new_enough (w, conn_hello (l->control)));
-  TRY (conn_open (w, names, agent, &l->data));
-  TRY (same_machine (w, conn_hello (l->control), conn_hello (l->data)));
-  return NULL;
+  struct second s = { .where = w, .names = names, .agent = agent };
+  order_init (&s.order);
+  struct err *e = open_both (l, &s);
+  order_clear (&s.order);
+  return e;
 }
 
 static void
