@@ -132,6 +132,8 @@ static const struct step_row rows[] = {
     0 },
   { "clean", "records of database %s removed", STAGE_ACCEPT, STEP_FORWARD,
     SIDE_TARGET, 60000 },
+  { "sweep", "what is left of %s on the source is named", STAGE_ACCEPT,
+    STEP_FORWARD, SIDE_SOURCE, 60000 },
   { "back-stop", "database %s takes no writes on the target", STAGE_BACK_FREEZE,
     STEP_REVERSIBLE, SIDE_TARGET, 0 },
   { "back-final", "what %s took comes back", STAGE_BACK_FINAL, STEP_IDEMPOTENT,
@@ -140,6 +142,8 @@ static const struct step_row rows[] = {
     SIDE_BOTH, 0 },
   { "back-admit", "database %s takes writes on the source again",
     STAGE_BACK_VERIFY, STEP_REVERSIBLE, SIDE_SOURCE, 60000 },
+  { "back-release", "the target's server is as before %s came", STAGE_BACK_OPEN,
+    STEP_FORWARD, SIDE_TARGET, 60000 },
 };
 
 /* Freezes and thaws touch the whole server: items one after the other. */
@@ -164,7 +168,7 @@ needs_of (struct needs *needs, const struct plan *plan,
                                            { "admit", "verify" },
                                            { "back-admit", "back-verify" } };
   static const char *const alone[]
-      = { "stop", "back-stop", "back-admit", "accounts" };
+      = { "stop", "back-stop", "back-admit", "back-release", "accounts" };
   if (strcmp (op, "stop") == 0) /* or they would log errors first */
     needs_services (needs, plan, "");
   if (strcmp (op, "back-stop") == 0)
@@ -219,6 +223,8 @@ static const struct step_op ops[] = {
   { "leave", mariadb_log_off, probe_again, NULL },
   { "open", run_open, probe_again, NULL },
   { "clean", run_clean, probe_again, NULL },
+  { "sweep", mariadb_sweep, probe_again, NULL },
+  { "back-release", mariadb_release, probe_again, NULL },
   { NULL, NULL, NULL, NULL },
 };
 

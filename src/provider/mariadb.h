@@ -74,6 +74,9 @@ struct err *mariadb_look (const struct step_call *call, json_t **result);
 /* The grant without what CREATE USER says already, or NULL where it is about
  * another database; the caller frees. */
 char *mariadb_grant (const char *line, const char *database);
+/* What takes a grant from account `name` again, each statement with its end;
+ * NULL: it is none.  The caller frees. */
+char *mariadb_revoke (const char *grant, const char *name);
 /* CREATE USER without ACCOUNT LOCK; the caller frees. */
 char *mariadb_unlocked (const char *create);
 
@@ -82,9 +85,6 @@ char *mariadb_unlocked (const char *create);
  * "grants"}}; it holds password hashes and is never recorded. */
 struct err *mariadb_accounts (struct port *p, const char *database,
                               json_t **out);
-/* The record, on the target, of those that the move made there ("made"); the
- * caller frees. */
-char *mariadb_accounts_record (const struct step_call *call);
 struct err *mariadb_make_accounts (const struct step_call *call,
                                    json_t **result);
 /* The target's, without hashes, for the record of a round; and against one. */
@@ -98,6 +98,23 @@ struct err *mariadb_compare_accounts (const struct step_call *call,
                                       json_t *differences);
 struct err *mariadb_admit (const struct step_call *call, json_t **result);
 struct err *mariadb_admit_undo (const struct step_call *call, json_t **result);
+
+/* mariadb_found.c: accounts on the target, and the record of what the move
+ * makes of them; the caller frees its path. */
+char *mariadb_accounts_record (const struct step_call *call);
+/* {"create", "locked", "grants"}, whatever its rights are; NULL: not there.
+ * It holds hashes. */
+struct err *mariadb_there (const struct step_call *call, const char *name,
+                           bool role, json_t **out);
+/* Before an account is made, or gets rights (`there`: as it is). */
+struct err *mariadb_note_account (const struct step_call *call,
+                                  const char *name, const json_t *there);
+/* Adds what is left of them on a host, in words; users are locked there. */
+void mariadb_name_accounts (const json_t *names, json_t *out);
+void mariadb_name_found (const struct step_call *call, const json_t *record,
+                         json_t *out);
+/* Accounts that the target had before the move are as they were. */
+struct err *mariadb_give_back (const struct step_call *call);
 
 /* mariadb_tables.c */
 /* Base tables and sequences: [{"name", "quoted", "kind" ("T", "S"),
@@ -140,6 +157,8 @@ struct mariadb_played {
  * "exact" where the copy is of that very moment. */
 struct err *mariadb_play (const struct step_call *call, const json_t *from,
                           const json_t *to, struct mariadb_played *out);
+/* A play that was interrupted may have left the target's slave_exec_mode. */
+struct err *mariadb_log_strict (const struct step_call *call);
 /* Adds "lag_ms" and "lag_bytes" since a position. */
 struct err *mariadb_lag (const struct step_call *call, const json_t *reached,
                          json_t *result);
@@ -179,6 +198,13 @@ struct err *mariadb_numbers (struct port *p, const char *database,
                              json_t **out);
 
 /* mariadb_freeze.c */
+/* On the frozen host: what was before, and the file that keeps its server
+ * read-only; the caller frees. */
+char *mariadb_freeze_record (const struct step_call *call);
+char *mariadb_freeze_conf (const struct step_call *call);
+/* Sets a server to what "read_only", "userstat" and "events" were; the caller
+ * frees. */
+char *mariadb_thaw_sql (const json_t *before);
 struct err *mariadb_stop (const struct step_call *call, json_t **result);
 struct err *mariadb_stop_probe (const struct step_call *call,
                                 enum probe_state *out);
@@ -188,6 +214,14 @@ struct err *mariadb_still (const struct step_call *call, json_t **result);
 /* The commands of the way back by hand: [{"why", "argv"}...], appended. */
 void mariadb_thaw (const struct step_call *call, const struct plan_item *item,
                    json_t *out);
+
+/* mariadb_release.c: what a move that is settled gives back, and what it
+ * leaves ("left" of the result).  After a rollback the target's server is as
+ * before the move, and the accounts that the move made stay locked. */
+struct err *mariadb_release (const struct step_call *call, json_t **result);
+/* After an acceptance the source's server counts no rows any more; it stays
+ * closed. */
+struct err *mariadb_sweep (const struct step_call *call, json_t **result);
 
 /* mariadb_prove.c */
 /* What is otherwise than in the record of the last round, in words. */

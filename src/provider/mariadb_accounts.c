@@ -178,25 +178,10 @@ is_wide (const char *grant)
          || strstr (grant, "`.* TO ") != NULL || strstr (grant, " ON ") == NULL;
 }
 
-char *
-mariadb_accounts_record (const struct step_call *call)
+static bool
+role_of (const json_t *one)
 {
-  return steps_path (call, "results/mariadb-accounts.json");
-}
-
-/* Before it is made. */
-static struct err *
-note_made (const struct step_call *call, const char *name)
-{
-  char *path CLEANUP_FREE = mariadb_accounts_record (call);
-  json_t *record CLEANUP_JSON = NULL;
-  TRY (remote_recall (call->target, path, &record));
-  if (record == NULL)
-    record = json_pack ("{s:[]}", "made");
-  if (words_have (json_at (record, "made"), name))
-    return NULL;
-  words_add (json_at (record, "made"), name);
-  return remote_record (call->target, path, record);
+  return json_is_true (json_at (one, "role"));
 }
 
 static struct err *
@@ -204,14 +189,13 @@ make_one (const struct step_call *call, const char *name, const json_t *one,
           const json_t *there, bool wide)
 {
   struct buf sql CLEANUP_BUF = BUF_INIT;
-  bool role = json_is_true (json_at (one, "role"));
+  bool role = role_of (one);
   size_t i;
   json_t *grant;
   if (there != NULL
       && strcmp (json_text (one, "create"), json_text (there, "create")) != 0)
     return in_way (name);
-  if (there == NULL)
-    TRY (note_made (call, name));
+  TRY (mariadb_note_account (call, name, there));
   if (there == NULL)
     TRY (buf_printf (&sql, "%s%s;\n", json_text (one, "create"),
                      role ? "" : " ACCOUNT LOCK"));
@@ -226,34 +210,15 @@ make_one (const struct step_call *call, const char *name, const json_t *one,
   return e;
 }
 
-/* Whether the target has an account, whatever its rights. */
+/* For the list of what an abort leaves. */
 static struct err *
-there_of (const struct step_call *call, const char *name, const json_t *one,
-          json_t **out)
+made_here (const struct step_call *call, json_t *copied)
 {
-  char *sql CLEANUP_FREE = mem_printf ("SHOW CREATE USER %s;", name);
-  struct ran ran CLEANUP_RAN = { 0 };
-  if (json_is_true (json_at (one, "role"))) {
-    char *ask CLEANUP_FREE
-        = mem_printf ("SELECT COUNT(*) FROM mysql.global_priv WHERE"
-                      " CONCAT('`', REPLACE(User, '`', '``'), '`') = '%s' AND"
-                      " Host = '' AND JSON_VALUE(Priv, '$.is_role') = 1;",
-                      name);
-    char *count CLEANUP_FREE = NULL;
-    TRY (mariadb_run (call->target, ask, &count));
-    if (*count == '1')
-      *out = json_pack ("{s:s}", "create", json_text (one, "create"));
-    return NULL;
-  }
-  json_t *argv
-      = mariadb_argv ("mariadb",
-                      ARGV ("--batch", "--skip-column-names", "--raw"));
-  TRY (remote_run (call->target, argv, sql, 60000, &ran));
-  if (ran.status != 0) /* no such account: 1141, 1269 and others */
-    return NULL;
-  char *create CLEANUP_FREE = mem_strndup (ran.out, strcspn (ran.out, "\n"));
-  char *unlocked CLEANUP_FREE = mariadb_unlocked (create);
-  *out = json_pack ("{s:s}", "create", unlocked);
+  char *path CLEANUP_FREE = mariadb_accounts_record (call);
+  json_t *record CLEANUP_JSON = NULL;
+  TRY (remote_recall (call->target, path, &record));
+  mariadb_name_accounts (json_at (record, "made"), copied);
+  mariadb_name_found (call, record, copied);
   return NULL;
 }
 
@@ -263,19 +228,22 @@ mariadb_make_accounts (const struct step_call *call, json_t **result)
   json_t *list CLEANUP_JSON = NULL;
   json_t *locked CLEANUP_JSON = json_array ();
   json_t *names CLEANUP_JSON = json_array ();
+  json_t *copied CLEANUP_JSON = json_array ();
   const char *name;
   json_t *one;
   TRY (mariadb_accounts (call->source, mariadb_database (call), &list));
   json_object_foreach (list, name, one)
   {
     json_t *there CLEANUP_JSON = NULL;
-    TRY (there_of (call, name, one, &there));
+    TRY (mariadb_there (call, name, role_of (one), &there));
     TRY (make_one (call, name, one, there, true));
     json_array_append_new (names, json_string (name));
     if (json_is_true (json_at (one, "locked")))
       json_array_append_new (locked, json_string (name));
   }
-  *result = json_pack ("{s:O, s:O}", "accounts", names, "locked", locked);
+  TRY (made_here (call, copied));
+  *result = json_pack ("{s:O, s:O, s:O}", "accounts", names, "locked", locked,
+                       "copied", copied);
   return NULL;
 }
 
@@ -290,7 +258,7 @@ mariadb_grant_all (const struct step_call *call)
   json_object_foreach (list, name, one)
   {
     json_t *there CLEANUP_JSON = NULL;
-    TRY (there_of (call, name, one, &there));
+    TRY (mariadb_there (call, name, role_of (one), &there));
     TRY (make_one (call, name, one, there, false));
   }
   return NULL;
@@ -382,9 +350,10 @@ mariadb_compare_accounts (const struct step_call *call, json_t *differences)
   return NULL;
 }
 
-/* Those that were not locked on the source before the move. */
+/* Of those that were not locked on the source before the move; what was open
+ * on the target before is not locked. */
 static struct err *
-set_locks (const struct step_call *call, const char *how)
+set_locks (const struct step_call *call, const json_t *found, const char *how)
 {
   const json_t *made = steps_input (call, "%s#accounts", call->item->name);
   struct buf sql CLEANUP_BUF = BUF_INIT;
@@ -394,7 +363,8 @@ set_locks (const struct step_call *call, const char *how)
   {
     const char *name = json_string_value (one);
     if (strchr (name, '@') != NULL
-        && !words_have (json_at (made, "locked"), name))
+        && !words_have (json_at (made, "locked"), name)
+        && !json_is_false (json_at (json_object_get (found, name), "locked")))
       TRY (buf_printf (&sql, "ALTER USER %s ACCOUNT %s;\n", name, how));
   }
   TRY (buf_put (&sql, "", 1));
@@ -405,12 +375,15 @@ struct err *
 mariadb_admit (const struct step_call *call, json_t **result)
 {
   (void)result;
-  return set_locks (call, "UNLOCK");
+  return set_locks (call, NULL, "UNLOCK");
 }
 
 struct err *
 mariadb_admit_undo (const struct step_call *call, json_t **result)
 {
+  char *path CLEANUP_FREE = mariadb_accounts_record (call);
+  json_t *record CLEANUP_JSON = NULL;
   (void)result;
-  return set_locks (call, "LOCK");
+  TRY (remote_recall (call->target, path, &record));
+  return set_locks (call, json_at (record, "found"), "LOCK");
 }

@@ -187,6 +187,13 @@ set_mode (const struct step_call *call, const char *mode)
   return mariadb_run (call->target, sql, NULL);
 }
 
+/* #look takes no other one. */
+struct err *
+mariadb_log_strict (const struct step_call *call)
+{
+  return set_mode (call, "STRICT");
+}
+
 static json_t *
 reader (const struct step_call *call, const char *from, const char *to,
         const char *log)

@@ -354,7 +354,12 @@ one_round (const struct step_call *call, json_t **result)
 struct err *
 mariadb_seed (const struct step_call *call, json_t **result)
 {
-  return one_round (call, result);
+  TRY (one_round (call, result));
+  json_object_set_new (*result, "copied",
+                       json_pack ("[o]",
+                                  json_sprintf ("MariaDB's database %s",
+                                                mariadb_database (call))));
+  return NULL;
 }
 
 struct err *

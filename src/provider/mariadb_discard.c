@@ -85,6 +85,8 @@ mariadb_discard (const struct step_call *call, bool dry, json_t *out)
     if (!ours || !gone)
       return NULL;
     if (!dry)
+      TRY (mariadb_give_back (call));
+    if (!dry)
       TRY (remote_remove (call->target, record));
   }
   TRY (discard_others (call, mariadb_record, &stay));

@@ -19,14 +19,14 @@ enum { TRIES = 300, TRY_MS = 100 };
 
 static const char conf_dir[] = "/etc/mysql/mariadb.conf.d";
 
-static char *
-conf_path (const char *migration)
+char *
+mariadb_freeze_conf (const struct step_call *call)
 {
-  return mem_printf ("%s/zz-rehome-%s.cnf", conf_dir, migration);
+  return mem_printf ("%s/zz-rehome-%s.cnf", conf_dir, call->migration);
 }
 
-static char *
-record_of (const struct step_call *call)
+char *
+mariadb_freeze_record (const struct step_call *call)
 {
   return steps_path (call, "freeze/mariadb-%s.json", mariadb_database (call));
 }
@@ -55,7 +55,7 @@ is_held (const struct step_call *call, bool *out)
 static struct err *
 record_before (const struct step_call *call, json_t **out)
 {
-  char *path CLEANUP_FREE = record_of (call);
+  char *path CLEANUP_FREE = mariadb_freeze_record (call);
   json_t *accounts CLEANUP_JSON = NULL;
   json_t *before CLEANUP_JSON = NULL;
   json_t *open CLEANUP_JSON = json_array ();
@@ -187,7 +187,7 @@ mariadb_stop (const struct step_call *call, json_t **result)
   static const char conf[] = "# Written by rehome: this database moved.\n"
                              "[mariadbd]\nread_only = 1\n"
                              "event_scheduler = OFF\n";
-  char *path CLEANUP_FREE = conf_path (call->migration);
+  char *path CLEANUP_FREE = mariadb_freeze_conf (call);
   json_t *record CLEANUP_JSON = NULL;
   char *print CLEANUP_FREE = NULL;
   char *prepared CLEANUP_FREE = NULL;
@@ -219,15 +219,15 @@ mariadb_stop (const struct step_call *call, json_t **result)
 struct err *
 mariadb_stop_probe (const struct step_call *call, enum probe_state *out)
 {
-  char *path CLEANUP_FREE = record_of (call);
+  char *path CLEANUP_FREE = mariadb_freeze_record (call);
   bool begun;
   TRY (remote_exists (call->source, path, &begun));
   *out = begun ? PROBED_PARTIAL : PROBED_NOT_DONE;
   return NULL;
 }
 
-static char *
-thaw_sql (const json_t *before)
+char *
+mariadb_thaw_sql (const json_t *before)
 {
   bool events = strcmp (json_text (before, "events"), "ON") == 0;
   return mem_printf ("SET GLOBAL read_only = %s; SET GLOBAL userstat = %s;%s",
@@ -240,14 +240,14 @@ struct err *
 mariadb_stop_undo (const struct step_call *call, json_t **result)
 {
   (void)result;
-  char *path CLEANUP_FREE = record_of (call);
-  char *conf CLEANUP_FREE = conf_path (call->migration);
+  char *path CLEANUP_FREE = mariadb_freeze_record (call);
+  char *conf CLEANUP_FREE = mariadb_freeze_conf (call);
   json_t *record CLEANUP_JSON = NULL;
   TRY (remote_recall (call->source, path, &record));
   if (record == NULL)
     return NULL;
   if (!json_is_true (json_at (record, "held"))) {
-    char *sql CLEANUP_FREE = thaw_sql (json_at (record, "before"));
+    char *sql CLEANUP_FREE = mariadb_thaw_sql (json_at (record, "before"));
     TRY (remote_remove (call->source, conf));
     TRY (mariadb_run (call->source, sql, NULL));
   }
@@ -284,8 +284,8 @@ mariadb_thaw (const struct step_call *call, const struct plan_item *item,
 {
   const json_t *look = steps_input (call, "%s#look", item->name);
   const json_t *made = steps_input (call, "%s#accounts", item->name);
-  char *conf CLEANUP_FREE = conf_path (call->migration);
-  char *sql CLEANUP_FREE = thaw_sql (json_at (look, "before"));
+  char *conf CLEANUP_FREE = mariadb_freeze_conf (call);
+  char *sql CLEANUP_FREE = mariadb_thaw_sql (json_at (look, "before"));
   struct buf all CLEANUP_BUF = BUF_INIT;
   size_t i;
   json_t *one;

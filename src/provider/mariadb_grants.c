@@ -97,3 +97,33 @@ mariadb_unlocked (const char *create)
                     : mem_printf ("%.*s%s", (int)(at - create), create,
                                   at + sizeof lock - 1);
 }
+
+/* Without its end, where it is that. */
+static bool
+cut_end (const char *line, size_t *len, const char *end)
+{
+  size_t n = strlen (end);
+  if (*len < n || strncmp (line + *len - n, end, n) != 0)
+    return false;
+  *len -= n;
+  return true;
+}
+
+char *
+mariadb_revoke (const char *grant, const char *name)
+{
+  char *to CLEANUP_FREE = mem_printf (" TO %s", name);
+  size_t len = strlen (grant);
+  bool pass_on = cut_end (grant, &len, " WITH GRANT OPTION");
+  (void)cut_end (grant, &len, " WITH ADMIN OPTION");
+  const char *on = find_bare (grant, " ON ");
+  if (strncmp (grant, "GRANT ", 6) != 0 || !cut_end (grant, &len, to)
+      || len < 6)
+    return NULL;
+  char *first CLEANUP_FREE
+      = mem_printf ("REVOKE %.*s FROM %s;\n", (int)len - 6, grant + 6, name);
+  if (!pass_on || on == NULL || on > grant + len)
+    return STEAL (first);
+  return mem_printf ("%sREVOKE GRANT OPTION%.*s FROM %s;\n", first,
+                     (int)(grant + len - on), on, name);
+}

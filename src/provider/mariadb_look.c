@@ -78,6 +78,7 @@ static const char target_sql[]
       "SELECT 'case', @@lower_case_table_names;\n"
       "SELECT 'read_only', @@GLOBAL.read_only + 0;\n"
       "SELECT 'events', @@GLOBAL.event_scheduler;\n"
+      "SELECT 'userstat', @@GLOBAL.userstat + 0;\n"
       "SELECT 'local_infile', @@GLOBAL.local_infile;\n"
       "SELECT 'replica', IFNULL(GROUP_CONCAT(HOST SEPARATOR ', '), '') FROM"
       "  information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'\n"
@@ -315,6 +316,16 @@ note_settings (const struct step_call *call, const json_t *s, json_t *findings)
   return NULL;
 }
 
+/* What a move sets, as it was before. */
+static json_t *
+settings_of (const json_t *said)
+{
+  return json_pack ("{s:s, s:s, s:s}", "read_only",
+                    json_text (said, "read_only"), "events",
+                    json_text (said, "events"), "userstat",
+                    json_text (said, "userstat"));
+}
+
 static struct err *
 look_both (const struct step_call *call, const json_t *s, json_t **result)
 {
@@ -330,13 +341,12 @@ look_both (const struct step_call *call, const json_t *s, json_t **result)
   TRY (look_in_way (call));
   TRY (note_settings (call, s, findings));
   bool run = strcmp (json_text (s, "events"), "ON") == 0;
-  *result = json_pack ("{s:s, s:s, s:s, s:b, s:{s:s, s:s, s:s}, s:O}",
-                       "version", json_text (s, "version"), "target_version",
-                       json_text (t, "version"), "bytes",
-                       json_text (s, "bytes"), "events_run", run, "before",
-                       "read_only", json_text (s, "read_only"), "events",
-                       json_text (s, "events"), "userstat",
-                       json_text (s, "userstat"), "findings", findings);
+  *result
+      = json_pack ("{s:s, s:s, s:s, s:b, s:o, s:o, s:O}", "version",
+                   json_text (s, "version"), "target_version",
+                   json_text (t, "version"), "bytes", json_text (s, "bytes"),
+                   "events_run", run, "before", settings_of (s),
+                   "target_before", settings_of (t), "findings", findings);
   e = look_space (call, s, t, *result);
   if (e != NULL) {
     json_decref (*result);

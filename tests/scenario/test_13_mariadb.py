@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+import maria_state
+from left import at_rest
 from story import PLAN, Move, codes, phase_of
 
 PLANS = pathlib.Path(__file__).with_name("plans")
@@ -72,12 +74,14 @@ def synced_move(lab, build, before=lambda old: None, change=None):
     maria(old, (PLANS / "maria.sql").read_text(), None)
     maria(old, (PLANS / "maria-odd.sql").read_text(), None)
     before(old)
+    state = {"source": maria_state.look(old), "target": maria_state.look(lab.new)}
     old.sh("useradd -m clerk; mkdir /srv/clerk; chown clerk: /srv/clerk")
     put(old, "/usr/local/bin/maria-writer", (PLANS / "maria-writer").read_text(), 755)
     put(old, "/etc/systemd/system/maria-writer.service", UNIT, 644)
     old.sh("systemctl daemon-reload; systemctl enable --now maria-writer")
     wait_for_acks(old, 50)
     move = Move(lab)
+    move.state = state
     move.write_plan(change, template="maria.yaml")
     move.sync()
     return move
@@ -180,6 +184,18 @@ def test_what_the_new_server_took_comes_back(moved):
     assert maria(old, "SELECT @@read_only, @@userstat").split() == ["0", "0"]
     assert old.sh("ls /etc/mysql/mariadb.conf.d | grep rehome || true").strip() == ""
     assert maria(old, "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'shop'").strip() == "stamped"
+
+
+def test_both_servers_have_the_settings_and_accounts_of_before_but_for_the_copy(moved):
+    """After the rollback of above."""
+    facts, left = at_rest(moved), {}
+    for side, host in (("source", moved.lab.old), ("target", moved.lab.new)):
+        left[side] = maria_state.changed(moved.state[side], maria_state.look(host))
+        named = maria_state.named(facts, side)
+        assert {key: was for key, was in left[side].items() if not maria_state.is_named(key, named)} == {}, side
+    assert left["source"] == {} and ("database", "shop") in left["target"]
+    ask = "mariadb -h 127.0.0.1 -u shop -pgeheim shop -e 'SELECT 1' 2>&1 || true"
+    assert "locked" in moved.lab.new.sh(ask), "nobody writes in the copy"
 
 
 @pytest.mark.skipif(not os.environ.get("REHOME_LONG"), reason="the long version: a first copy more")

@@ -72,6 +72,41 @@ a_lock_is_taken_off_what_makes_an_account (void **state)
   assert_string_equal (b, "CREATE USER ` ACCOUNT LOCK`@`%`");
 }
 
+static void
+takes_away (const char *grant, const char *expected)
+{
+  char *got CLEANUP_FREE = mariadb_revoke (grant, "`a TO `@`%`");
+  if (expected == NULL)
+    assert_null (got);
+  else {
+    assert_non_null (got);
+    assert_string_equal (got, expected);
+  }
+}
+
+static void
+a_grant_is_taken_away_with_the_right_to_pass_it_on (void **state)
+{
+  (void)state;
+  takes_away ("GRANT SELECT, UPDATE (`x ON y`) ON `s`.`t` TO `a TO `@`%`",
+              "REVOKE SELECT, UPDATE (`x ON y`) ON `s`.`t` FROM `a TO `@`%`;"
+              "\n");
+  takes_away ("GRANT ALL PRIVILEGES ON `s`.* TO `a TO `@`%` WITH GRANT OPTION",
+              "REVOKE ALL PRIVILEGES ON `s`.* FROM `a TO `@`%`;\n"
+              "REVOKE GRANT OPTION ON `s`.* FROM `a TO `@`%`;\n");
+  takes_away ("GRANT `clerks` TO `a TO `@`%` WITH ADMIN OPTION",
+              "REVOKE `clerks` FROM `a TO `@`%`;\n");
+}
+
+static void
+what_is_no_grant_to_an_account_is_not_taken_away (void **state)
+{
+  (void)state;
+  takes_away ("SET DEFAULT ROLE `clerks` FOR `a TO `@`%`", NULL);
+  takes_away ("GRANT SELECT ON `s`.* TO `b`@`%`", NULL);
+  takes_away ("GRANT", NULL);
+}
+
 int
 main (void)
 {
@@ -81,6 +116,8 @@ main (void)
     cmocka_unit_test (what_makes_an_account_is_not_in_its_grants),
     cmocka_unit_test (names_in_quotes_are_no_words_of_the_grant),
     cmocka_unit_test (a_lock_is_taken_off_what_makes_an_account),
+    cmocka_unit_test (a_grant_is_taken_away_with_the_right_to_pass_it_on),
+    cmocka_unit_test (what_is_no_grant_to_an_account_is_not_taken_away),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }
