@@ -48,15 +48,22 @@ one_way (const char *why)
       "(back-why)");
 }
 
-/* Opening without a proven way back is confirmed in words of its own. */
+/* Opening without a proven way back is confirmed in words of its own, or by an
+ * option that says it; both go into the journal, as *said. */
 static struct err *
-confirm_one_way (const struct invocation *in, const json_t *facts)
+confirm_one_way (const struct invocation *in, const json_t *facts,
+                 json_t **said)
 {
   static const char words[] = "no way back";
   const char *mode = json_string_value (json_object_get (facts, "back_mode"));
-  const char *why = json_string_value (
-      json_array_get (json_object_get (facts, "back_none_why"), 0));
-  if (mode == NULL || strcmp (mode, "none") != 0 || has (in, OPT_NO_WAY_BACK))
+  json_t *all = json_object_get (facts, "back_none_why");
+  const char *why = json_string_value (json_array_get (all, 0));
+  bool none = mode != NULL && strcmp (mode, "none") == 0;
+  if (none || has (in, OPT_NO_WAY_BACK))
+    *said = json_pack ("{s:s, s:o}", "how",
+                       has (in, OPT_NO_WAY_BACK) ? "option" : "typed", "why",
+                       all != NULL ? json_incref (all) : json_array ());
+  if (!none || has (in, OPT_NO_WAY_BACK))
     return NULL;
   if (why == NULL)
     why = "a service's version differs";
@@ -74,7 +81,7 @@ confirm_one_way (const struct invocation *in, const json_t *facts)
 /* The name by which people know a host, and that by which the plan calls
  * it. */
 static struct err *
-confirm (const struct invocation *in, const struct loaded *l)
+confirm (const struct invocation *in, const struct loaded *l, json_t **said)
 {
   CLEANUP_JSON json_t *facts = NULL;
   TRY (load_facts (l, &facts));
@@ -85,7 +92,7 @@ confirm (const struct invocation *in, const struct loaded *l)
   CLEANUP_FREE char *also = facts_host_name (plan_source (l->plan), NULL);
   CLEANUP_FREE char *text = question (l, facts, source, target);
   TRY (load_permitted (l, facts, REQUEST_CUTOVER));
-  TRY (confirm_one_way (in, facts));
+  TRY (confirm_one_way (in, facts, said));
   return say_confirm (in, text, source, also);
 }
 
@@ -93,12 +100,13 @@ int
 cmd_cutover (const struct invocation *in)
 {
   CLEANUP_LOADED struct loaded l;
+  CLEANUP_JSON json_t *said = NULL;
   struct err *e = load_plan (in, in->args[0], &l);
   if (e == NULL && has (in, OPT_DRY_RUN))
     return steps_print (in, l.graph, STAGE_ROUND, STAGE_OPEN);
   if (e == NULL)
-    e = confirm (in, &l);
+    e = confirm (in, &l, &said);
   if (e != NULL)
     return say_err (in, e);
-  return follow_request (in, &l, REQUEST_CUTOVER);
+  return follow_cutover (in, &l, said);
 }

@@ -119,8 +119,9 @@ rests (enum request asked, const json_t *p)
 struct following {
   const struct invocation *in;
   const struct loaded *loaded;
-  enum request asked; /* REQUEST_COUNT: only watch */
-  int64_t since_ms;   /* progress before this is of the time before */
+  enum request asked;        /* REQUEST_COUNT: only watch */
+  const json_t *no_way_back; /* confirmed with it; or NULL */
+  int64_t since_ms;          /* progress before this is of the time before */
   uint64_t seq;
   struct view *view;
   json_t *last; /* progress */
@@ -374,7 +375,7 @@ ask_once (struct following *f, struct loaded *l, enum request r)
   TRY (prepare (l));
   TRY (head_of (l, &f->seq));
   TRY (ask_open (l->place.socket, &a));
-  TRY (ask_request (a, r, who));
+  TRY (ask_request (a, r, who, f->no_way_back));
   f->since_ms = clock_wall_ms ();
   return NULL;
 }
@@ -403,16 +404,31 @@ ask_for (struct following *f, struct loaded *l, enum request r)
   return e;
 }
 
-int
-follow_request (const struct invocation *in, struct loaded *l, enum request r)
+static int
+request (const struct invocation *in, struct loaded *l, enum request r,
+         const json_t *no_way_back)
 {
-  struct following f = { .in = in, .loaded = l, .asked = r };
+  struct following f
+      = { .in = in, .loaded = l, .asked = r, .no_way_back = no_way_back };
   struct err *e = NULL;
   if ((r == REQUEST_SYNC || r == REQUEST_CUTOVER) && load_has_journal (l))
     e = discard_refuse (&l->place);
   if (e == NULL)
     e = ask_for (&f, l, r);
   return e != NULL ? say_err (in, e) : follow (&f);
+}
+
+int
+follow_request (const struct invocation *in, struct loaded *l, enum request r)
+{
+  return request (in, l, r, NULL);
+}
+
+int
+follow_cutover (const struct invocation *in, struct loaded *l,
+                const json_t *no_way_back)
+{
+  return request (in, l, REQUEST_CUTOVER, no_way_back);
 }
 
 struct err *

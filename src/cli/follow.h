@@ -14,6 +14,10 @@
  * in and follows it.  The exit status; everything was said. */
 int follow_request (const struct invocation *in, struct loaded *l,
                     enum request r);
+/* ... a cutover, with what was confirmed of a way back that is not proven
+ * ({"how", "why"}, docs/OWNER.md; NULL: nothing). */
+int follow_cutover (const struct invocation *in, struct loaded *l,
+                    const json_t *no_way_back);
 /* Prepares as above and hands a signed approval in; shows nothing. */
 struct err *follow_approve (struct loaded *l, const char *text,
                             const char *signature);

@@ -38,12 +38,14 @@ push_append (struct engine *e, struct effects *out, enum record_type type,
 
 void
 push_request (struct engine *e, struct effects *out, const char *actor,
-              enum request request)
+              enum request request, const json_t *no_way_back)
 {
   struct effect *f = push (out, EFFECT_APPEND);
   f->type = RECORD_REQUEST;
   f->actor = mem_strdup (actor != NULL ? actor : "operator");
   f->data = json_pack ("{s:s}", "request", request_name (request));
+  if (no_way_back != NULL)
+    json_object_set_new (f->data, "no_way_back", json_deep_copy (no_way_back));
   expect (e, RECORD_REQUEST, NO_STEP, 0);
 }
 
@@ -88,9 +90,9 @@ push_call (struct engine *e, struct effects *out, enum effect_kind kind,
   f->step = mem_strdup (state_step (e, step)->id);
   f->attempt = f->undo ? e->steps[step].undo_attempt : e->steps[step].attempt;
   if (kind != EFFECT_CANCEL)
-    f->data = json_pack ("{s:o, s:b}", "inputs",
+    f->data = json_pack ("{s:o, s:b, s:b}", "inputs",
                          inputs_of (e, step, kind == EFFECT_UNDO), "alone",
-                         e->alone);
+                         e->alone, "no_way_back", e->no_way_back);
 }
 
 void

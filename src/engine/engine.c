@@ -250,7 +250,7 @@ on_request (struct engine *e, const struct event *ev, struct effects *out)
   if (refused != NULL)
     tell_refused (out, ev->request, refused);
   else
-    push_request (e, out, ev->actor, ev->request);
+    push_request (e, out, ev->actor, ev->request, ev->no_way_back);
   return NULL;
 }
 

@@ -94,7 +94,7 @@ int request_from_name (const char *name, enum request *out);
 enum event_kind {
   EVENT_RECORD,  /* `record` is durable (or replayed) */
   EVENT_RESUME,  /* the replay is over */
-  EVENT_REQUEST, /* `request`, `actor` */
+  EVENT_REQUEST, /* `request`, `actor`; a cutover's `no_way_back` */
   EVENT_OUTCOME, /* a RUN or UNDO of `step` ended: `error` or `data` */
   EVENT_PROBED,  /* `probe`, and the result in `data` where a host still
                     remembers it; `error` where nothing could be learnt */
@@ -112,6 +112,9 @@ struct event {
   bool replay;
   enum request request;
   const char *actor;
+  const json_t
+      *no_way_back; /* what a person confirmed (docs/JOURNAL.md), or NULL
+                     */
   const char *step;
   uint32_t attempt;
   bool undo;
@@ -125,7 +128,8 @@ struct event {
 
 enum effect_kind {
   EFFECT_APPEND, /* type, step, attempt, actor, data */
-  EFFECT_RUN,    /* step, attempt; data: {"inputs": {id: result}} */
+  EFFECT_RUN,    /* step, attempt; data: {"inputs": {id: result}, "alone",
+                    "no_way_back"} */
   EFFECT_UNDO,   /* step, attempt (undos count their own); data as EFFECT_RUN,
                     the step's own result among the inputs */
   EFFECT_PROBE,  /* step, attempt; data as EFFECT_RUN */

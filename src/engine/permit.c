@@ -180,6 +180,7 @@ permit_forget (struct engine *e)
 {
   json_array_clear (e->approvals);
   e->waived = false;
+  e->no_way_back = false;
 }
 
 /* A request that is under way does not outlive what it rested on. */
@@ -211,6 +212,13 @@ fold_approve (struct engine *e, const struct record *r)
   if (is_of_plan (e, approval))
     json_array_append_new (e->approvals, json_deep_copy (approval));
   return NULL;
+}
+
+/* Each cutover is confirmed for itself. */
+void
+permit_fold_cutover (struct engine *e, const struct record *r)
+{
+  e->no_way_back = is_of_plan (e, json_object_get (r->data, "no_way_back"));
 }
 
 struct err *

@@ -220,6 +220,8 @@ engine_describe (const struct engine *e)
     json_object_set (o, "approvals", e->approvals);
   if (e->waived)
     json_object_set_new (o, "waived", json_true ());
+  if (e->no_way_back)
+    json_object_set_new (o, "no_way_back", json_true ());
   json_object_set_new (o, "steps", describe_steps (e));
   return o;
 }

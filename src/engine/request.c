@@ -356,7 +356,10 @@ fold_request (struct engine *e, const struct record *r)
   if (request_from_name (name, &request) != 0)
     return NULL; /* other requests are other layers' */
   struct err *refused CLEANUP_ERR = request_refused (e, request, r->actor);
-  if (refused == NULL)
-    take (e, request);
+  if (refused != NULL)
+    return NULL;
+  take (e, request);
+  if (request == REQUEST_CUTOVER)
+    permit_fold_cutover (e, r);
   return NULL;
 }

@@ -78,6 +78,7 @@ struct engine {
   json_t *planned;
   json_t *approvals;      /* of the plan that is followed */
   bool waived;            /* the proof of a backup, under this plan */
+  bool no_way_back;       /* confirmed with the last cutover, under this plan */
   enum phase phase, back; /* back: where seeding returns to */
   enum why why;
   bool has_why;
@@ -120,7 +121,7 @@ bool state_left_prepared (const struct engine *e);
 void push_append (struct engine *e, struct effects *out, enum record_type type,
                   size_t step, uint32_t attempt, json_t *data);
 void push_request (struct engine *e, struct effects *out, const char *actor,
-                   enum request request);
+                   enum request request, const json_t *no_way_back);
 void push_phase (struct engine *e, struct effects *out, enum phase to,
                  enum why why);
 void push_call (struct engine *e, struct effects *out, enum effect_kind kind,
@@ -170,6 +171,8 @@ void permit_forget (struct engine *e);
 void permit_check_goal (struct engine *e);
 struct err *fold_approve (struct engine *e, const struct record *r);
 struct err *fold_waiver (struct engine *e, const struct record *r);
+/* Of a cutover's request that was taken. */
+void permit_fold_cutover (struct engine *e, const struct record *r);
 
 /* recover.c */
 void recover_open (struct engine *e, struct effects *out);

@@ -154,11 +154,12 @@ answer (struct ask *a, json_t **out)
 }
 
 struct err *
-ask_request (struct ask *a, enum request r, const char *actor)
+ask_request (struct ask *a, enum request r, const char *actor,
+             const json_t *no_way_back)
 {
   CLEANUP_JSON json_t *got = NULL;
-  TRY (say (a, json_pack ("{s:s, s:s*}", "request", request_name (r), "actor",
-                          actor)));
+  TRY (say (a, json_pack ("{s:s, s:s*, s:O*}", "request", request_name (r),
+                          "actor", actor, "no_way_back", no_way_back)));
   return answer (a, &got);
 }
 

@@ -24,7 +24,10 @@ cleanup_ask_ (struct ask **a)
 /* The owner's pid as the kernel says it. */
 long ask_pid (const struct ask *a);
 /* The owner's own error comes back as it was. */
-struct err *ask_request (struct ask *a, enum request r, const char *actor);
+/* `no_way_back`: with a cutover, {"how", "why"} as docs/OWNER.md has it; may be
+ * NULL. */
+struct err *ask_request (struct ask *a, enum request r, const char *actor,
+                         const json_t *no_way_back);
 /* A signed approval (journal/approval.h), which the owner checks. */
 struct err *ask_approve (struct ask *a, const char *text, const char *signature,
                          const char *actor);

@@ -175,7 +175,7 @@ drive (struct copying *w)
   int rc = pthread_create (&t, NULL, loop_thread, w);
   if (rc != 0)
     return err_sys (rc, "RH-EXEC-THREAD", "cannot make a thread");
-  struct err *e = loop_request (w->loop, REQUEST_SYNC, "operator");
+  struct err *e = loop_request (w->loop, REQUEST_SYNC, "operator", NULL);
   if (e == NULL)
     watch (w, clock_wall_ms ());
   loop_stop (w->loop);

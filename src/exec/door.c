@@ -182,14 +182,45 @@ watch (struct client *c, const json_t *ask)
 
 /* ---- One line asked ---- */
 
+/* What a person confirmed of the way back, as the journal has it: how, of what
+ * it was said, and under which plan. */
+static struct err *
+confirmed (const struct client *c, enum request r, const json_t *given,
+           json_t **out)
+{
+  const json_t *why = json_object_get (given, "why");
+  const char *how;
+  json_t *text;
+  size_t i;
+  if (r != REQUEST_CUTOVER || c->door->parts.plan == NULL)
+    return err_new (ERR_CORRECT, "RH-EXEC-REQUEST",
+                    "no_way_back belongs to a cutover by a plan");
+  TRY (json_get_str (given, "how", &how));
+  bool ok = strcmp (how, "typed") == 0 || strcmp (how, "option") == 0;
+  json_array_foreach (why, i, text)
+  {
+    ok &= json_is_string (text);
+  }
+  if (!ok || !json_is_array (why))
+    return err_new (ERR_CORRECT, "RH-EXEC-REQUEST",
+                    "no_way_back is how (typed, option) and why, texts");
+  *out = json_pack ("{s:s, s:O, s:s}", "how", how, "why", why, "plan",
+                    plan_hash (c->door->parts.plan));
+  return NULL;
+}
+
 static struct err *
 answer_request (struct client *c, const json_t *ask, const char *word)
 {
+  const json_t *given = json_object_get (ask, "no_way_back");
+  CLEANUP_JSON json_t *no_way_back = NULL;
   enum request r;
   if (request_from_name (word, &r) != 0)
     return err_new (ERR_CORRECT, "RH-EXEC-REQUEST", "no such request");
+  if (given != NULL)
+    TRY (confirmed (c, r, given, &no_way_back));
   CLEANUP_FREE char *actor = actor_of (c->fd, ask);
-  TRY (loop_request (c->door->parts.loop, r, actor));
+  TRY (loop_request (c->door->parts.loop, r, actor, no_way_back));
   return send_ok (c->fd);
 }
 

@@ -2,7 +2,8 @@
 /*
  * The owner's socket: DIR/owner.sock, mode 0600, JSON lines (docs/OWNER.md).
  *
- *   {"request":"cutover","actor":"operator:root"} -> {"ok":true}
+ *   {"request":"cutover","actor":"operator:root"} -> {"ok":true}; with
+ *       "no_way_back":{"how":..,"why":[..]} where that was confirmed
  *   {"status":true}                  -> {"pid":..,"progress":{..},"seq":..}
  *   {"watch":true,"since":12}        -> {"seq":13,"record":{..}} ...,
  *                                       {"progress":{..}}, {"notice":{..}}

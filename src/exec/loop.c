@@ -22,7 +22,8 @@ struct note {
   struct answer *answer; /* of a request; or */
   json_t *witness;       /* a signature; or none of them: look at `stop` */
   enum request request;
-  json_t *record; /* what is asked for is this record, no request */
+  json_t *no_way_back; /* of the request; or NULL */
+  json_t *record;      /* what is asked for is this record, no request */
   enum record_type type;
   char *actor;
 };
@@ -151,6 +152,7 @@ drop_note (void *item)
   job_free (n->job);
   json_decref (n->witness);
   json_decref (n->record);
+  json_decref (n->no_way_back);
   free (n->actor);
   free (n);
 }
@@ -186,6 +188,7 @@ take_request (struct loop *l, const struct note *n)
   struct event ev = { .kind = EVENT_REQUEST,
                       .request = n->request,
                       .actor = n->actor,
+                      .no_way_back = n->no_way_back,
                       .time_ms = clock_wall_ms () };
   struct err *e = loop_feed (l, &ev);
   if (e != NULL) {
@@ -398,10 +401,12 @@ ask_and_wait (struct loop *l, struct note *n)
 }
 
 struct err *
-loop_request (struct loop *l, enum request r, const char *actor)
+loop_request (struct loop *l, enum request r, const char *actor,
+              const json_t *no_way_back)
 {
   struct note *n = mem_alloc (sizeof *n);
   n->request = r;
+  n->no_way_back = no_way_back != NULL ? json_deep_copy (no_way_back) : NULL;
   n->actor = mem_strdup (actor);
   return ask_and_wait (l, n);
 }

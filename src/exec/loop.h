@@ -58,8 +58,10 @@ bool loop_is_over (const struct loop *l);
 /* After loop_run: no provider's call is under way. */
 bool loop_is_quiet (const struct loop *l);
 /* Any thread: hands a request in and waits for the answer: NULL when it is
- * in the journal, else why the engine refuses it. */
-struct err *loop_request (struct loop *l, enum request r, const char *actor);
+ * in the journal, else why the engine refuses it.  `no_way_back`: of a cutover,
+ * as docs/JOURNAL.md has it; may be NULL. */
+struct err *loop_request (struct loop *l, enum request r, const char *actor,
+                          const json_t *no_way_back);
 /* Any thread: has a record written outside the engine's decisions, and waits
  * until it is; `data` is taken. */
 struct err *loop_record (struct loop *l, enum record_type type,

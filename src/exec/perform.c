@@ -167,6 +167,7 @@ start_job (struct loop *l, const struct effect *fx, enum job_kind kind)
   j->attempt = fx->attempt;
   j->undo = fx->undo || kind == JOB_UNDO;
   j->alone = json_is_true (json_object_get (fx->data, "alone"));
+  j->no_way_back = json_is_true (json_object_get (fx->data, "no_way_back"));
   j->inputs = json_deep_copy (json_object_get (fx->data, "inputs"));
   if (j->inputs == NULL)
     j->inputs = json_object ();

@@ -157,6 +157,7 @@ perform (struct slot *s)
     .inputs = j->inputs,
     .migration = parts->migration,
     .alone = j->alone,
+    .no_way_back = j->no_way_back,
     .tick = on_tick,
     .cancelled = on_cancelled,
     .ctx = s,

@@ -18,10 +18,11 @@ struct job {
   enum job_kind kind;
   const struct step *step; /* borrowed from the graph */
   uint32_t attempt;
-  bool undo;      /* of a probe: of an undo */
-  bool alone;     /* a rollback without the target */
-  json_t *inputs; /* owned by the job */
-  bool cancelled; /* before it began; under the pool's lock */
+  bool undo;        /* of a probe: of an undo */
+  bool alone;       /* a rollback without the target */
+  bool no_way_back; /* the opening without a proven one was confirmed */
+  json_t *inputs;   /* owned by the job */
+  bool cancelled;   /* before it began; under the pool's lock */
   /* Filled in when it has ended. */
   struct err *error;
   json_t *result; /* of a probe: what was kept of the run, or NULL */

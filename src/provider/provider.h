@@ -49,7 +49,8 @@ struct step_call {
   /* The call is mirrored: an operation that goes from the source to the
    * target is done from the target (as `source`) to the source. */
   bool back;
-  bool alone; /* a rollback for which the target is given up */
+  bool alone;       /* a rollback for which the target is given up */
+  bool no_way_back; /* the opening without a proven one was confirmed */
   /* Progress of this step for people: {"files","bytes","of_files",...}. */
   void (*tick) (void *ctx, const json_t *progress);
   bool (*cancelled) (void *ctx);

@@ -302,6 +302,15 @@ rehearse_probe (const struct step_call *call, enum probe_state *out)
   return NULL;
 }
 
+/* A rehearsal of this plan passed. */
+static bool
+of_this_plan (const struct step_call *call)
+{
+  const char *plan = json_string_value (
+      json_at (steps_input (call, "move#rehearse"), "plan"));
+  return plan != NULL && strcmp (plan, plan_hash (call->plan)) == 0;
+}
+
 /* The operator was told of these versions, by a rehearsal of this plan or by
  * the first look, or was told then that there is no way back. */
 static bool
@@ -309,15 +318,37 @@ was_told (const struct step_call *call, const struct plan_item *item,
           const json_t *now)
 {
   const json_t *last = steps_input (call, "move#rehearse");
-  const char *plan = json_string_value (json_at (last, "plan"));
   const json_t *look = steps_input (call, "%s#look", item->name);
   const json_t *before = json_at (look, "other_versions");
-  bool rehearsed = plan != NULL && strcmp (plan, plan_hash (call->plan)) == 0;
-  if (rehearsed)
+  if (of_this_plan (call))
     before = json_at (json_at (last, "versions"), item->name);
   else if (json_array_size (before) > 0)
     return true;
   return json_equal ((json_t *)(uintptr_t)before, (json_t *)(uintptr_t)now);
+}
+
+/* The mode that a person was told is recorded with the request; a cutover that
+ * was asked for before anybody had looked was told none. */
+struct err *
+rehearse_one_way (const struct step_call *call, const json_t *now)
+{
+  if (call->no_way_back || of_this_plan (call))
+    return NULL;
+  for (size_t i = 0; i < plan_item_count (call->plan); i++) {
+    const struct plan_item *item = plan_item (call->plan, i);
+    const char *first
+        = json_string_value (json_array_get (json_at (now, item->name), 0));
+    if (first != NULL && json_at (item->spec, "back-why") == NULL)
+      return err_todo (
+          err_new (ERR_BLOCKED, "RH-REHEARSE-ONEWAY",
+                   "after the opening there is no proven way back: %s, and "
+                   "nobody has confirmed that",
+                   first),
+          "rehome test shows whether one can go back; or rehome cutover "
+          "--no-way-back, or say at the service in the plan why its older "
+          "version can work on what the newer one wrote (back-why)");
+  }
+  return NULL;
 }
 
 static struct err *
@@ -347,6 +378,7 @@ rehearse_recheck (const struct step_call *call, json_t **result)
         && !was_told (call, item, other))
       return changed (item->name, other);
   }
+  TRY (rehearse_one_way (call, now));
   *result = json_pack ("{s:O}", "versions", now);
   return NULL;
 }

@@ -29,9 +29,14 @@ struct err *rehearse (const struct step_call *call, json_t **result);
 struct err *rehearse_probe (const struct step_call *call,
                             enum probe_state *out);
 /* Before the freeze: no package was changed since the versions were looked at
- * or rehearsed ("RH-SERVICE-VERSION"), and no room is left from a rehearsal
- * that was interrupted. */
+ * or rehearsed ("RH-SERVICE-VERSION"), no room is left from a rehearsal that
+ * was interrupted, and rehearse_one_way. */
 struct err *rehearse_recheck (const struct step_call *call, json_t **result);
+
+/* A way back that nothing proves was confirmed with the cutover, else
+ * "RH-REHEARSE-ONEWAY"; `now`: ITEM to texts, how its versions differ.  Pure.
+ */
+struct err *rehearse_one_way (const struct step_call *call, const json_t *now);
 
 /* rehearse_room.c */
 char *rehearse_netns (const struct step_call *call);

@@ -16,7 +16,7 @@
  *                           "attempts", "began_ms", "ended_ms", "ms",
  *                           "result", "error", "undone_ms"}]
  *   phases                [{"phase", "at_ms", "why", "writer"}]
- *   requests              [{"request", "actor", "at_ms"}]
+ *   requests              [{"request", "actor", "at_ms"[, "no_way_back"]}]
  *   witnesses             [{"side", "phase", "at_ms", "fingerprint"|"missing"}]
  *   approvals, backup     report/permits.h
  *   kept, retention       report/keeping.h

@@ -281,7 +281,7 @@ put_requests (const json_t *facts, struct buf *out)
   {
     TRY (put_in (out, "<li>", words_time (number (r, "at_ms")), ", "));
     TRY (put_in (out, "", words_of (r, "actor"), ": "));
-    TRY (put_in (out, "", words_of (r, "request"), "</li>\n"));
+    TRY (put_in (out, "", words_request (r), "</li>\n"));
   }
   TRY (buf_put_str (out, "</ul>\n"));
   return end (out);

@@ -124,7 +124,7 @@ put_requests (const json_t *facts, struct buf *out)
     CLEANUP_FREE char *when
         = words_time (json_integer_value (json_object_get (r, "at_ms")));
     CLEANUP_FREE char *actor = words_of (r, "actor");
-    CLEANUP_FREE char *what = words_of (r, "request");
+    CLEANUP_FREE char *what = words_request (r);
     TRY (buf_printf (out, "  %s  %-24s %s\n", when, actor, what));
   }
   return NULL;

@@ -119,10 +119,11 @@ static void
 take_request (struct timeline *t, const struct record *r, const char *who)
 {
   json_array_append_new (t->requests,
-                         json_pack ("{s:o, s:s, s:I}", "request",
+                         json_pack ("{s:o, s:s, s:I, s:O*}", "request",
                                     copy_str (r->data, "request"), "actor",
                                     who != NULL ? who : r->actor, "at_ms",
-                                    (json_int_t)r->time_ms));
+                                    (json_int_t)r->time_ms, "no_way_back",
+                                    json_object_get (r->data, "no_way_back")));
 }
 
 /* Who signed the head, or why a host did not. */

@@ -227,6 +227,29 @@ words_approval (const json_t *approval)
 }
 
 char *
+words_request (const json_t *request)
+{
+  const json_t *given = json_object_get (request, "no_way_back");
+  CLEANUP_FREE char *what = words_of (request, "request");
+  CLEANUP_BUF struct buf why = BUF_INIT;
+  size_t i;
+  json_t *one;
+  if (given == NULL)
+    return STEAL (what);
+  CLEANUP_FREE char *how = words_of (given, "how");
+  json_array_foreach (json_object_get (given, "why"), i, one)
+  {
+    const char *text = json_string_value (one);
+    CLEANUP_FREE char *safe
+        = text != NULL ? text_escape (text, strlen (text)) : mem_strdup ("");
+    add (&why, safe);
+  }
+  CLEANUP_FREE char *all = buf_steal_str (&why);
+  return mem_printf ("%s; confirmed (%s) that there is no proven way back%s%s",
+                     what, how, all[0] != '\0' ? ": " : "", all);
+}
+
+char *
 words_backup (const json_t *facts)
 {
   const json_t *backup = json_object_get (facts, "backup");

@@ -22,6 +22,8 @@ char *words_witness (const json_t *witness);
 /* "Anna Berg as owner, for cutover, 2026-03-01T12:00:05Z: "TEXT", key
  * SHA256:...". */
 char *words_approval (const json_t *approval);
+/* "cutover"; with what was confirmed of a way back that is not proven. */
+char *words_request (const json_t *request);
 /* "proven by the plan's check", "waived by Anna: because", or that neither is
  * there. */
 char *words_backup (const json_t *facts);

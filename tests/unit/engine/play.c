@@ -134,6 +134,7 @@ begin_call (struct play *p, const struct effect *f)
   strncpy (c->step, f->step, sizeof c->step - 1);
   json_decref (p->inputs);
   p->inputs = json_incref (json_at (f->data, "inputs"));
+  p->no_way_back = json_is_true (json_at (f->data, "no_way_back"));
   if (f->kind == EFFECT_UNDO)
     strcpy (p->undone[p->undo_n++ % 16], c->step);
 }
@@ -275,6 +276,19 @@ play_asked_by (struct play *p, enum request r, const char *actor)
   struct event ev = {
     .kind = EVENT_REQUEST, .request = r, .actor = actor, .time_ms = p->now
   };
+  feed (p, &ev);
+}
+
+void
+play_no_way_back (struct play *p, const char *plan)
+{
+  CLEANUP_JSON json_t *said
+      = json_pack ("{s:s, s:[], s:s}", "how", "option", "why", "plan", plan);
+  struct event ev = { .kind = EVENT_REQUEST,
+                      .request = REQUEST_CUTOVER,
+                      .actor = "operator:root",
+                      .no_way_back = said,
+                      .time_ms = p->now };
   feed (p, &ev);
 }
 

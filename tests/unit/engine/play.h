@@ -36,6 +36,7 @@ struct play {
   const char *boot; /* NULL: records do not say */
   json_t *refused;  /* the last refusal, or NULL */
   json_t *inputs;   /* of the last call that began */
+  bool no_way_back; /* what it was told of the confirmation */
   unsigned alarms;  /* how often people were told that they are needed */
   unsigned done;    /* how often the engine said that it has nothing to do */
   unsigned undo_n;
@@ -64,6 +65,8 @@ int play_teardown (void **state);
 void play_request (struct play *p, enum request r);
 /* ... by somebody else than operator:root. */
 void play_asked_by (struct play *p, enum request r, const char *actor);
+/* A cutover, with what was confirmed under the plan of that hash. */
+void play_no_way_back (struct play *p, const char *plan);
 /* A record that another layer writes; `data` is taken. */
 void play_record (struct play *p, enum record_type type, json_t *data);
 /* Ends the call of a step that is under way; fails the test if none is. */

@@ -190,6 +190,77 @@ a_waiver_counts_for_its_own_plan (void **state)
   assert_int_equal (engine_phase (p->engine), PHASE_GUARDED);
 }
 
+static const json_t *
+last_request (const struct play *p)
+{
+  for (size_t i = p->journal.n; i > 0; i--)
+    if (p->journal.v[i - 1].type == RECORD_REQUEST)
+      return p->journal.v[i - 1].data;
+  return NULL;
+}
+
+/* What the proof before the freeze is told. */
+static bool
+told (struct play *p)
+{
+  play_to_step (p, "recheck#space");
+  return p->no_way_back;
+}
+
+static void
+that_there_is_no_way_back_is_confirmed_in_the_request (void **state)
+{
+  struct play *p = *state;
+  plan (p, "a", json_array (), "check");
+  play_no_way_back (p, "a");
+  const json_t *said = json_object_get (last_request (p), "no_way_back");
+  assert_string_equal (json_string_value (json_object_get (said, "how")),
+                       "option");
+  assert_true (told (p));
+  p->no_way_back = false;
+  play_crash (p, 100);
+  assert_true (told (p));
+}
+
+static void
+each_cutover_is_confirmed_for_itself (void **state)
+{
+  struct play *p = *state;
+  plan (p, "a", json_array (), "check");
+  play_no_way_back (p, "a");
+  assert_true (told (p));
+  play_request (p, REQUEST_ABORT);
+  play_out (p);
+  play_request (p, REQUEST_CUTOVER);
+  assert_null (json_object_get (last_request (p), "no_way_back"));
+  assert_false (told (p));
+}
+
+static void
+what_was_confirmed_of_another_plan_does_not_count (void **state)
+{
+  struct play *p = *state;
+  plan (p, "a", json_array (), "check");
+  play_no_way_back (p, "b");
+  assert_false (told (p));
+}
+
+static void
+a_plan_that_replaces_another_asks_anew (void **state)
+{
+  struct play *p = *state;
+  plan (p, "a", json_array (), "check");
+  play_request (p, REQUEST_SYNC);
+  play_out (p);
+  play_timer (p, "round");
+  play_no_way_back (p, "a");
+  play_request (p, REQUEST_PAUSE);
+  play_out (p);
+  plan (p, "b", json_array (), "check");
+  play_request (p, REQUEST_RESUME);
+  assert_false (told (p));
+}
+
 /* A journal in which a cutover began unapproved was not written by this. */
 static void
 a_phase_without_its_approval_is_no_record (void **state)
@@ -234,6 +305,10 @@ main (void)
     STORY (an_abort_needs_nobodys_approval),
     STORY (without_a_backup_and_a_waiver_nothing_is_cut_over),
     STORY (a_waiver_counts_for_its_own_plan),
+    STORY (that_there_is_no_way_back_is_confirmed_in_the_request),
+    STORY (each_cutover_is_confirmed_for_itself),
+    STORY (what_was_confirmed_of_another_plan_does_not_count),
+    STORY (a_plan_that_replaces_another_asks_anew),
     STORY (a_phase_without_its_approval_is_no_record),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);

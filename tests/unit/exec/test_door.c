@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "exec/ask.h"
 #include "exec/door.h"
+#include "provider/provider.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -14,8 +15,12 @@
 struct house {
   struct stage_set *s;
   struct door *door;
+  struct plan *plan;
   char *socket;
 };
+
+static const char PLAN[] = "rehome: 1\nname: shop\nsource: {host: old}\n"
+                           "items: [{files: /srv/shop}]\n";
 
 static int
 setup (void **state)
@@ -27,10 +32,13 @@ setup (void **state)
   h->s = stage;
   stage_open (h->s, "a");
   h->socket = mem_printf ("%s/owner.sock", h->s->dir);
+  assert_ok (plan_parse (PLAN, strlen (PLAN), "shop.yaml", provider_kinds (),
+                         &h->plan));
   struct door_parts parts = { .dir = h->s->dir,
                               .socket = h->socket,
                               .hub = h->s->hub,
                               .loop = h->s->loop,
+                              .plan = h->plan,
                               .migration = "shop-12345678" };
   assert_ok (door_open (&parts, &h->door));
   stage_run (h->s);
@@ -46,9 +54,18 @@ teardown (void **state)
   loop_stop (h->s->loop);
   hub_close (h->s->hub);
   door_close (h->door);
+  plan_free (h->plan);
   free (h->socket);
   free (h);
   return stage_teardown (&stage);
+}
+
+static const json_t *
+request_in (const json_t *line)
+{
+  const json_t *r = json_object_get (line, "record");
+  const char *type = json_string_value (json_object_get (r, "type"));
+  return type != NULL && strcmp (type, "request") == 0 ? r : NULL;
 }
 
 static void
@@ -60,14 +77,13 @@ a_request_is_answered_and_its_records_are_seen (void **state)
   assert_ok (ask_open (h->socket, &a));
   assert_ok (ask_open (h->socket, &w));
   assert_ok (ask_watch (w, 0));
-  assert_ok (ask_request (a, REQUEST_SYNC, "operator:\033[31mme"));
+  assert_ok (ask_request (a, REQUEST_SYNC, "operator:\033[31mme", NULL));
   for (int i = 0; i < 500 && !found; i++) {
     CLEANUP_JSON json_t *line = NULL;
     assert_ok (ask_next (w, 100, &line, &closed));
     assert_false (closed);
-    const json_t *r = json_object_get (line, "record");
-    const char *type = json_string_value (json_object_get (r, "type"));
-    if (type == NULL || strcmp (type, "request") != 0)
+    const json_t *r = request_in (line);
+    if (r == NULL)
       continue;
     const char *actor = json_string_value (json_object_get (r, "actor"));
     assert_int_equal (strncmp (actor, "operator:#", 10), 0);
@@ -80,6 +96,47 @@ a_request_is_answered_and_its_records_are_seen (void **state)
 }
 
 static void
+what_was_confirmed_with_a_cutover_is_in_its_record (void **state)
+{
+  struct house *h = *state;
+  struct ask *a CLEANUP_ASK = NULL, *w CLEANUP_ASK = NULL;
+  CLEANUP_JSON json_t *said
+      = json_pack ("{s:s, s:[s]}", "how", "typed", "why", "nginx differs");
+  CLEANUP_JSON json_t *wanted = json_deep_copy (said);
+  json_object_set_new (wanted, "plan", json_string (plan_hash (h->plan)));
+  bool found = false, closed = false;
+  assert_ok (ask_open (h->socket, &a));
+  assert_ok (ask_open (h->socket, &w));
+  assert_ok (ask_watch (w, 0));
+  assert_ok (ask_request (a, REQUEST_CUTOVER, NULL, said));
+  for (int i = 0; i < 500 && !found; i++) {
+    CLEANUP_JSON json_t *line = NULL;
+    assert_ok (ask_next (w, 100, &line, &closed));
+    const json_t *r = request_in (line);
+    found = r != NULL;
+    const json_t *data = json_object_get (r, "data");
+    assert_true (!found
+                 || json_equal (json_object_get (data, "no_way_back"), wanted));
+  }
+  assert_true (found);
+}
+
+static void
+a_confirmation_of_another_form_or_place_is_refused (void **state)
+{
+  struct house *h = *state;
+  struct ask *a CLEANUP_ASK = NULL;
+  CLEANUP_JSON json_t *said = json_pack ("{s:s, s:[]}", "how", "typed", "why");
+  CLEANUP_JSON json_t *odd
+      = json_pack ("{s:s, s:[i]}", "how", "typed", "why", 1);
+  CLEANUP_JSON json_t *how = json_pack ("{s:s, s:[]}", "how", "\033[2J", "why");
+  assert_ok (ask_open (h->socket, &a));
+  assert_code (ask_request (a, REQUEST_SYNC, NULL, said), "RH-EXEC-REQUEST");
+  assert_code (ask_request (a, REQUEST_CUTOVER, NULL, odd), "RH-EXEC-REQUEST");
+  assert_code (ask_request (a, REQUEST_CUTOVER, NULL, how), "RH-EXEC-REQUEST");
+}
+
+static void
 watching_from_the_middle_gives_the_rest_alone (void **state)
 {
   struct house *h = *state;
@@ -87,7 +144,7 @@ watching_from_the_middle_gives_the_rest_alone (void **state)
   bool closed = false;
   json_int_t first = 0;
   assert_ok (ask_open (h->socket, &a));
-  assert_ok (ask_request (a, REQUEST_SYNC, NULL));
+  assert_ok (ask_request (a, REQUEST_SYNC, NULL, NULL));
   stage_until_in_step (h->s);
   assert_ok (ask_watch (a, 3));
   for (int i = 0; i < 100 && first == 0; i++) {
@@ -104,8 +161,9 @@ a_refusal_comes_back_as_it_was (void **state)
   struct house *h = *state;
   struct ask *a CLEANUP_ASK = NULL;
   assert_ok (ask_open (h->socket, &a));
-  assert_code (ask_request (a, REQUEST_ACCEPT, NULL), "RH-ENGINE-NOTGUARDED");
-  assert_ok (ask_request (a, REQUEST_SYNC, NULL));
+  assert_code (ask_request (a, REQUEST_ACCEPT, NULL, NULL),
+               "RH-ENGINE-NOTGUARDED");
+  assert_ok (ask_request (a, REQUEST_SYNC, NULL, NULL));
 }
 
 static void
@@ -217,6 +275,8 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     TEST (a_request_is_answered_and_its_records_are_seen),
+    TEST (what_was_confirmed_with_a_cutover_is_in_its_record),
+    TEST (a_confirmation_of_another_form_or_place_is_refused),
     TEST (watching_from_the_middle_gives_the_rest_alone),
     TEST (a_refusal_comes_back_as_it_was),
     TEST (a_second_owner_is_refused_with_the_pid),

@@ -64,7 +64,7 @@ a_sync_runs_each_step_and_comes_into_step (void **state)
   struct reading all;
   stage_open (s, "a");
   stage_run (s);
-  assert_ok (loop_request (s->loop, REQUEST_SYNC, "operator:test"));
+  assert_ok (loop_request (s->loop, REQUEST_SYNC, "operator:test", NULL));
   stage_until_in_step (s);
   stage_close (s);
   assert_null (s->ended);
@@ -85,7 +85,7 @@ a_cutover_is_forecast_before_the_freeze_begins (void **state)
   struct reading all;
   stage_open (s, "a");
   stage_run (s);
-  assert_ok (loop_request (s->loop, REQUEST_CUTOVER, "operator:test"));
+  assert_ok (loop_request (s->loop, REQUEST_CUTOVER, "operator:test", NULL));
   stage_until_phase (s, "guarded");
   stage_close (s);
   read_journal (s, &all);
@@ -101,7 +101,7 @@ a_refused_step_goes_back_and_undoes (void **state)
   play.fail = "smoke";
   stage_open (s, "a");
   stage_run (s);
-  assert_ok (loop_request (s->loop, REQUEST_CUTOVER, "operator:test"));
+  assert_ok (loop_request (s->loop, REQUEST_CUTOVER, "operator:test", NULL));
   stage_until_phase (s, "aborted");
   stage_close (s);
   assert_int_equal (stage_count ("undo freeze"), 1);
@@ -114,9 +114,9 @@ a_refused_request_is_the_askers_error (void **state)
   struct stage_set *s = *state;
   stage_open (s, "a");
   stage_run (s);
-  assert_code (loop_request (s->loop, REQUEST_ACCEPT, "operator:test"),
+  assert_code (loop_request (s->loop, REQUEST_ACCEPT, "operator:test", NULL),
                "RH-ENGINE-NOTGUARDED");
-  assert_ok (loop_request (s->loop, REQUEST_SYNC, "operator:test"));
+  assert_ok (loop_request (s->loop, REQUEST_SYNC, "operator:test", NULL));
 }
 
 static void
@@ -127,7 +127,7 @@ a_stopped_owner_probes_what_it_left_under_way (void **state)
   play.hold = "seed";
   stage_open (s, "a");
   stage_run (s);
-  assert_ok (loop_request (s->loop, REQUEST_SYNC, "operator:test"));
+  assert_ok (loop_request (s->loop, REQUEST_SYNC, "operator:test", NULL));
   stage_wait ("run seed");
   stage_close (s);
   read_journal (s, &all);
@@ -150,7 +150,7 @@ what_a_probe_finds_done_is_not_done_again (void **state)
   play.hold = "freeze";
   stage_open (s, "a");
   stage_run (s);
-  assert_ok (loop_request (s->loop, REQUEST_CUTOVER, "operator:test"));
+  assert_ok (loop_request (s->loop, REQUEST_CUTOVER, "operator:test", NULL));
   stage_wait ("run freeze");
   stage_close (s);
   play.hold = NULL;
@@ -171,7 +171,7 @@ a_request_after_the_end_is_answered (void **state)
   loop_stop (s->loop);
   pthread_join (s->thread, NULL);
   s->threaded = false;
-  assert_code (loop_request (s->loop, REQUEST_SYNC, "operator:test"),
+  assert_code (loop_request (s->loop, REQUEST_SYNC, "operator:test", NULL),
                "RH-EXEC-STOPPED");
 }
 
@@ -191,7 +191,7 @@ nothing_runs_without_its_durable_record (void **state)
   play.hold = "seed";
   stage_open (s, "a");
   stage_run (s);
-  assert_ok (loop_request (s->loop, REQUEST_SYNC, "operator:test"));
+  assert_ok (loop_request (s->loop, REQUEST_SYNC, "operator:test", NULL));
   stage_wait ("run seed");
   fill_disk (true);
   stage_release ();

@@ -91,6 +91,52 @@ words_of_a_command_stay_words (void **state)
       out, "ExecStart= \"/bin/order\" \"a \\\"b\\\"\" \"100%%$$x\"\n" BOX));
 }
 
+static const char differs[]
+    = "nginx is 1.22.1 on the source and 1.26.3 on the target";
+
+/* What the proof before the freeze says where nginx differs. */
+static struct err *
+proof (const char *reason, const char *rehearsed, bool confirmed)
+{
+  CLEANUP_FREE char *text = mem_printf (
+      "rehome: 1\nname: shop\nsource: {host: old}\n"
+      "items:\n  - files: /srv/shop\n  - service: nginx.service\n%s",
+      reason);
+  CLEANUP_PLAN struct plan *p = NULL;
+  assert_ok (
+      plan_parse (text, strlen (text), "shop.yaml", provider_kinds (), &p));
+  const char *hash
+      = rehearsed != NULL && rehearsed[0] == '\0' ? plan_hash (p) : rehearsed;
+  CLEANUP_JSON json_t *inputs
+      = json_pack ("{s:{s:s*}}", "move#rehearse", "plan", hash);
+  CLEANUP_JSON json_t *now
+      = json_pack ("{s:[s]}", "service:nginx.service", differs);
+  struct step_call call
+      = { .plan = p, .inputs = inputs, .no_way_back = confirmed };
+  return rehearse_one_way (&call, now);
+}
+
+static void
+a_way_back_that_nothing_proves_has_to_be_confirmed (void **state)
+{
+  (void)state;
+  CLEANUP_ERR struct err *e = proof ("", NULL, false);
+  assert_non_null (e);
+  assert_string_equal (err_code (e), "RH-REHEARSE-ONEWAY");
+  assert_int_equal (err_class_of (e), ERR_BLOCKED);
+  assert_non_null (strstr (err_message (e), differs));
+  assert_ok (proof ("", NULL, true));
+}
+
+static void
+a_reason_or_a_rehearsal_of_this_plan_needs_no_confirmation (void **state)
+{
+  (void)state;
+  assert_ok (proof ("    back-why: it keeps no data\n", NULL, false));
+  assert_ok (proof ("", "", false));
+  assert_code (proof ("", "another plan's hash", false), "RH-REHEARSE-ONEWAY");
+}
+
 int
 main (void)
 {
@@ -99,6 +145,9 @@ main (void)
     cmocka_unit_test (what_systemd_does_outside_of_the_room_is_left_out),
     cmocka_unit_test (what_would_leave_the_room_is_refused),
     cmocka_unit_test (words_of_a_command_stay_words),
+    cmocka_unit_test (a_way_back_that_nothing_proves_has_to_be_confirmed),
+    cmocka_unit_test (
+        a_reason_or_a_rehearsal_of_this_plan_needs_no_confirmation),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -279,6 +279,27 @@ the_page_stands_alone (void **state)
 }
 
 static void
+who_opened_without_a_way_back_is_named_with_what_they_were_told (void **state)
+{
+  struct book b = { 0 };
+  CLEANUP_BUF struct buf text = BUF_INIT, page = BUF_INIT;
+  open_book (&b, *state);
+  write_sync (&b);
+  tell (&b, RECORD_REQUEST, NULL,
+        json_pack ("{s:s, s:{s:s, s:[s, s], s:s}}", "request", "cutover",
+                   "no_way_back", "how", "option", "why", "nginx \033is newer",
+                   "php, too", "plan", "x"));
+  CLEANUP_JSON json_t *f = facts_of (&b);
+  assert_ok (report_text (f, &text));
+  assert_ok (report_html (f, &page));
+  static const char said[] = "cutover; confirmed (option) that there is no "
+                             "proven way back: nginx \\x1bis newer, php, too";
+  assert_non_null (strstr ((char *)text.data, said));
+  assert_non_null (strstr ((char *)page.data, said));
+  close_book (&b);
+}
+
+static void
 equal_journals_give_equal_facts (void **state)
 {
   struct book b = { 0 };
@@ -298,6 +319,8 @@ main (void)
     in_scratch (nothing_is_claimed_before_the_target_took_over),
     in_scratch (strings_of_hosts_are_harmless_in_both_reports),
     in_scratch (the_page_stands_alone),
+    in_scratch (
+        who_opened_without_a_way_back_is_named_with_what_they_were_told),
     in_scratch (equal_journals_give_equal_facts),
   };
   return cmocka_run_group_tests_name ("facts", tests, NULL, NULL);
