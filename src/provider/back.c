@@ -12,6 +12,30 @@
 
 #include <string.h>
 
+const char *
+reverse_name (enum reverse_mode m)
+{
+  static const char *const names[] = {
+    [REVERSE_NONE] = "none",
+    [REVERSE_DELTA] = "delta",
+    [REVERSE_REPLICATE] = "replicate",
+    [REVERSE_EMPTY] = "empty",
+  };
+  return (unsigned)m <= REVERSE_EMPTY ? names[m] : "?";
+}
+
+enum reverse_mode
+provider_reverse (const struct plan *plan)
+{
+  enum reverse_mode weakest = REVERSE_EMPTY;
+  for (size_t i = 0; i < plan_item_count (plan); i++) {
+    const struct provider *p = provider_find (plan_item (plan, i)->kind);
+    if (p != NULL && p->reverse < weakest)
+      weakest = p->reverse;
+  }
+  return weakest;
+}
+
 bool
 back_passes (const struct step_call *call)
 {

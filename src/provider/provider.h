@@ -90,6 +90,7 @@ enum reverse_mode {
   REVERSE_REPLICATE, /* a stream that never stands still */
   REVERSE_EMPTY      /* the item takes nothing that could be lost */
 };
+const char *reverse_name (enum reverse_mode m);
 
 struct provider {
   struct plan_kind kind; /* .kind is the key in the plan: "files" */
@@ -135,8 +136,10 @@ struct err *provider_probe (const struct provider *p,
 struct err *provider_undo (const struct provider *p,
                            const struct step_call *call, json_t **result);
 
-/* provider/back.c: the call of the way back that `call` means; NULL: it is
- * what it says.  Of REVERSE modes the weakest is the migration's. */
+/* provider/back.c */
+/* The migration's reverse mode: the weakest of its items'. */
+enum reverse_mode provider_reverse (const struct plan *plan);
+/* The call of the way back that `call` means; NULL: it is what it says. */
 struct back_call;
 const struct back_op *back_op_of (const struct provider *p,
                                   const struct step_call *call);

@@ -7,6 +7,7 @@
 #include "exec/forecast.h"
 #include "exec/measure.h"
 #include "journal/person.h"
+#include "provider/provider.h"
 #include "report/keeping.h"
 #include "report/mapping.h"
 #include "report/moved.h"
@@ -255,8 +256,8 @@ put_mode (json_t *o, const struct facts_from *from, const struct fold *f)
   if (changed != NULL)
     json_object_set (o, "back_packages", (json_t *)(uintptr_t)changed);
   const char *mode = json_array_size (why) > 0 ? "none"
-                     : known                   ? "delta"
-                                               : "unknown";
+                     : known ? reverse_name (provider_reverse (from->plan))
+                             : "unknown";
   json_object_set_new (o, "back_mode", json_string (mode));
   if (rehearsed)
     json_object_set (o, "rehearsal",

@@ -2,6 +2,7 @@
 /* The way back in terms of the way there. */
 #include "../cmocka_api.h"
 
+#include "base/mem.h"
 #include "provider/provider.h"
 
 #include <string.h>
@@ -75,6 +76,27 @@ an_undone_call_leaves_the_hosts_where_they_are (void **state)
   back_call_free (b);
 }
 
+static const char *
+mode_of (const char *items)
+{
+  CLEANUP_FREE char *text
+      = mem_printf ("rehome: 1\nname: shop\nsource: {host: old}\nitems: %s\n",
+                    items);
+  CLEANUP_PLAN struct plan *p = NULL;
+  assert_ok (
+      plan_parse (text, strlen (text), "shop.yaml", provider_kinds (), &p));
+  return reverse_name (provider_reverse (p));
+}
+
+static void
+the_migration_has_the_weakest_mode_of_its_items (void **state)
+{
+  (void)state;
+  assert_string_equal (mode_of ("[{service: shop.service}]"), "empty");
+  assert_string_equal (
+      mode_of ("[{service: shop.service}, {files: /srv/shop}]"), "delta");
+}
+
 static void
 without_the_target_only_its_steps_are_passed_over (void **state)
 {
@@ -101,6 +123,7 @@ main (void)
     cmocka_unit_test (results_of_the_way_back_stand_for_those_of_the_way_there),
     cmocka_unit_test (an_error_of_a_mirrored_call_names_the_right_host),
     cmocka_unit_test (an_undone_call_leaves_the_hosts_where_they_are),
+    cmocka_unit_test (the_migration_has_the_weakest_mode_of_its_items),
     cmocka_unit_test (without_the_target_only_its_steps_are_passed_over),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
