@@ -45,24 +45,43 @@ migration_of (const struct loaded *l, char **out)
   return NULL;
 }
 
+/* As it is; before the journal begins, what it will begin with. */
+static struct err *
+head_of (const struct loaded *l, char **out)
+{
+  CLEANUP_STORE struct store *s = NULL;
+  char hash[65];
+  uint64_t seq;
+  if (!load_has_journal (l)) {
+    *out = approval_head_text (0, plan_hash (l->plan));
+    return NULL;
+  }
+  TRY (store_open_reader (l->place.dir, &s));
+  TRY (store_head (s, &seq, hash));
+  *out = approval_head_text (seq, hash);
+  return NULL;
+}
+
 static struct err *
 make_text (const struct invocation *in, const struct loaded *l, char **out)
 {
   const char *role, *what = in->value[OPT_FOR];
   const json_t *person;
   CLEANUP_FREE char *migration = NULL;
+  CLEANUP_FREE char *head = NULL;
   CLEANUP_FREE char *time_now = now ();
   TRY (approve_person (l->plan, in->value[OPT_ROLE], in->value[OPT_NAME], &role,
                        &person));
   TRY (migration_of (l, &migration));
+  TRY (head_of (l, &head));
   if (!has (in, OPT_MEANING))
     return err_advise (err_new (ERR_CORRECT, "RH-CLI-USAGE",
                                 "--meaning is missing"),
                        "nothing was changed",
                        "say in --meaning TEXT what the signature means");
   CLEANUP_JSON json_t *o
-      = json_pack ("{s:s, s:s, s:s, s:s, s:O, s:s, s:s*}", "migration",
-                   migration, "plan", plan_hash (l->plan), "for",
+      = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:O, s:s, s:s*}", "migration",
+                   migration, "plan", plan_hash (l->plan), "head", head, "for",
                    what != NULL ? what : "cutover", "role", role, "name",
                    json_object_get (person, "name"), "time", time_now,
                    "meaning", in->value[OPT_MEANING]);

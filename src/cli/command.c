@@ -137,8 +137,9 @@ const struct command command_table[] = {
     BIT (OPT_DRY_RUN), false, cmd_test },
   { "approve", "PLAN", 1, 1, "sign a plan in one of its roles",
     "Signs, with an ssh key that the plan names, a text that binds role, name, "
-    "time and meaning to the plan's bytes and to the migration.  A plan that "
-    "is changed has to be approved again.  Where somebody signs elsewhere, "
+    "time and meaning to the plan's bytes, to the migration and to the "
+    "journal's head as it is then.  A plan that is changed has to be approved "
+    "again.  Where somebody signs elsewhere, "
     "--output writes the text, ssh-keygen -Y sign -n rehome-approval signs "
     "it, and --signature brings it back.",
     BIT (OPT_ROLE) | BIT (OPT_NAME) | BIT (OPT_FOR) | BIT (OPT_MEANING)

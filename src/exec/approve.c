@@ -157,3 +157,34 @@ approve_check (const struct plan *plan, const char *migration, const char *text,
   *out = json_pack ("{s:O}", "approval", o);
   return NULL;
 }
+
+/* ---- The head ---- */
+
+/* What the chain begins with: the hash of the first plan. */
+static struct err *
+begins (void *ctx, unsigned n, const void *text, size_t len)
+{
+  if (n == 1)
+    record_hash (text, len, ctx);
+  return NULL;
+}
+
+struct err *
+approve_check_head (struct store *s, const json_t *data)
+{
+  char hash[65], is[65] = "";
+  uint64_t seq;
+  bool found = true;
+  TRY (approval_head (json_object_get (data, "approval"), &seq, hash));
+  if (seq == 0)
+    TRY (store_each_plan (s, begins, is));
+  else
+    TRY (store_hash_at (s, seq, is, &found));
+  if (found && strcmp (is, hash) == 0)
+    return NULL;
+  return refuse (
+      err_new (ERR_REFUSED, "RH-APPROVE-HEAD",
+               "what was signed names a head that this journal never "
+               "had"),
+      "sign again, with the journal as it is: rehome approve PLAN");
+}

@@ -9,6 +9,7 @@
 #define REHOME_EXEC_APPROVE_H
 
 #include "base/err.h"
+#include "journal/store.h"
 #include "plan/plan.h"
 
 /* Compares the text with the plan and the migration and checks the signature
@@ -19,6 +20,9 @@
 struct err *approve_check (const struct plan *plan, const char *migration,
                            const char *text, const char *signature,
                            json_t **out);
+/* The head that was signed with it (`data` as above) is one of this journal:
+ * else "RH-APPROVE-HEAD". */
+struct err *approve_check_head (struct store *s, const json_t *data);
 /* The person of that role, {"name", "key"[, "account"]}; borrowed.  `role` or
  * `name` NULL: where there is only one to choose.  "RH-APPROVE-ROLE". */
 struct err *approve_person (const struct plan *plan, const char *role,

@@ -230,15 +230,18 @@ answer_approve (struct client *c, const json_t *ask)
 {
   const json_t *given = json_object_get (ask, "approve");
   const char *text, *signature;
-  json_t *data = NULL;
+  CLEANUP_JSON json_t *data = NULL;
+  CLEANUP_STORE struct store *s = NULL;
   TRY (json_get_str (given, "text", &text));
   TRY (json_get_str (given, "signature", &signature));
   if (c->door->parts.plan == NULL)
     return err_new (ERR_REFUSED, "RH-APPROVE-ROLE", "there is no plan here");
   TRY (approve_check (c->door->parts.plan, c->door->migration, text, signature,
                       &data));
+  TRY (store_open_reader (c->door->dir, &s));
+  TRY (approve_check_head (s, data));
   CLEANUP_FREE char *actor = actor_of (c->fd, ask);
-  TRY (loop_record (c->door->parts.loop, RECORD_APPROVE, actor, data));
+  TRY (loop_record (c->door->parts.loop, RECORD_APPROVE, actor, STEAL (data)));
   return send_ok (c->fd);
 }
 

@@ -5,12 +5,14 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #define HEAD "rehome approval 1\n"
 
 static const char *const members[]
-    = { "migration", "plan", "for", "role", "name", "time", "meaning" };
+    = { "migration", "plan", "head", "for", "role", "name", "time", "meaning" };
 #define MEMBERS (sizeof members / sizeof *members)
 
 static struct err *
@@ -80,5 +82,28 @@ approval_parse (const char *text, json_t **out)
   if (strcmp (again, text) != 0)
     return bad ("it goes on behind its end");
   *out = STEAL (o);
+  return NULL;
+}
+
+char *
+approval_head_text (uint64_t seq, const char *hash)
+{
+  return mem_printf ("%" PRIu64 " %s", seq, hash);
+}
+
+struct err *
+approval_head (const json_t *o, uint64_t *seq, char hash[65])
+{
+  const char *text = json_string_value (json_object_get (o, "head"));
+  char *end = NULL;
+  size_t digits = text != NULL ? strspn (text, "0123456789") : 0;
+  if (digits == 0 || (text[0] == '0' && digits > 1))
+    return bad ("head");
+  errno = 0;
+  *seq = strtoull (text, &end, 10);
+  if (errno != 0 || *end != ' ' || strlen (end + 1) != 64
+      || strspn (end + 1, "0123456789abcdef") != 64)
+    return bad ("head");
+  memcpy (hash, end + 1, 65);
   return NULL;
 }

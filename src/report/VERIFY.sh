@@ -51,6 +51,7 @@ by controller rehome-bundle MANIFEST.sig <MANIFEST || fail "the signature of MAN
 # 4. The journal is a chain: each line holds the hash of the one before.
 prev=$(sha256sum <plan-1.yaml | cut -d' ' -f1)
 first=$prev seq=0
+echo "0 $first" >../hashes
 while IFS= read -r line; do
   seq=$((seq + 1))
   case $line in
@@ -76,17 +77,18 @@ for text in witness-*.txt; do
   side=${name##*-}
   by "$side" rehome-witness "$name.sig" <"$text" || fail "the signature of $text does not hold"
   at=$(sed -n 's/^seq //p' "$text") hash=$(sed -n 's/^hash //p' "$text")
-  grep -qx "$at $hash" ../hashes || fail "$text is about another journal"
+  [ "$at" != 0 ] && grep -qx "$at $hash" ../hashes || fail "$text is about another journal"
   witnesses=$((witnesses + 1))
 done
 
-# What people signed is about a plan that is here.
+# What people signed is about a plan that is here, and in the chain.
 approvals=0
 for text in approval-*.txt; do
   [ -f "$text" ] || continue
   by approver rehome-approval "${text%.txt}.sig" <"$text" || fail "the signature of $text does not hold"
   plan=$(sed -n 's/^plan //p' "$text")
   sha256sum plan-*.yaml | cut -c1-64 | grep -qxF "$plan" || fail "$text is about a plan that is not here"
+  grep -qxF "$(sed -n 's/^head //p' "$text")" ../hashes || fail "$text is about another journal"
   approvals=$((approvals + 1))
 done
 

@@ -266,6 +266,23 @@ has_plan (const struct checking *c, const char *hash)
   return false;
 }
 
+/* The head that was signed is a line of this chain, or its beginning. */
+static struct err *
+check_head_of (const struct checking *c, const struct bundle_file *text,
+               const json_t *o)
+{
+  char hash[65];
+  uint64_t seq;
+  TRY (approval_head (o, &seq, hash));
+  const char *is
+      = seq == 0
+            ? c->out->first
+            : json_string_value (json_array_get (c->heads, (size_t)seq - 1));
+  if (is == NULL || strcmp (is, hash) != 0)
+    return changed ("%s is about another journal", text->name);
+  return NULL;
+}
+
 static struct err *
 check_approval (struct checking *c, const struct bundle_file *text)
 {
@@ -280,6 +297,7 @@ check_approval (struct checking *c, const struct bundle_file *text)
     return changed ("%s is empty", sig_name);
   TRY (check_signature (c, "approver", APPROVAL_SPACE, text, sig));
   TRY (approval_parse (bytes, &o));
+  TRY (check_head_of (c, text, o));
   const char *plan = json_string_value (json_object_get (o, "plan"));
   if (plan == NULL || !has_plan (c, plan))
     return changed ("%s is about a plan that is not here", text->name);

@@ -12,6 +12,7 @@
 struct desk {
   struct plan *plan;
   char *anna, *karl; /* private keys */
+  char *head;
 };
 
 static char *
@@ -36,6 +37,7 @@ desk_of (const char *dir)
       key);
   assert_ok (plan_parse (text, strlen (text), "shop.yaml", provider_kinds (),
                          &d.plan));
+  d.head = approval_head_text (0, plan_hash (d.plan));
   return d;
 }
 
@@ -45,6 +47,7 @@ desk_clear (struct desk *d)
   plan_free (d->plan);
   free (d->anna);
   free (d->karl);
+  free (d->head);
 }
 
 static char *
@@ -52,10 +55,10 @@ text_for (const struct desk *d, const char *migration, const char *what)
 {
   char *text = NULL;
   CLEANUP_JSON json_t *o
-      = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "migration",
-                   migration, "plan", plan_hash (d->plan), "for", what, "role",
-                   "owner", "name", "Anna Berg", "time", "2026-03-01T12:00:05Z",
-                   "meaning", "the shop may move");
+      = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "migration",
+                   migration, "plan", plan_hash (d->plan), "head", d->head,
+                   "for", what, "role", "owner", "name", "Anna Berg", "time",
+                   "2026-03-01T12:00:05Z", "meaning", "the shop may move");
   assert_ok (approval_text (o, &text));
   return text;
 }
@@ -144,6 +147,51 @@ a_text_with_more_behind_it_is_refused (void **state)
                "RH-APPROVE-FORM");
 }
 
+static void
+put_head (struct desk *d, uint64_t seq, const char *hash)
+{
+  free (d->head);
+  d->head = approval_head_text (seq, hash);
+}
+
+static struct err *
+check_head (struct desk *d, struct store *s)
+{
+  CLEANUP_FREE char *text = text_for (d, MIGRATION, "cutover");
+  CLEANUP_JSON json_t *data = NULL;
+  assert_ok (check (d, d->anna, APPROVAL_SPACE, text, text, &data));
+  return approve_check_head (s, data);
+}
+
+static void
+the_head_that_was_signed_is_one_of_this_journal (void **state)
+{
+  struct desk d CLEANUP (desk_clear) = desk_of (*state);
+  CLEANUP_STORE struct store *s = NULL;
+  struct record r CLEANUP (record_clear) = { .type = RECORD_CHECKPOINT,
+                                             .epoch = 1,
+                                             .actor = mem_strdup ("engine"),
+                                             .data = json_object () };
+  char hash[65], plan[65];
+  uint64_t seq;
+  record_hash ("a plan", 6, plan);
+  assert_ok (store_open_writer (*state, MIGRATION, "a plan", 6, &s));
+  assert_ok (store_append (s, &r, NULL));
+  assert_ok (store_head (s, &seq, hash));
+  put_head (&d, seq, hash);
+  assert_ok (check_head (&d, s));
+  put_head (&d, 0, plan);
+  assert_ok (check_head (&d, s));
+  put_head (&d, seq, plan);
+  assert_code (check_head (&d, s), "RH-APPROVE-HEAD");
+  put_head (&d, 0, hash);
+  assert_code (check_head (&d, s), "RH-APPROVE-HEAD");
+  put_head (&d, seq + 1, hash);
+  assert_code (check_head (&d, s), "RH-APPROVE-HEAD");
+  put_head (&d, seq, "no hash");
+  assert_code (check_head (&d, s), "RH-APPROVE-FORM");
+}
+
 int
 main (void)
 {
@@ -155,6 +203,7 @@ main (void)
     in_scratch (an_approval_of_another_migration_is_refused),
     in_scratch (only_three_things_can_be_approved),
     in_scratch (a_text_with_more_behind_it_is_refused),
+    in_scratch (the_head_that_was_signed_is_one_of_this_journal),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);
 }

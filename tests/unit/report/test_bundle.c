@@ -56,15 +56,17 @@ append_witness (struct store *s, const char *host_key)
 }
 
 static void
-append_approval (struct store *s, const char *key, const char *plan)
+append_approval_of (struct store *s, const char *key, const char *plan,
+                    const char *head)
 {
   CLEANUP_FREE char *signature = NULL;
   CLEANUP_FREE char *public_key = NULL;
   CLEANUP_FREE char *text = NULL;
-  json_t *o = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "migration",
-                         "shop", "plan", plan, "for", "cutover", "role",
-                         "owner", "name", "Anna Berg", "time",
-                         "2026-03-01T12:00:05Z", "meaning", "it may move");
+  json_t *o
+      = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "migration",
+                   "shop", "plan", plan, "head", head, "for", "cutover", "role",
+                   "owner", "name", "Anna Berg", "time", "2026-03-01T12:00:05Z",
+                   "meaning", "it may move");
   assert_ok (approval_text (o, &text));
   assert_ok (sshsig_public (key, &public_key));
   assert_ok (
@@ -72,6 +74,16 @@ append_approval (struct store *s, const char *key, const char *plan)
   json_object_set_new (o, "key", json_string (public_key));
   json_object_set_new (o, "signature", json_string (signature));
   append (s, RECORD_APPROVE, json_pack ("{s:o}", "approval", o));
+}
+
+static void
+append_approval (struct store *s, const char *key, const char *plan)
+{
+  uint64_t seq;
+  char hash[65];
+  assert_ok (store_head (s, &seq, hash));
+  CLEANUP_FREE char *head = approval_head_text (seq, hash);
+  append_approval_of (s, key, plan, head);
 }
 
 static void
@@ -208,6 +220,27 @@ an_approval_of_a_plan_that_is_not_there_is_seen (void **state)
   char other[65];
   record_hash ("another", 7, other);
   append_approval (s.store, s.anna, other);
+  write_bundle (&s, s.key, s.path);
+  assert_code (rehome_says (s.path, s.made.sha256, s.signers),
+               "RH-BUNDLE-CHANGED");
+  assert_int_equal (script_says (&s, s.path, s.made.sha256), 1);
+}
+
+/* A chain that was written anew behind an approval. */
+static void
+an_approval_of_another_journal_is_seen (void **state)
+{
+  SCENE (s, *state);
+  char plan[65], other[65];
+  record_hash (PLAN, strlen (PLAN), plan);
+  record_hash ("another", 7, other);
+  CLEANUP_FREE char *begin = approval_head_text (0, plan);
+  CLEANUP_FREE char *head = approval_head_text (3, other);
+  append_approval_of (s.store, s.anna, plan, begin);
+  write_bundle (&s, s.key, s.path);
+  assert_ok (rehome_says (s.path, s.made.sha256, s.signers));
+  assert_int_equal (script_says (&s, s.path, s.made.sha256), 0);
+  append_approval_of (s.store, s.anna, plan, head);
   write_bundle (&s, s.key, s.path);
   assert_code (rehome_says (s.path, s.made.sha256, s.signers),
                "RH-BUNDLE-CHANGED");
@@ -459,6 +492,7 @@ main (void)
   const struct CMUnitTest tests[] = {
     in_scratch (a_bundle_is_whole_for_rehome_and_for_the_script),
     in_scratch (an_approval_of_a_plan_that_is_not_there_is_seen),
+    in_scratch (an_approval_of_another_journal_is_seen),
     in_scratch (it_holds_what_was_the_case),
     in_scratch (any_changed_byte_is_seen),
     in_scratch (any_removed_or_reordered_byte_is_seen),
