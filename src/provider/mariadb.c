@@ -134,6 +134,10 @@ static const struct step_row rows[] = {
     SIDE_TARGET, 60000 },
   { "sweep", "what is left of %s on the source is named", STAGE_ACCEPT,
     STEP_FORWARD, SIDE_SOURCE, 60000 },
+  { "back-round", "what %s took is laid up on the source", STAGE_BACK_ROUND,
+    STEP_IDEMPOTENT, SIDE_BOTH, 0 },
+  { "back-apply", "what was laid up goes into %s", STAGE_BACK_APPLY,
+    STEP_IDEMPOTENT, SIDE_SOURCE, 0 },
   { "back-stop", "database %s takes no writes on the target", STAGE_BACK_FREEZE,
     STEP_REVERSIBLE, SIDE_TARGET, 0 },
   { "back-final", "what %s took comes back", STAGE_BACK_FINAL, STEP_IDEMPOTENT,
@@ -224,11 +228,15 @@ static const struct step_op ops[] = {
   { "open", run_open, probe_again, NULL },
   { "clean", run_clean, probe_again, NULL },
   { "sweep", mariadb_sweep, probe_again, NULL },
+  { "lay", mariadb_lay, probe_again, NULL },
+  { "apply", mariadb_apply, probe_again, NULL },
   { "back-release", mariadb_release, probe_again, NULL },
   { NULL, NULL, NULL, NULL },
 };
 
 static const struct back_op back_ops[] = {
+  { "back-round", BACK_MIRRORED, "lay" },
+  { "back-apply", BACK_MIRRORED, "apply" },
   { "back-stop", BACK_MIRRORED, "stop" },
   { "back-final", BACK_MIRRORED, "final" },
   { "back-verify", BACK_MIRRORED, "verify" },

@@ -187,12 +187,20 @@ struct err *mariadb_first (const struct step_call *call, const json_t *tables,
  * "RH-MARIADB-VALUE". */
 struct err *mariadb_load (const struct step_call *call, const json_t *table,
                           const char *where, bool fresh, json_t **digest);
+/* What a load said: nothing, or a warning, "RH-MARIADB-VALUE". */
+struct err *mariadb_judge_load (const char *table, const char *said);
+/* Triggers of the target, while rows are loaded for which they have run. */
+struct err *mariadb_triggers_aside (const struct step_call *call);
+struct err *mariadb_triggers_back (const struct step_call *call);
 struct err *mariadb_copy_tables (const struct step_call *call, json_t *tables,
                                  const struct mariadb_sums *source,
                                  const struct mariadb_sums *target,
                                  json_t *copied);
 struct err *mariadb_copy_numbers (const struct step_call *call,
                                   const json_t *tables);
+/* What sets a sequence to the value it has at `p`; the caller frees. */
+struct err *mariadb_sequence_sql (struct port *p, const json_t *table,
+                                  char **out);
 /* {TABLE: next value} of what counts up by itself. */
 struct err *mariadb_numbers (struct port *p, const char *database,
                              json_t **out);
@@ -222,6 +230,10 @@ struct err *mariadb_release (const struct step_call *call, json_t **result);
 /* After an acceptance the source's server counts no rows any more; it stays
  * closed. */
 struct err *mariadb_sweep (const struct step_call *call, json_t **result);
+
+/* mariadb_back.c: mirrored, from the target to the source. */
+struct err *mariadb_lay (const struct step_call *call, json_t **result);
+struct err *mariadb_apply (const struct step_call *call, json_t **result);
 
 /* mariadb_prove.c */
 /* What is otherwise than in the record of the last round, in words. */

@@ -10,10 +10,13 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "provider/beside.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
 #include <string.h>
+
+enum { AT_ONCE = 4 }; /* tables */
 
 static char *
 aside_path (const struct step_call *call)
@@ -23,8 +26,8 @@ aside_path (const struct step_call *call)
 }
 
 /* The words of a warning up to a value, which may be anybody's. */
-static struct err *
-judge_load (const char *table, const char *said)
+struct err *
+mariadb_judge_load (const char *table, const char *said)
 {
   if (*said == '\0')
     return NULL;
@@ -87,7 +90,7 @@ mariadb_load (const struct step_call *call, const json_t *table,
                                        "--local-infile=1", "--execute", in));
   TRY (err_wrap (mariadb_stream (call, from, into, &said, digest),
                  "copying table %s of %s", name, mariadb_database (call)));
-  return judge_load (name, said);
+  return mariadb_judge_load (name, said);
 }
 
 /* While the source is written to, a value that is to be unique can have moved
@@ -118,8 +121,8 @@ collect (void *ctx, const void *data, size_t len)
   return buf_put (ctx, data, len);
 }
 
-static struct err *
-triggers_aside (const struct step_call *call)
+struct err *
+mariadb_triggers_aside (const struct step_call *call)
 {
   const char *db = mariadb_database (call);
   char *path CLEANUP_FREE = aside_path (call);
@@ -150,8 +153,8 @@ triggers_aside (const struct step_call *call)
   return mariadb_run (call->target, drops, NULL);
 }
 
-static struct err *
-triggers_back (const struct step_call *call)
+struct err *
+mariadb_triggers_back (const struct step_call *call)
 {
   struct remote_file f CLEANUP_REMOTE = { 0 };
   char *path CLEANUP_FREE = aside_path (call);
@@ -164,30 +167,73 @@ triggers_back (const struct step_call *call)
   return remote_remove (call->target, path);
 }
 
+/* ---- Tables that differ ---- */
+
+struct copying {
+  const json_t *tables;
+  const struct mariadb_sums *source, *target;
+  json_t *copied;
+};
+
+static struct err *
+copy_one (void *ctx, const struct step_call *call, const json_t *table,
+          json_t **digest)
+{
+  const struct copying *c = ctx;
+  struct parts changed CLEANUP_PARTS = { 0 };
+  size_t i = 0;
+  (void)digest;
+  while (json_array_get (c->tables, i) != table)
+    i++;
+  parts_changed (i, c->source->parts, c->target->parts, &changed);
+  return load_table (call, json_array_get (c->tables, i), &changed);
+}
+
+static void
+one_copied (void *ctx, const json_t *table, json_t *digest)
+{
+  const struct copying *c = ctx;
+  (void)digest;
+  words_add (c->copied, json_text (table, "name"));
+}
+
+/* Tables that refer to each other may be in each other's way while one is
+ * emptied: then one at a time. */
+static struct err *
+copy_beside (const struct step_call *call, const struct beside_tables *t)
+{
+  struct err *e = beside_tables (call, t, AT_ONCE);
+  if (e == NULL || strcmp (err_code (e), "RH-PROGRAM-FAILED") != 0)
+    return e;
+  err_free (e);
+  return beside_tables (call, t, 1);
+}
+
 struct err *
 mariadb_copy_tables (const struct step_call *call, json_t *tables,
                      const struct mariadb_sums *source,
                      const struct mariadb_sums *target, json_t *copied)
 {
-  size_t i;
+  size_t i, all = json_array_size (tables);
+  const json_t **order CLEANUP_FREE = mem_alloc ((all + 1) * sizeof *order);
+  struct copying c = { tables, source, target, copied };
+  struct beside_tables t
+      = { .order = order, .copy = copy_one, .done = one_copied, .ctx = &c };
   json_t *one;
-  bool aside = false;
   json_array_foreach (tables, i, one)
   {
-    struct parts changed CLEANUP_PARTS = { 0 };
     const char *name = json_text (one, "name");
-    if (strcmp (json_text (one, "kind"), "T") != 0
-        || json_equal (json_object_get (source->tables, name),
-                       json_object_get (target->tables, name)))
-      continue;
-    if (!aside)
-      TRY (triggers_aside (call));
-    aside = true;
-    parts_changed (i, source->parts, target->parts, &changed);
-    TRY (load_table (call, one, &changed));
-    json_array_append_new (copied, json_string (name));
+    if (strcmp (json_text (one, "kind"), "T") == 0
+        && !json_equal (json_object_get (source->tables, name),
+                        json_object_get (target->tables, name)))
+      order[t.n++] = one;
   }
-  return triggers_back (call); /* also of a round that was interrupted */
+  if (t.n > 0) {
+    TRY (mariadb_triggers_aside (call));
+    TRY (copy_beside (call, &t));
+  }
+  return mariadb_triggers_back (
+      call); /* also of a round that was interrupted */
 }
 
 /* ---- What counts up by itself ---- */
@@ -203,8 +249,8 @@ mariadb_numbers (struct port *p, const char *database, json_t **out)
       database, out);
 }
 
-static struct err *
-copy_sequence (const struct step_call *call, const json_t *table)
+struct err *
+mariadb_sequence_sql (struct port *p, const json_t *table, char **out)
 {
   const char *quoted = json_text (table, "quoted");
   char *ask CLEANUP_FREE
@@ -212,14 +258,22 @@ copy_sequence (const struct step_call *call, const json_t *table)
                     quoted);
   char *text CLEANUP_FREE = NULL;
   long long next, cycles;
-  TRY (mariadb_run (call->source, ask, &text));
+  TRY (mariadb_run (p, ask, &text));
   if (sscanf (text, "%lld %lld", &next, &cycles) != 2)
     return err_new (ERR_CORRUPT, "RH-MARIADB-ANSWER",
                     "sequence %s has no value", json_text (table, "name"));
   /* Another sequence's value can only grow: it is set anew. */
-  char *set CLEANUP_FREE = mem_printf ("ALTER SEQUENCE %s RESTART;\n"
-                                       "SELECT SETVAL(%s, %lld, 0, %lld);",
-                                       quoted, quoted, next, cycles);
+  *out = mem_printf ("ALTER SEQUENCE %s RESTART;\n"
+                     "SELECT SETVAL(%s, %lld, 0, %lld);",
+                     quoted, quoted, next, cycles);
+  return NULL;
+}
+
+static struct err *
+copy_sequence (const struct step_call *call, const json_t *table)
+{
+  char *set CLEANUP_FREE = NULL;
+  TRY (mariadb_sequence_sql (call->source, table, &set));
   return mariadb_run (call->target, set, NULL);
 }
 
