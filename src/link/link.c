@@ -265,6 +265,7 @@ link_close (struct link *l)
   if (l == NULL)
     return;
   disconnect (l);
+  port_forget (&l->port);
   free (l);
 }
 

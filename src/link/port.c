@@ -2,6 +2,9 @@
 /* A host as providers see it; see port.h. */
 #include "link/port.h"
 
+#include <pthread.h>
+
+static pthread_mutex_t keeping = PTHREAD_MUTEX_INITIALIZER; /* of any port's */
 static _Thread_local bool (*hook) (void *ctx);
 static _Thread_local void *hook_ctx;
 
@@ -58,4 +61,32 @@ bool
 port_is_cancelled (void)
 {
   return hook != NULL && hook (hook_ctx);
+}
+
+json_t *
+port_kept (struct port *p, const char *name)
+{
+  pthread_mutex_lock (&keeping);
+  json_t *value = json_incref (json_object_get (p->kept, name));
+  pthread_mutex_unlock (&keeping);
+  return value;
+}
+
+void
+port_keep (struct port *p, const char *name, json_t *value)
+{
+  pthread_mutex_lock (&keeping);
+  if (p->kept == NULL)
+    p->kept = json_object ();
+  if (json_object_get (p->kept, name) == NULL)
+    json_object_set (p->kept, name, value);
+  pthread_mutex_unlock (&keeping);
+  json_decref (value);
+}
+
+void
+port_forget (struct port *p)
+{
+  json_decref (p->kept);
+  p->kept = NULL;
 }

@@ -64,7 +64,16 @@ struct port_ops {
 struct port {
   const struct port_ops *ops;
   const char *name; /* "source" or "target" */
+  json_t *kept;     /* port_keep's; NULL at first */
 };
+
+/* What was found out about the host and holds as long as the port is there, so
+ * that it is asked once: a new reference by its name, or NULL. */
+json_t *port_kept (struct port *p, const char *name);
+/* `value` is stolen; of several of one name the first stays. */
+void port_keep (struct port *p, const char *name, json_t *value);
+/* Whoever made the port calls it at its end. */
+void port_forget (struct port *p);
 
 /* Calls with no progress; `args` is stolen (also on error). */
 struct err *port_call (struct port *p, const char *verb, json_t *args,

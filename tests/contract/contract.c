@@ -399,9 +399,10 @@ open_hosts (struct suite *s, const char *agent)
                                 .agent_path = agent,
                                 .batch = true };
     TRY (link_open (&where, &s->links[side]));
-    s->ports[side] = (struct breaking){ { &break_ops, names[side] },
-                                        link_port (s->links[side]),
-                                        &s->left };
+    s->ports[side]
+        = (struct breaking){ { .ops = &break_ops, .name = names[side] },
+                             link_port (s->links[side]),
+                             &s->left };
   }
   return claim (s);
 }
