@@ -80,6 +80,18 @@ rows_put (struct rows *r, const void *data, size_t len)
 }
 
 void
+rows_bytes (struct rows *r, const void *data, size_t len, bool last)
+{
+  if (last && !r->open) {
+    add (r, XXH3_128bits (data, len));
+    return;
+  }
+  keep (r, data, len);
+  if (last)
+    close_line (r);
+}
+
+void
 rows_end (struct rows *r)
 {
   if (r->open)

@@ -21,6 +21,8 @@ struct rows;
 struct rows *rows_new (void);
 void rows_free (struct rows *r);
 void rows_put (struct rows *r, const void *data, size_t len);
+/* Bytes of a row whose bounds the caller knows: not for lines. */
+void rows_bytes (struct rows *r, const void *data, size_t len, bool last);
 /* A last line without a newline counts as one. */
 void rows_end (struct rows *r);
 

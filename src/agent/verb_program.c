@@ -8,6 +8,7 @@
 #include "agent/groups.h"
 #include "agent/named.h"
 #include "agent/rows.h"
+#include "agent/tuples.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "host/spawn.h"
@@ -24,6 +25,7 @@ struct streaming {
   struct verb_call *call;
   struct rows *rows;     /* of program.digest */
   struct groups *groups; /* of one by group, in place of rows */
+  struct tuples *tuples; /* of rows in COPY's binary form, in their place */
   struct binlog *binlog; /* of program.read, where only changes are wanted */
   uint64_t bytes, ticked;
 };
@@ -60,7 +62,9 @@ give_on (void *ctx, const void *data, size_t len)
 {
   struct streaming *s = ctx;
   count (s, len);
-  if (s->rows != NULL)
+  if (s->tuples != NULL)
+    TRY (tuples_put (s->tuples, data, len));
+  else if (s->rows != NULL)
     rows_put (s->rows, data, len);
   return s->call->out->put (s->call->out->ctx, data, len);
 }
@@ -79,6 +83,8 @@ digest_output (void *ctx, const void *data, size_t len)
 {
   struct streaming *s = ctx;
   count (s, len);
+  if (s->tuples != NULL)
+    return tuples_put (s->tuples, data, len);
   if (s->groups != NULL)
     return groups_put (s->groups, data, len);
   rows_put (s->rows, data, len);
@@ -138,29 +144,51 @@ perform (struct streaming *s,
   return judge (end, named.argv.v[0]);
 }
 
+static void
+put_sum (json_t *result, const struct rows *rows)
+{
+  char sum[33];
+  rows_sum (rows, sum);
+  json_object_set_new (result, "rows", json_u64 (rows_count (rows)));
+  json_object_set_new (result, "sum", json_string (sum));
+}
+
+/* What is left to do when the program has ended. */
+static struct err *
+end_read (struct streaming *s, json_t **result)
+{
+  if (s->binlog != NULL)
+    TRY (binlog_end (s->binlog));
+  if (s->tuples != NULL)
+    TRY (tuples_end (s->tuples));
+  else if (s->rows != NULL)
+    rows_end (s->rows);
+  *result = json_pack ("{s:o}", "bytes", json_u64 (s->bytes));
+  if (s->tuples != NULL)
+    put_sum (*result, tuples_rows (s->tuples));
+  else if (s->rows != NULL)
+    put_sum (*result, s->rows);
+  return NULL;
+}
+
 static struct err *
 run_read (struct verb_call *call, json_t **result)
 {
   CLEANUP (spawn_end_free) struct spawn_end end = { 0 };
-  bool digested, changes;
-  char sum[33];
+  bool digested, binary, changes;
   TRY (json_opt_bool (call->args, "digest", false, &digested));
+  TRY (json_opt_bool (call->args, "tuples", false, &binary));
   TRY (json_opt_bool (call->args, "binlog", false, &changes));
-  struct streaming s = { .call = call, .rows = digested ? rows_new () : NULL };
+  struct streaming s = { .call = call };
+  s.tuples = digested && binary ? tuples_new (NULL) : NULL;
+  s.rows = digested && !binary ? rows_new () : NULL;
   s.binlog = changes ? binlog_new (give_on, &s) : NULL;
   struct err *e = perform (&s, NULL, give_output, &end);
-  if (e == NULL && changes)
-    e = binlog_end (s.binlog);
-  binlog_free (s.binlog);
   if (e == NULL)
-    *result = json_pack ("{s:o}", "bytes", json_u64 (s.bytes));
-  if (e == NULL && digested) {
-    rows_end (s.rows);
-    rows_sum (s.rows, sum);
-    json_object_set_new (*result, "rows", json_u64 (rows_count (s.rows)));
-    json_object_set_new (*result, "sum", json_string (sum));
-  }
+    e = end_read (&s, result);
+  binlog_free (s.binlog);
   rows_free (s.rows);
+  tuples_free (s.tuples);
   return e;
 }
 
@@ -181,8 +209,13 @@ static struct err *
 digest (struct streaming *s, json_t **result)
 {
   CLEANUP (spawn_end_free) struct spawn_end end = { 0 };
-  char sum[33];
   TRY (perform (s, NULL, digest_output, &end));
+  if (s->tuples != NULL) {
+    TRY (tuples_end (s->tuples));
+    *result = json_pack ("{s:o, s:o}", "groups", tuples_result (s->tuples),
+                         "bytes", json_u64 (s->bytes));
+    return NULL;
+  }
   if (s->groups != NULL) {
     TRY (groups_end (s->groups));
     *result = json_pack ("{s:o, s:o}", "groups", groups_result (s->groups),
@@ -190,10 +223,8 @@ digest (struct streaming *s, json_t **result)
     return NULL;
   }
   rows_end (s->rows);
-  rows_sum (s->rows, sum);
-  *result
-      = json_pack ("{s:o, s:s, s:o}", "rows", json_u64 (rows_count (s->rows)),
-                   "sum", sum, "bytes", json_u64 (s->bytes));
+  *result = json_pack ("{s:o}", "bytes", json_u64 (s->bytes));
+  put_sum (*result, s->rows);
   return NULL;
 }
 
@@ -201,13 +232,19 @@ static struct err *
 run_digest (struct verb_call *call, json_t **result)
 {
   bool by_group;
+  json_t *streams = NULL;
   TRY (json_opt_bool (call->args, "group", false, &by_group));
-  struct streaming s = { .call = call,
-                         .rows = rows_new (),
-                         .groups = by_group ? groups_new () : NULL };
+  if (json_at (call->args, "streams") != NULL)
+    TRY (json_get_array (call->args, "streams", &streams));
+  struct streaming s
+      = { .call = call,
+          .rows = rows_new (),
+          .groups = by_group ? groups_new () : NULL,
+          .tuples = streams != NULL ? tuples_new (streams) : NULL };
   struct err *e = digest (&s, result);
   rows_free (s.rows);
   groups_free (s.groups);
+  tuples_free (s.tuples);
   return e;
 }
 

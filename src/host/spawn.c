@@ -30,7 +30,8 @@ enum {
   BLIND_MS = 10,  /* how often the child is looked at without a pidfd */
   DRAIN_MS = 500, /* for output that a background process still holds */
   CHUNK = 65536,
-  FD_LIMIT = 65536 /* closed one by one where close_range is absent */
+  WIDE = 4 * CHUNK, /* a pipe that carries a stream */
+  FD_LIMIT = 65536  /* closed one by one where close_range is absent */
 };
 
 struct running {
@@ -395,6 +396,16 @@ nonblocking (int fd)
     fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
 }
 
+/* Where the kernel gives less the stream needs more turns, no more. */
+static void
+widen (const struct spawn_job *job, int in, int out)
+{
+  if (job->more != NULL)
+    fcntl (in, F_SETPIPE_SZ, WIDE);
+  if (job->taker != NULL)
+    fcntl (out, F_SETPIPE_SZ, WIDE);
+}
+
 /* A program that closes stdin early must not end this process. */
 static void
 block_sigpipe (sigset_t *old)
@@ -450,6 +461,7 @@ run (const struct spawn_job *job, struct spawn_end *end, struct err **why)
   shut (&p.in[0]);
   shut (&p.out[1]);
   shut (&p.err[1]);
+  widen (job, r.in, r.out);
   nonblocking (r.in);
   nonblocking (r.out);
   nonblocking (r.err);
