@@ -90,23 +90,14 @@ postgresql_literal (const char *text)
   return buf_steal_str (&b);
 }
 
-json_t *
-postgresql_argv (const char *program, const char *const *words)
-{
-  json_t *argv
-      = remote_argv (ARGV ("runuser", "-u", "postgres", "--", program));
-  for (; *words != NULL; words++)
-    remote_word (argv, *words);
-  return argv;
-}
-
 struct err *
 postgresql_run (struct port *p, const char *database, const char *sql,
                 char **out)
 {
-  json_t *argv = postgresql_argv ("psql", ARGV ("-X", "-q", "-A", "-t", "-v",
-                                                "ON_ERROR_STOP=1", "-d",
-                                                database, "-f", "-"));
+  json_t *argv
+      = postgresql_argv (p, "psql",
+                         ARGV ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
+                               "-d", database, "-f", "-"));
   return remote_must (p, argv, sql, out);
 }
 
@@ -115,9 +106,9 @@ struct err *
 postgresql_long (struct port *p, const char *database, const char *sql)
 {
   char *input CLEANUP_FREE = text_base64 (sql, strlen (sql));
-  json_t *argv
-      = postgresql_argv ("psql", ARGV ("-X", "-q", "-v", "ON_ERROR_STOP=1",
-                                       "-d", database, "-f", "-"));
+  json_t *argv = postgresql_argv (p, "psql",
+                                  ARGV ("-X", "-q", "-v", "ON_ERROR_STOP=1",
+                                        "-d", database, "-f", "-"));
   return port_call (p, "program.digest",
                     json_pack ("{s:o, s:s}", "argv", argv, "input", input),
                     NULL);
@@ -194,6 +185,7 @@ run_clean (const struct step_call *call, json_t **result)
 {
   (void)result;
   char *record CLEANUP_FREE = postgresql_record (call);
+  TRY (postgresql_archive_remove (call));
   return remote_remove (call->target, record);
 }
 

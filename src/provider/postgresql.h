@@ -19,8 +19,20 @@ const char *postgresql_database (const struct step_call *call);
 /* A string constant; the caller frees. */
 char *postgresql_literal (const char *text);
 
+/* postgresql_client.c */
 /* runuser -u postgres -- PROGRAM WORDS...; new reference. */
-json_t *postgresql_argv (const char *program, const char *const *words);
+json_t *postgresql_as (const char *program, const char *const *words);
+/* The same of psql, pg_dump or pg_restore, as the host's cluster has it, with
+ * where its socket is; the host is asked once which one that is. */
+json_t *postgresql_argv (struct port *p, const char *program,
+                         const char *const *words);
+/* psql for many rows: it reads and writes them in large pieces. */
+json_t *postgresql_bulk_argv (struct port *p, const char *const *words);
+/* Whether that server can compress what it logs by lz4. */
+bool postgresql_has_lz4 (struct port *p);
+/* The numbers of the operating system's user there, asked once. */
+struct err *postgresql_ids (struct port *p, uint32_t *uid, uint32_t *gid);
+
 /* Runs SQL in a database; any error of it is "RH-HOST-COMMAND".  `out` may be
  * NULL, else the caller frees what the statements gave. */
 struct err *postgresql_run (struct port *p, const char *database,
@@ -84,6 +96,9 @@ struct err *postgresql_tables (struct port *p, const char *database,
 struct err *postgresql_digest (struct port *p, const char *database,
                                const json_t *tables, json_t **out);
 int postgresql_shift (const json_t *table);
+/* Whether its rows are read, sent and digested in COPY's binary form, else as
+ * lines of text. */
+bool postgresql_is_binary (const json_t *table);
 /* What one host holds. */
 struct postgresql_read {
   json_t *tables; /* {NAME: "ROWS SUM"} */
@@ -113,8 +128,17 @@ bool postgresql_is_current (const json_t *record, const char *schema);
  * vectors are taken. */
 struct err *postgresql_stream (const struct step_call *call, json_t *from,
                                json_t *into);
+/* COPY's rows from the source to the target: `out` and `in` are arguments of
+ * program.read, which digests, and of program.write, whose psql is not quiet
+ * and shows no notices.  Any warning, and another number of rows than was sent,
+ * is "RH-POSTGRESQL-ROWS".  *digest: "ROWS SUM" of what left the source (the
+ * caller frees); may be NULL. */
+struct err *postgresql_send (const struct step_call *call, const json_t *out,
+                             const json_t *in, char **digest);
+/* Removes from the target what an interrupted first copy has left besides. */
+struct err *postgresql_archive_remove (const struct step_call *call);
 /* postgresql_first.c: all of a database, of one moment, into one that is not
- * there yet: definitions, rows of several tables at a time, then indexes and
+ * there yet: definitions, rows of several tables at a time, indexes and
  * constraints.  `sent` gets "ROWS SUM" of each table as it left the source. */
 struct err *postgresql_first (const struct step_call *call, json_t *sent);
 /* The record of what was made on the host that is copied to; the caller

@@ -170,16 +170,6 @@ check_room (const struct step_call *call)
 }
 
 static struct err *
-id_of (struct port *p, const char *what, uint32_t *out)
-{
-  char *said CLEANUP_FREE = NULL;
-  TRY (remote_must (p, remote_argv (ARGV ("id", what, "postgres")), NULL,
-                    &said));
-  *out = (uint32_t)strtoul (said, NULL, 10);
-  return NULL;
-}
-
-static struct err *
 send (const struct step_call *call, const char *script)
 {
   char *dir CLEANUP_FREE = dir_of (call);
@@ -188,19 +178,18 @@ send (const struct step_call *call, const char *script)
   char *of CLEANUP_FREE = mem_printf ("of=%s", fresh);
   char *input CLEANUP_FREE = text_base64 (script, strlen (script));
   uint32_t uid, gid;
-  TRY (id_of (call->target, "-u", &uid));
-  TRY (id_of (call->target, "-g", &gid));
+  TRY (postgresql_ids (call->target, &uid, &gid));
   TRY (remote_mkdir (call->target, dir, 0700, uid, gid));
   json_t *out CLEANUP_JSON = json_pack (
       "{s:o, s:s}", "argv",
-      postgresql_argv ("psql",
+      postgresql_argv (call->source, "psql",
                        ARGV ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
                              "-d", postgresql_database (call), "-f", "-")),
       "input", input);
   json_t *in CLEANUP_JSON = json_pack (
       "{s:o}", "argv",
-      postgresql_argv ("dd", ARGV ("bs=1M", "conv=fsync", "status=none",
-                                   "iflag=fullblock", of)));
+      postgresql_as ("dd", ARGV ("bs=1M", "conv=fsync", "status=none",
+                                 "iflag=fullblock", of)));
   json_t *sent CLEANUP_JSON = NULL;
   json_t *taken CLEANUP_JSON = NULL;
   TRY (call->source->ops->pipe (call->source, "program.read", out, call->target,
@@ -251,8 +240,9 @@ postgresql_apply (const struct step_call *call, json_t **result)
   if (!laid)
     return NULL;
   json_t *argv = postgresql_argv (
-      "psql", ARGV ("-X", "-q", "-o", "/dev/null", "-v", "ON_ERROR_STOP=1",
-                    "-d", postgresql_database (call), "-f", path));
+      call->target, "psql",
+      ARGV ("-X", "-q", "-o", "/dev/null", "-v", "ON_ERROR_STOP=1", "-d",
+            postgresql_database (call), "-f", path));
   return err_wrap (port_call (call->target, "program.digest",
                               json_pack ("{s:o}", "argv", argv), NULL),
                    "bringing back what %s took", postgresql_database (call));

@@ -7,13 +7,17 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "provider/beside.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
 #include <nettle/sha2.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SCHEMA_MAX ((size_t)64 << 20)
+enum { WORDS_MAX = 600 }; /* of what a program says, in an error */
 
 char *
 postgresql_record (const struct step_call *call)
@@ -32,6 +36,66 @@ postgresql_stream (const struct step_call *call, json_t *from, json_t *into)
   return call->source->ops->pipe (call->source, "program.read", out,
                                   call->target, "program.write", in, call->tick,
                                   call->ctx, &sent, &taken);
+}
+
+/* What COPY said it has taken, of what psql printed; -1: nothing. */
+static long long
+taken_by (const char *said)
+{
+  long long rows = -1;
+  for (const char *at = said; at != NULL; at = strchr (at, '\n')) {
+    at += *at == '\n';
+    sscanf (at, "COPY %lld", &rows);
+    if (*at == '\0')
+      break;
+  }
+  return rows;
+}
+
+static char *
+said_in (const json_t *result, const char *key)
+{
+  unsigned char *bytes CLEANUP_FREE = NULL;
+  size_t len = 0;
+  err_free (text_unbase64 (json_text (result, key), &bytes, &len));
+  return mem_printf ("%.*s", (int)len, bytes == NULL ? "" : (char *)bytes);
+}
+
+static struct err *
+judge_sent (const char *rows, const json_t *taken)
+{
+  char *said CLEANUP_FREE = said_in (taken, "out");
+  char *warned CLEANUP_FREE = said_in (taken, "err");
+  long long loaded = taken_by (said);
+  if (*warned != '\0') {
+    char *words CLEANUP_FREE
+        = text_escape (warned, strnlen (warned, WORDS_MAX));
+    return err_new (ERR_REFUSED, "RH-POSTGRESQL-ROWS",
+                    "the target's server warned: %s", words);
+  }
+  if (loaded < 0 || loaded != strtoll (rows, NULL, 10))
+    return err_new (ERR_REFUSED, "RH-POSTGRESQL-ROWS",
+                    "%s rows were sent, and the target says that it took %lld",
+                    rows, loaded);
+  return NULL;
+}
+
+struct err *
+postgresql_send (const struct step_call *call, const json_t *out,
+                 const json_t *in, char **digest)
+{
+  json_t *sent CLEANUP_JSON = NULL;
+  json_t *taken CLEANUP_JSON = NULL;
+  TRY (call->source->ops->pipe (call->source, "program.read", out, call->target,
+                                "program.write", in, call->tick, call->ctx,
+                                &sent, &taken));
+  const char *rows = json_text (sent, "rows");
+  TRY (judge_sent (rows, taken));
+  if (digest != NULL)
+    *digest = strcmp (rows, "0") == 0
+                  ? mem_strdup ("0")
+                  : mem_printf ("%s %s", rows, json_text (sent, "sum"));
+  return NULL;
 }
 
 /* ---- The schema, as text ---- */
@@ -59,7 +123,7 @@ postgresql_schema (const struct step_call *call, char **out)
   struct sink to = { collect, &text };
   json_t *result CLEANUP_JSON = NULL;
   json_t *argv
-      = postgresql_argv ("pg_dump",
+      = postgresql_argv (call->source, "pg_dump",
                          ARGV ("--schema-only", "--quote-all-identifiers",
                                "--dbname", postgresql_database (call)));
   TRY (port_read (call->source, "program.read",
@@ -102,7 +166,8 @@ drop_ours (const struct step_call *call)
   return postgresql_run (call->target, "postgres", sql, NULL);
 }
 
-/* A dump of a frozen database carries the freeze: it is taken off. */
+/* A dump of a frozen database carries the freeze: it is taken off.  This commit
+ * is awaited, and with it everything that was loaded is durable. */
 static struct err *
 thaw_copy (const struct step_call *call)
 {
@@ -117,7 +182,7 @@ thaw_copy (const struct step_call *call)
                           strcmp (readonly, "on") == 0 ? "on" : "off");
   char *sql CLEANUP_FREE
       = mem_printf ("SET default_transaction_read_only = off;"
-                    " ALTER DATABASE %s %s;"
+                    " SET synchronous_commit = on; ALTER DATABASE %s %s;"
                     " ALTER DATABASE %s CONNECTION LIMIT %lld;",
                     name, set, name,
                     limit == NULL ? -1LL
@@ -134,14 +199,15 @@ load_dump (const struct step_call *call, const char *const *words)
   TRY (remote_record (call->target, record, begun));
   TRY (drop_ours (call));
   json_t *dump
-      = postgresql_argv ("pg_dump",
+      = postgresql_argv (call->source, "pg_dump",
                          ARGV ("--create", "--quote-all-identifiers",
                                "--dbname", postgresql_database (call)));
   for (; *words != NULL; words++)
     remote_word (dump, *words);
-  json_t *load = postgresql_argv ("psql", ARGV ("-X", "-q", "-o", "/dev/null",
-                                                "-v", "ON_ERROR_STOP=1", "-d",
-                                                "postgres", "-f", "-"));
+  json_t *load
+      = postgresql_argv (call->target, "psql",
+                         ARGV ("-X", "-q", "-o", "/dev/null", "-v",
+                               "ON_ERROR_STOP=1", "-d", "postgres", "-f", "-"));
   TRY (err_wrap (postgresql_stream (call, dump, load), "copying database %s",
                  postgresql_database (call)));
   return thaw_copy (call);
@@ -226,28 +292,54 @@ postgresql_is_current (const json_t *record, const char *schema)
 
 /* A copy that was made before: only what nobody else wrote in is made anew. */
 static struct err *
-make_anew (const struct step_call *call, const char *schema)
+make_anew (const struct step_call *call, bool there, const char *schema)
 {
-  bool there;
-  TRY (postgresql_exists (call->target, postgresql_database (call), &there));
   if (there)
     TRY (postgresql_untouched (call));
   return postgresql_whole (call, schema);
 }
 
+/* What is known before a first copy. */
+struct known {
+  const struct step_call *call;
+  char *schema;
+  json_t *record;
+  bool there;
+};
+
+static void
+known_clear (struct known *k)
+{
+  free (k->schema);
+  json_decref (k->record);
+}
+
+static struct err *
+know_source (void *ctx)
+{
+  struct known *k = ctx;
+  return postgresql_schema (k->call, &k->schema);
+}
+
+static struct err *
+know_target (void *ctx)
+{
+  struct known *k = ctx;
+  char *path CLEANUP_FREE = postgresql_record (k->call);
+  TRY (remote_recall (k->call->target, path, &k->record));
+  return postgresql_exists (k->call->target, postgresql_database (k->call),
+                            &k->there);
+}
+
 struct err *
 postgresql_seed (const struct step_call *call, json_t **result)
 {
-  char *path CLEANUP_FREE = postgresql_record (call);
-  char *schema CLEANUP_FREE = NULL;
-  json_t *record CLEANUP_JSON = NULL;
-  bool there;
-  TRY (postgresql_schema (call, &schema));
-  TRY (remote_recall (call->target, path, &record));
-  TRY (postgresql_exists (call->target, postgresql_database (call), &there));
-  if (there && postgresql_is_current (record, schema))
+  CLEANUP (known_clear) struct known k = { .call = call };
+  const struct beside both[] = { { know_source, &k }, { know_target, &k } };
+  TRY (beside_run (call, both, 2, 2));
+  if (k.there && postgresql_is_current (k.record, k.schema))
     return postgresql_round (call, result);
-  TRY (make_anew (call, schema));
+  TRY (make_anew (call, k.there, k.schema));
   const json_t *look = steps_input (call, "%s#look", call->item->name);
   *result = json_pack ("{s:O*}", "bytes", json_at (look, "bytes"));
   return NULL;

@@ -36,7 +36,7 @@ drop (const struct step_call *call, const char *kind, const char *name,
   struct ran r CLEANUP_RAN = { 0 };
   if (!dry)
     TRY (remote_run (call->target,
-                     postgresql_argv ("psql",
+                     postgresql_argv (call->target, "psql",
                                       ARGV ("-X", "-q", "-v", "ON_ERROR_STOP=1",
                                             "-d", "postgres", "-c", sql)),
                      NULL, 120000, &r));
@@ -95,8 +95,10 @@ postgresql_discard (const struct step_call *call, bool dry, json_t *out)
       TRY (drop (call, "DATABASE", db, dry, out, &gone));
     if (!gone)
       return NULL;
-    if (!dry)
+    if (!dry) {
+      TRY (postgresql_archive_remove (call));
       TRY (remote_remove (call->target, record));
+    }
   }
   TRY (discard_others (call, postgresql_record, &stay));
   char *roles CLEANUP_FREE = postgresql_roles_record (call);

@@ -220,7 +220,7 @@ postgresql_thaw (const struct step_call *call, const struct plan_item *item,
   char *sql CLEANUP_FREE = thaw_sql (db, look);
   /* Several statements of one -c would be one transaction, in which the first
    * could not make it writable. */
-  json_t *argv = postgresql_argv ("psql", ARGV ("-X", "-d", "postgres"));
+  json_t *argv = postgresql_as ("psql", ARGV ("-X", "-d", "postgres"));
   char *rest CLEANUP_FREE = mem_strdup (sql);
   char *at = rest;
   for (char *one; (one = strsep (&at, ";")) != NULL;) {

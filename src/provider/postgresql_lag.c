@@ -23,16 +23,6 @@ enum {
 
 /* ---- The way ---- */
 
-static struct err *
-id_of (struct port *p, const char *what, long *out)
-{
-  char *said CLEANUP_FREE = NULL;
-  TRY (remote_must (p, remote_argv (ARGV ("id", what, "postgres")), NULL,
-                    &said));
-  *out = strtol (said, NULL, 10);
-  return NULL;
-}
-
 /* Its socket is where psql finds it. */
 static struct err *
 socket_of (struct port *p, char **out)
@@ -69,9 +59,12 @@ open_way (const struct step_call *call, const char *name, unsigned wanted,
   struct tunnel_way way = { .name = name, .port = wanted };
   char *socket CLEANUP_FREE = NULL;
   TRY (socket_of (call->source, &socket));
-  TRY (id_of (call->target, "-u", &way.uid));
-  TRY (id_of (call->source, "-u", &way.far_uid));
-  TRY (id_of (call->source, "-g", &way.far_gid));
+  uint32_t near[2], far[2];
+  TRY (postgresql_ids (call->target, &near[0], &near[1]));
+  TRY (postgresql_ids (call->source, &far[0], &far[1]));
+  way.uid = near[0];
+  way.far_uid = far[0];
+  way.far_gid = far[1];
   way.socket = socket;
   struct err *e = port_tunnel (call->target, call->source, &way, port);
   if (e == NULL || wanted == 0 || strcmp (err_code (e), "RH-TUNNEL-PORT") != 0)

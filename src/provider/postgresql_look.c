@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "provider/beside.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
@@ -57,7 +58,8 @@ static const char target_sql[]
       " 'listen', current_setting('listen_addresses'),"
       " 'extensions', (SELECT coalesce(json_object_agg(name,"
       "   default_version), '{}') FROM pg_available_extensions),"
-      " 'tablespaces', (SELECT json_agg(spcname) FROM pg_tablespace));";
+      " 'tablespaces', (SELECT json_agg(spcname) FROM pg_tablespace),"
+      " 'there', EXISTS (SELECT FROM pg_database WHERE datname = %s));";
 
 static struct err *
 no_server (struct err *e, const char *side)
@@ -199,14 +201,12 @@ look_listen (const struct step_call *call, const json_t *t)
 }
 
 static struct err *
-look_in_way (const struct step_call *call)
+look_in_way (const struct step_call *call, const json_t *t)
 {
-  bool there;
   json_t *made CLEANUP_JSON = NULL;
   char *record CLEANUP_FREE = postgresql_record (call);
-  TRY (postgresql_exists (call->target, postgresql_database (call), &there));
   TRY (remote_recall (call->target, record, &made));
-  if (!there || made != NULL)
+  if (!json_is_true (json_at (t, "there")) || made != NULL)
     return NULL;
   return refuse ("RH-POSTGRESQL-INWAY",
                  mem_printf ("the target has a database %s already",
@@ -251,25 +251,61 @@ note_findings (const json_t *s, json_t *findings)
   }
 }
 
+/* What both servers say. */
+struct asked {
+  const struct step_call *call;
+  json_t *source, *target;
+};
+
+static void
+asked_clear (struct asked *a)
+{
+  json_decref (a->source);
+  json_decref (a->target);
+}
+
+/* A server without the database lets nobody in there: that is told apart. */
+static struct err *
+ask_source (void *ctx)
+{
+  struct asked *a = ctx;
+  const char *db = postgresql_database (a->call);
+  bool there;
+  struct err *said
+      = postgresql_json (a->call->source, db, source_sql, &a->source);
+  if (said == NULL)
+    return NULL;
+  struct err *cause CLEANUP_ERR = said;
+  struct err *e = postgresql_exists (a->call->source, db, &there);
+  if (e != NULL)
+    return no_server (e, "source");
+  if (there)
+    return STEAL (cause);
+  return refuse ("RH-POSTGRESQL-ABSENT",
+                 mem_printf ("the source has no database %s", db),
+                 "correct the item, or take it out of the plan");
+}
+
+static struct err *
+ask_target (void *ctx)
+{
+  struct asked *a = ctx;
+  char *name CLEANUP_FREE = postgresql_literal (postgresql_database (a->call));
+  char *sql CLEANUP_FREE = mem_printf (target_sql, name);
+  struct err *e
+      = postgresql_json (a->call->target, "postgres", sql, &a->target);
+  return e == NULL ? NULL : no_server (e, "target");
+}
+
 struct err *
 postgresql_look (const struct step_call *call, json_t **result)
 {
-  bool there;
-  json_t *s CLEANUP_JSON = NULL;
-  json_t *t CLEANUP_JSON = NULL;
+  CLEANUP (asked_clear) struct asked asked = { .call = call };
   json_t *findings CLEANUP_JSON = json_array ();
-  const char *db = postgresql_database (call);
-  struct err *e = postgresql_exists (call->source, db, &there);
-  if (e != NULL)
-    return no_server (e, "source");
-  if (!there)
-    return refuse ("RH-POSTGRESQL-ABSENT",
-                   mem_printf ("the source has no database %s", db),
-                   "correct the item, or take it out of the plan");
-  TRY (postgresql_json (call->source, db, source_sql, &s));
-  e = postgresql_json (call->target, "postgres", target_sql, &t);
-  if (e != NULL)
-    return no_server (e, "target");
+  const struct beside both[]
+      = { { ask_source, &asked }, { ask_target, &asked } };
+  TRY (beside_run (call, both, 2, 2));
+  const json_t *s = asked.source, *t = asked.target;
   if (number (s, "version") / 10000 > number (t, "version") / 10000)
     return refuse (
         "RH-POSTGRESQL-OLDER",
@@ -282,7 +318,7 @@ postgresql_look (const struct step_call *call, json_t **result)
   TRY (look_extensions (s, t, findings));
   TRY (look_tablespaces (s, t));
   TRY (look_listen (call, t));
-  TRY (look_in_way (call));
+  TRY (look_in_way (call, t));
   note_findings (s, findings);
   *result = json_pack ("{s:I, s:I, s:O, s:O, s:O, s:O}", "version",
                        number (s, "version"), "target_version",

@@ -64,15 +64,22 @@ copy_where (const struct step_call *call, const json_t *table,
       = columns[0] != '\0'
             ? mem_printf ("COPY %s (%s) FROM STDIN", name, columns)
             : mem_printf ("COPY %s FROM STDIN", name);
-  json_t *from = postgresql_argv (
-      "psql", ARGV ("-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", db, "-c", out));
-  json_t *into
-      = postgresql_argv ("psql",
-                         ARGV ("-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-d",
-                               db, "-c", "SET TRANSACTION READ WRITE", "-c",
-                               "SET LOCAL session_replication_role = replica",
-                               "-c", empty, "-c", in));
-  return err_wrap (postgresql_stream (call, from, into),
+  json_t *from CLEANUP_JSON = json_pack (
+      "{s:o, s:b}", "argv",
+      postgresql_argv (call->source, "psql",
+                       ARGV ("-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", db,
+                             "-c", POSTGRESQL_CANONICAL, "-c", out)),
+      "digest", 1);
+  json_t *into CLEANUP_JSON = json_pack (
+      "{s:o}", "argv",
+      postgresql_argv (
+          call->target, "psql",
+          ARGV ("-X", "-1", "-v", "ON_ERROR_STOP=1", "-d", db, "-c",
+                "SET TRANSACTION READ WRITE", "-c",
+                POSTGRESQL_CANONICAL "SET client_min_messages = warning", "-c",
+                "SET LOCAL session_replication_role = replica", "-c", empty,
+                "-c", in)));
+  return err_wrap (postgresql_send (call, from, into, NULL),
                    "copying table %s of %s", name, db);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "provider/beside.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
@@ -100,6 +101,41 @@ read_there (const struct step_call *call, json_t **out)
   return postgresql_json (call->target, "postgres", sql, out);
 }
 
+/* What both servers have. */
+struct roles {
+  const struct step_call *call;
+  json_t *here, *there;
+};
+
+static void
+roles_clear (struct roles *r)
+{
+  json_decref (r->here);
+  json_decref (r->there);
+}
+
+static struct err *
+read_here_beside (void *ctx)
+{
+  struct roles *r = ctx;
+  return read_roles (r->call, &r->here);
+}
+
+static struct err *
+read_there_beside (void *ctx)
+{
+  struct roles *r = ctx;
+  return read_there (r->call, &r->there);
+}
+
+static struct err *
+read_both (struct roles *r)
+{
+  const struct beside both[]
+      = { { read_here_beside, r }, { read_there_beside, r } };
+  return beside_run (r->call, both, 2, 2);
+}
+
 static bool
 same_role (const json_t *a, const json_t *b)
 {
@@ -180,19 +216,17 @@ postgresql_roles_record (const struct step_call *call)
 struct err *
 postgresql_roles (const struct step_call *call, json_t **result)
 {
-  json_t *here CLEANUP_JSON = NULL;
-  json_t *there CLEANUP_JSON = NULL;
+  CLEANUP (roles_clear) struct roles roles = { .call = call };
   json_t *record CLEANUP_JSON = NULL;
   char *path CLEANUP_FREE = postgresql_roles_record (call);
   CLEANUP (wipe) struct buf sql = BUF_INIT;
-  TRY (read_roles (call, &here));
-  TRY (read_there (call, &there));
+  TRY (read_both (&roles));
   TRY (remote_recall (call->target, path, &record));
   json_t *made CLEANUP_JSON = json_is_array (json_at (record, "made"))
                                   ? json_copy (json_at (record, "made"))
                                   : json_array ();
   TRY (buf_printf (&sql, "BEGIN;\nSET client_min_messages = error;\n"));
-  TRY (compose (call, here, there, made, &sql));
+  TRY (compose (call, roles.here, roles.there, made, &sql));
   TRY (buf_printf (&sql, "COMMIT;\n"));
   json_t *now CLEANUP_JSON = json_pack ("{s:O}", "made", made);
   TRY (remote_record (call->target, path, now));
@@ -206,22 +240,20 @@ postgresql_roles (const struct step_call *call, json_t **result)
         "look at its log there");
   }
   *result = json_pack ("{s:O, s:I}", "made", made, "roles",
-                       (json_int_t)json_object_size (here));
+                       (json_int_t)json_object_size (roles.here));
   return NULL;
 }
 
 struct err *
 postgresql_roles_compare (const struct step_call *call, json_t *differences)
 {
-  json_t *here CLEANUP_JSON = NULL;
-  json_t *there CLEANUP_JSON = NULL;
+  CLEANUP (roles_clear) struct roles roles = { .call = call };
   const char *role;
   json_t *want;
-  TRY (read_roles (call, &here));
-  TRY (read_there (call, &there));
-  json_object_foreach (here, role, want)
+  TRY (read_both (&roles));
+  json_object_foreach (roles.here, role, want)
   {
-    const json_t *has = json_object_get (there, role);
+    const json_t *has = json_object_get (roles.there, role);
     if (has == NULL)
       json_array_append_new (differences,
                              json_sprintf ("role %s is missing", role));

@@ -220,7 +220,7 @@ postgresql_stream_guard (const struct step_call *call)
                   json_pack ("{s:o}", "path", json_bytes (dir, strlen (dir))),
                   &space));
   TRY (json_get_u64 (space, "bytes_total", &total));
-  json_t *argv = postgresql_argv (
+  json_t *argv = postgresql_as (
       "psql", ARGV ("-X", "-q", "-o", "/dev/null", "-v", "ON_ERROR_STOP=1",
                     "-d", postgresql_database (call), "-c", end, "-c", drop));
   TRY (port_call (call->source, "keeper.start",

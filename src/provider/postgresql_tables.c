@@ -21,11 +21,15 @@
  * Columns that are computed are left out: the target computes them.  Tables
  * of extensions belong to the extension, but for those that it declares as
  * having data of users.  `key` is a primary key of one integer column, `span`
- * how far it reaches.
+ * how far it reaches.  `binary`: all columns are of types whose binary form is
+ * the same in every version and loses nothing: bool bytea char name int8 int2
+ * int4 text oid json float4 float8 cidr macaddr inet bpchar varchar date time
+ * timestamp timestamptz interval timetz bit varbit numeric uuid jsonb, by OID.
  */
 const char postgresql_tables_sql[]
     = "SELECT coalesce(json_agg(json_build_object('name', name,"
-      " 'kind', kind, 'columns', columns, 'key', key, 'bytes', bytes, 'span', "
+      " 'kind', kind, 'columns', columns, 'key', key, 'bytes', bytes, 'binary',"
+      " fixed AND columns <> '', 'span', "
       "CASE WHEN key IS"
       " NOT NULL THEN (xpath('/row/span/text()', query_to_xml(format('SELECT"
       " max(%s)::numeric - min(%s) AS span FROM ONLY %s', key, key, name),"
@@ -36,6 +40,11 @@ const char postgresql_tables_sql[]
       "    ORDER BY attname), '') FROM pg_attribute a WHERE"
       "    a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped"
       "    AND attgenerated = '') AS columns,"
+      "  NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid"
+      "    AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND"
+      "    atttypid NOT IN (16, 17, 18, 19, 20, 21, 23, 25, 26, 114, 650, 700,"
+      "    701, 829, 869, 1042, 1043, 1082, 1083, 1114, 1184, 1186, 1266, 1560,"
+      "    1562, 1700, 2950, 3802)) AS fixed,"
       "  (SELECT quote_ident(attname) FROM pg_index i JOIN pg_attribute a"
       "    ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] WHERE"
       "    i.indrelid = c.oid AND indisprimary AND indisvalid AND indnkeyatts"
@@ -50,7 +59,7 @@ const char postgresql_tables_sql[]
       "   AND d.deptype = 'e') OR EXISTS (SELECT FROM pg_extension"
       "   WHERE c.oid = ANY (extconfig)))"
       " UNION ALL SELECT 'pg_catalog.pg_largeobject', 'L',"
-      "  0, 'loid, pageno, data', NULL WHERE EXISTS (SELECT FROM"
+      "  0, 'loid, pageno, data', false, NULL WHERE EXISTS (SELECT FROM"
       "  pg_largeobject_metadata)) AS t;";
 
 const char postgresql_canonical_sql[] = POSTGRESQL_CANONICAL;
@@ -91,32 +100,74 @@ postgresql_shift (const json_t *table)
   return (int)json_integer_value (json_at (table, "shift"));
 }
 
-/* One script for all tables; each line begins with the table's number, and
- * behind a colon that of the part where it has some, by which the digests are
- * grouped. */
+bool
+postgresql_is_binary (const json_t *table)
+{
+  return json_is_true (json_at (table, "binary"));
+}
+
+static bool
+is_parted (const json_t *table, bool parts)
+{
+  return parts && json_is_string (json_at (table, "key"));
+}
+
+/* Each line begins with the table's number, and behind a colon that of the part
+ * where it has some, by which the digests are grouped. */
 static struct err *
-script_of (const json_t *tables, bool parts, char **out)
+put_lines (struct buf *b, size_t i, const json_t *one, bool parts)
+{
+  const char *columns = json_text (one, "columns");
+  bool only = strcmp (json_text (one, "kind"), "r") == 0;
+  char *group CLEANUP_FREE
+      = is_parted (one, parts)
+            ? mem_printf (" || ':' || (%s::int8 >> %d)", json_text (one, "key"),
+                          postgresql_shift (one))
+            : mem_strdup ("");
+  return buf_printf (b, "COPY (SELECT '%zu'%s, %s FROM %s%s) TO STDOUT;\n", i,
+                     group, columns[0] != '\0' ? columns : "0",
+                     only ? "ONLY " : "", json_text (one, "name"));
+}
+
+/* A stream of its own, whose first field is the part where it has some. */
+static struct err *
+put_tuples (struct buf *b, size_t i, const json_t *one, bool parts,
+            json_t *streams)
+{
+  bool parted = is_parted (one, parts);
+  char *part CLEANUP_FREE
+      = parted ? mem_printf ("(%s::int8 >> %d), ", json_text (one, "key"),
+                             postgresql_shift (one))
+               : mem_strdup ("");
+  bool only = strcmp (json_text (one, "kind"), "r") == 0;
+  json_array_append_new (streams, json_sprintf ("%zu%s", i, parted ? ":" : ""));
+  return buf_printf (b,
+                     "COPY (SELECT %s%s FROM %s%s) TO STDOUT (FORMAT"
+                     " binary);\n",
+                     part, json_text (one, "columns"), only ? "ONLY " : "",
+                     json_text (one, "name"));
+}
+
+/* One script for all tables of one of the two forms; NULL: there is none. */
+static struct err *
+script_of (const json_t *tables, bool parts, bool binary, json_t *streams,
+           char **out)
 {
   struct buf b CLEANUP_BUF = BUF_INIT;
-  size_t i;
+  size_t i, n = 0;
   json_t *one;
   TRY (buf_printf (&b, POSTGRESQL_CANONICAL
                    "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;\n"));
   json_array_foreach (tables, i, one)
   {
-    const char *columns = json_text (one, "columns");
-    bool only = strcmp (json_text (one, "kind"), "r") == 0;
-    char *group CLEANUP_FREE
-        = parts && json_is_string (json_at (one, "key"))
-              ? mem_printf (" || ':' || (%s::int8 >> %d)",
-                            json_text (one, "key"), postgresql_shift (one))
-              : mem_strdup ("");
-    TRY (buf_printf (&b, "COPY (SELECT '%zu'%s, %s FROM %s%s) TO STDOUT;\n", i,
-                     group, columns[0] != '\0' ? columns : "0",
-                     only ? "ONLY " : "", json_text (one, "name")));
+    if (postgresql_is_binary (one) != binary)
+      continue;
+    n++;
+    TRY (binary ? put_tuples (&b, i, one, parts, streams)
+                : put_lines (&b, i, one, parts));
   }
   TRY (buf_printf (&b, "COMMIT;\n"));
-  *out = buf_steal_str (&b);
+  *out = n == 0 ? NULL : buf_steal_str (&b);
   return NULL;
 }
 
@@ -130,22 +181,36 @@ struct digesting {
   json_t *parts; /* {"INDEX:PART": "ROWS SUM"}, where it is by part */
 };
 
+/* Those of one form, added to `groups`. */
 static struct err *
-digest_side (struct digesting *d)
+digest_form (const struct digesting *d, bool binary, json_t *groups)
 {
   char *script CLEANUP_FREE = NULL;
   json_t *got CLEANUP_JSON = NULL;
-  TRY (script_of (d->tables, d->by_part, &script));
+  json_t *streams CLEANUP_JSON = json_array ();
+  TRY (script_of (d->tables, d->by_part, binary, streams, &script));
+  if (script == NULL)
+    return NULL;
   char *input CLEANUP_FREE = text_base64 (script, strlen (script));
-  json_t *argv = postgresql_argv ("psql", ARGV ("-X", "-q", "-A", "-t", "-v",
-                                                "ON_ERROR_STOP=1", "-d",
-                                                d->database, "-f", "-"));
+  json_t *argv = postgresql_bulk_argv (
+      d->port, ARGV ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d",
+                     d->database, "-f", "-"));
   TRY (port_call (d->port, "program.digest",
-                  json_pack ("{s:o, s:s, s:b}", "argv", argv, "input", input,
-                             "group", 1),
+                  json_pack ("{s:o, s:s, s:b, s:O*}", "argv", argv, "input",
+                             input, "group", !binary, "streams",
+                             binary ? streams : NULL),
                   &got));
+  json_object_update (groups, json_at (got, "groups"));
+  return NULL;
+}
+
+static struct err *
+digest_side (struct digesting *d)
+{
   d->out = json_object ();
-  d->parts = json_incref (json_at (got, "groups"));
+  d->parts = json_object ();
+  TRY (digest_form (d, true, d->parts));
+  TRY (digest_form (d, false, d->parts));
   return parts_totals (d->tables, d->parts, d->out);
 }
 
