@@ -174,7 +174,7 @@ class BigDelta(Case):
 
     def before(self, tool):
         self.turn += 1
-        rng = random.Random(self.turn)
+        rng = random.Random(f"{os.getpid()} {self.turn}")  # the source is kept between runs
         path = BASE / "source/big"
         blocks = path.stat().st_size // 4096
         with open(path, "r+b", buffering=0) as file:
