@@ -4,7 +4,7 @@ servers themselves; from outside, by what the kernel says of them."""
 import os
 import signal
 
-CLIENTS = {"mariadb", "mariadb-dump", "psql", "pg_dump"}  # the lab's order service uses none of them
+CLIENTS = {"mariadb", "mariadb-dump", "psql", "pg_dump", "pg_restore"}  # the lab's order service uses none of them
 
 
 def _processes(host):

@@ -16,7 +16,7 @@ from test_12_postgresql import psql, stop_writer, synced_move, unacknowledged
 pytestmark = pytest.mark.skipif(not os.environ.get("REHOME_LONG"), reason="the long version: a database lab more")
 
 # What a move by replication may not leave behind, as the servers themselves tell it.
-LEFT = """SELECT 'slot ' || slot_name FROM pg_replication_slots UNION ALL SELECT 'publication ' || pubname FROM pg_publication
+LEFT = """SELECT 'slot ' || slot_name FROM pg_replication_slots UNION ALL SELECT 'publication ' || pubname FROM pg_publication WHERE pubname <> 'own'
   UNION ALL SELECT 'subscription ' || subname FROM pg_subscription
   UNION ALL SELECT 'identity ' || relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
     WHERE relkind = 'r' AND relreplident <> 'd' AND nspname IN ('public', 'Odd Schema')
@@ -29,7 +29,8 @@ LOOK_AT = "SELECT count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM 
 @pytest.fixture(scope="module")
 def streaming(database_lab, build):
     return synced_move(database_lab, build, more="    in-step: replicate\n    restart: allowed\n",
-                       before=lambda old: psql(old, "SELECT lo_unlink(4711)"), end="back-every: 5s\n")
+                       before=lambda old: psql(old, "SELECT lo_unlink(4711); CREATE PUBLICATION own FOR TABLE orders, kinds"
+                                                    " WITH (publish = 'insert')"), end="back-every: 5s\n")
 
 
 def left(move):
@@ -47,6 +48,13 @@ def test_the_servers_replicate_and_writes_arrive_without_a_round(streaming):
     wait_for(lambda: int(psql(new, "SELECT coalesce(max(id), 0) FROM orders")) >= at)
     psql(old, "DELETE FROM nokey WHERE a = 3; UPDATE nokey SET b = 'other' WHERE a = 4")
     wait_for(lambda: psql(new, "SELECT count(*), count(*) FILTER (WHERE b = 'other') FROM nokey").strip() == "4500|500")
+
+
+def test_the_users_own_publications_come_along(streaming):
+    ask = ("SELECT p.pubname, pubinsert, pubupdate, tablename FROM pg_publication p JOIN pg_publication_tables USING (pubname)"
+           " WHERE p.pubname NOT LIKE 'rehome%' ORDER BY tablename")
+    assert psql(streaming.lab.new, ask).split() == ["own|t|f|kinds", "own|t|f|orders"] == psql(streaming.lab.old, ask).split()
+    assert psql(streaming.lab.new, "SELECT count(*) FROM pg_publication").strip() == "1"
 
 
 def test_status_says_how_far_it_is_behind(streaming):
