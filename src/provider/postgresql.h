@@ -12,6 +12,7 @@
 #ifndef REHOME_PROVIDER_POSTGRESQL_H
 #define REHOME_PROVIDER_POSTGRESQL_H
 
+#include "base/buf.h"
 #include "provider/provider.h"
 
 /* The database that the item names. */
@@ -55,6 +56,26 @@ struct err *postgresql_exists (struct port *p, const char *database, bool *out);
 
 /* postgresql_look.c */
 struct err *postgresql_look (const struct step_call *call, json_t **result);
+
+/* postgresql_settings.c: {NAME: {"is", "unit", "carried", "chosen"}} of a
+ * server; of two of them what the copy is to be given, {NAME: VALUE} (a new
+ * reference), and the differences in words; and the statements that give it,
+ * where `database` is quoted. */
+extern const char postgresql_settings_sql[];
+json_t *postgresql_settings_carried (const json_t *source, const json_t *target,
+                                     json_t *findings);
+struct err *postgresql_settings_put (const json_t *carry, const char *database,
+                                     struct buf *sql);
+/* Takes out of `carry` what the target's server does not take, and says so. */
+struct err *postgresql_settings_try (struct port *target, json_t *carry,
+                                     json_t *findings);
+
+/* postgresql_collations.c: what a server says of collations; the versions that
+ * the copy has recorded become those of its library; what a proof finds. */
+extern const char postgresql_collations_sql[];
+struct err *postgresql_collations_refresh (const struct step_call *call);
+void postgresql_collations_compare (const json_t *source, const json_t *target,
+                                    json_t *findings, json_t *differences);
 
 /* postgresql_roles.c: the roles that the database's objects and sessions need,
  * with their hashes, memberships and settings. */

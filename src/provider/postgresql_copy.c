@@ -166,8 +166,9 @@ drop_ours (const struct step_call *call)
   return postgresql_run (call->target, "postgres", sql, NULL);
 }
 
-/* A dump of a frozen database carries the freeze: it is taken off.  This commit
- * is awaited, and with it everything that was loaded is durable. */
+/* A dump of a frozen database carries the freeze: it is taken off, and the
+ * database gets what the source's server gave it.  These commits are awaited,
+ * and with them everything that was loaded is durable. */
 static struct err *
 thaw_copy (const struct step_call *call)
 {
@@ -180,14 +181,17 @@ thaw_copy (const struct step_call *call)
             ? mem_printf ("RESET default_transaction_read_only")
             : mem_printf ("SET default_transaction_read_only = %s",
                           strcmp (readonly, "on") == 0 ? "on" : "off");
-  char *sql CLEANUP_FREE
-      = mem_printf ("SET default_transaction_read_only = off;"
-                    " SET synchronous_commit = on; ALTER DATABASE %s %s;"
-                    " ALTER DATABASE %s CONNECTION LIMIT %lld;",
-                    name, set, name,
-                    limit == NULL ? -1LL
-                                  : (long long)json_integer_value (limit));
-  return postgresql_run (call->target, "postgres", sql, NULL);
+  struct buf sql CLEANUP_BUF = BUF_INIT;
+  TRY (postgresql_collations_refresh (call));
+  TRY (buf_printf (
+      &sql,
+      "SET default_transaction_read_only = off; SET synchronous_commit = on;\n"
+      "ALTER DATABASE %s %s; ALTER DATABASE %s CONNECTION LIMIT %lld;\n",
+      name, set, name,
+      limit == NULL ? -1LL : (long long)json_integer_value (limit)));
+  TRY (postgresql_settings_put (json_at (look, "carry"), name, &sql));
+  return postgresql_run (call->target, "postgres", (const char *)sql.data,
+                         NULL);
 }
 
 /* Drops a copy of ours and loads what pg_dump says with `words` besides. */
@@ -231,11 +235,18 @@ postgresql_whole (const struct step_call *call, const char *schema)
   return postgresql_remember_sent (call, sent);
 }
 
+/* The user's own publications come along; one of ours that an interrupted move
+ * left on the source does not. */
 struct err *
 postgresql_empty (const struct step_call *call)
 {
-  return load_dump (call, ARGV ("--schema-only", "--no-publications",
-                                "--no-subscriptions"));
+  TRY (load_dump (call, ARGV ("--schema-only", "--no-subscriptions")));
+  return postgresql_run (call->target, postgresql_database (call),
+                         "SET default_transaction_read_only = off;"
+                         " SELECT format('DROP PUBLICATION %I', pubname) FROM"
+                         " pg_publication WHERE pubname LIKE 'rehome\\_%'"
+                         " \\gexec",
+                         NULL);
 }
 
 static struct err *

@@ -255,6 +255,7 @@ note_findings (const json_t *s, json_t *findings)
 struct asked {
   const struct step_call *call;
   json_t *source, *target;
+  json_t *settings[2];
 };
 
 static void
@@ -262,6 +263,21 @@ asked_clear (struct asked *a)
 {
   json_decref (a->source);
   json_decref (a->target);
+  json_decref (a->settings[0]);
+  json_decref (a->settings[1]);
+}
+
+/* What a server says, and its settings. */
+static struct err *
+ask (struct port *p, const char *database, const char *sql, json_t **out,
+     json_t **settings)
+{
+  const char *const both[] = { sql, postgresql_settings_sql };
+  json_t *said[2] = { NULL, NULL };
+  struct err *e = postgresql_jsons (p, database, both, 2, said);
+  *out = said[0];
+  *settings = said[1];
+  return e;
 }
 
 /* A server without the database lets nobody in there: that is told apart. */
@@ -272,7 +288,7 @@ ask_source (void *ctx)
   const char *db = postgresql_database (a->call);
   bool there;
   struct err *said
-      = postgresql_json (a->call->source, db, source_sql, &a->source);
+      = ask (a->call->source, db, source_sql, &a->source, &a->settings[0]);
   if (said == NULL)
     return NULL;
   struct err *cause CLEANUP_ERR = said;
@@ -293,7 +309,7 @@ ask_target (void *ctx)
   char *name CLEANUP_FREE = postgresql_literal (postgresql_database (a->call));
   char *sql CLEANUP_FREE = mem_printf (target_sql, name);
   struct err *e
-      = postgresql_json (a->call->target, "postgres", sql, &a->target);
+      = ask (a->call->target, "postgres", sql, &a->target, &a->settings[1]);
   return e == NULL ? NULL : no_server (e, "target");
 }
 
@@ -320,10 +336,15 @@ postgresql_look (const struct step_call *call, json_t **result)
   TRY (look_listen (call, t));
   TRY (look_in_way (call, t));
   note_findings (s, findings);
-  *result = json_pack ("{s:I, s:I, s:O, s:O, s:O, s:O}", "version",
+  json_t *carry CLEANUP_JSON
+      = postgresql_settings_carried (asked.settings[0], asked.settings[1],
+                                     findings);
+  TRY (postgresql_settings_try (call->target, carry, findings));
+  *result = json_pack ("{s:I, s:I, s:O, s:O, s:O, s:O, s:O}", "version",
                        number (s, "version"), "target_version",
                        number (t, "version"), "bytes", json_at (s, "size"),
                        "connections", json_at (s, "connections"), "readonly",
-                       json_at (s, "readonly"), "findings", findings);
+                       json_at (s, "readonly"), "findings", findings, "carry",
+                       carry);
   return NULL;
 }

@@ -81,6 +81,14 @@ static const char census_sql[]
       "|| ' '"
       "  || coalesce(pg_get_expr(polqual, polrelid), '') FROM pg_policy"
       "  JOIN c ON c.oid = polrelid"
+      " UNION ALL SELECT 'publication ' || pubname, pg_get_userbyid(pubowner)"
+      "  || ' ' || puballtables || ' ' || pubinsert || ' ' || pubupdate || ' '"
+      "  || pubdelete || ' ' || pubtruncate FROM pg_publication WHERE pubname"
+      "  NOT LIKE 'rehome\\_%'"
+      " UNION ALL SELECT 'published ' || pubname || ' ' ||"
+      "  format('%I.%I', schemaname, tablename), coalesce(to_jsonb(p) ->>"
+      "  'rowfilter', '') FROM pg_publication_tables p WHERE pubname"
+      "  NOT LIKE 'rehome\\_%'"
       " UNION ALL SELECT 'extension ' || extname, '' FROM pg_extension"
       " UNION ALL SELECT 'schema ' || nspname, pg_get_userbyid(nspowner)"
       "  FROM n WHERE nspname <> 'public'"
@@ -149,7 +157,8 @@ struct proof {
   const struct step_call *call;
   bool data; /* tables and sequences, too */
   json_t *census[2], *sequences[2];
-  json_t *tables; /* the list */
+  json_t *collations[2]; /* not with data */
+  json_t *tables;        /* the list */
   json_t *digests[2];
   json_t *differences; /* of roles */
 };
@@ -160,26 +169,43 @@ proof_clear (struct proof *p)
   for (size_t i = 0; i < 2; i++) {
     json_decref (p->census[i]);
     json_decref (p->sequences[i]);
+    json_decref (p->collations[i]);
     json_decref (p->digests[i]);
   }
   json_decref (p->tables);
   json_decref (p->differences);
 }
 
-/* One side: objects and sequences, and of what its tables hold the digests. */
+/* Before the freeze: objects and collations. */
+static struct err *
+read_objects (struct proof *p, size_t side)
+{
+  const char *const sql[] = { census_sql, postgresql_collations_sql };
+  struct port *port = side == 0 ? p->call->source : p->call->target;
+  json_t *said[2] = { NULL, NULL };
+  struct err *e
+      = postgresql_jsons (port, postgresql_database (p->call), sql, 2, said);
+  p->census[side] = said[0];
+  p->collations[side] = said[1];
+  return e;
+}
+
+/* Behind it: objects and sequences, and of what its tables hold the digests. */
 static struct err *
 read_side (struct proof *p, size_t side, bool digests)
 {
   const char *const sql[]
       = { census_sql, postgresql_sequences_sql, postgresql_tables_sql };
+  if (!p->data)
+    return read_objects (p, side);
   struct port *port = side == 0 ? p->call->source : p->call->target;
   const char *db = postgresql_database (p->call);
   json_t *said[3] = { NULL, NULL, NULL };
-  struct err *e = postgresql_jsons (port, db, sql, p->data ? 3 : 1, said);
+  struct err *e = postgresql_jsons (port, db, sql, 3, said);
   json_t *tables CLEANUP_JSON = said[2];
   p->census[side] = said[0];
   p->sequences[side] = said[1];
-  if (e != NULL || !p->data)
+  if (e != NULL)
     return e;
   if (digests)
     TRY (postgresql_digest (port, db, tables, &p->digests[side]));
@@ -260,17 +286,20 @@ struct err *
 postgresql_prove (const struct step_call *call, json_t **result)
 {
   CLEANUP (proof_clear) struct proof p = { .call = call };
+  json_t *findings CLEANUP_JSON = json_array ();
   TRY (read_both (&p));
   compare ("", p.census[0], p.census[1], p.differences);
+  postgresql_collations_compare (p.collations[0], p.collations[1], findings,
+                                 p.differences);
   TRY (judge (p.differences));
   TRY (postgresql_untouched (call));
   char *path CLEANUP_FREE = postgresql_record (call);
   json_t *made CLEANUP_JSON = NULL;
   TRY (remote_recall (call->target, path, &made));
-  *result = json_pack ("{s:I, s:I, s:i}", "objects",
+  *result = json_pack ("{s:I, s:I, s:i, s:O}", "objects",
                        (json_int_t)json_object_size (p.census[0]), "rows",
                        (json_int_t)rows_of (json_at (made, "tables")),
-                       "differences", 0);
+                       "differences", 0, "findings", findings);
   return NULL;
 }
 

@@ -55,6 +55,8 @@ def synced_move(lab, build, more="", before=lambda old: None, end=""):
     lab.reset()
     lab.install(build)
     old = lab.old
+    put(old, "/etc/postgresql/15/main/conf.d/own.conf", "intervalstyle = 'iso_8601'\ntemp_file_limit = '77MB'\n", 644)
+    psql(old, "SELECT pg_reload_conf()", "postgres")
     psql(old, SCHEMA, "postgres")
     before(old)
     put(old, "/usr/local/bin/crm-writer", (PLANS / "crm-writer").read_text(), 755)
@@ -87,11 +89,26 @@ FAULTS = {
     "lost grant": ("REVOKE SELECT ON nokey FROM reader", "public.nokey reader"),
     "dropped trigger": ("DROP TRIGGER stamped ON orders", "public.orders stamped"),
     "dropped index": ("ALTER TABLE orders DROP CONSTRAINT orders_pkey CASCADE", "orders_pkey"),
+    "collation of another version": ("UPDATE pg_collation SET collversion = '1.0' WHERE collname = 'german'", "public.german"),
     "another password": ("ALTER ROLE crm PASSWORD 'other'", "role crm"),
 }
 
 
-SHORT = ("float one unit off", "missing row of a table without key", "lost grant")
+def findings(move, step):
+    return [f for r in move.records() if r["type"] == "outcome" and "result" in r["data"] and r.get("step") == step
+            for f in r["data"]["result"].get("findings", [])]
+
+
+def test_settings_that_differ_are_named_and_those_of_the_language_are_carried(synced):
+    new = synced.lab.new
+    said = findings(synced, "postgresql:crm#look")
+    assert any("IntervalStyle" in f and "is given the source's" in f for f in said), said
+    assert any("temp_file_limit is '78848'kB" in f for f in said), said
+    assert psql(new, "SHOW intervalstyle").strip() == "iso_8601"
+    assert psql(new, "SHOW intervalstyle", "postgres").strip() == "postgres"
+
+
+SHORT = ("collation of another version", "float one unit off", "missing row of a table without key", "lost grant")
 
 
 @pytest.mark.parametrize("fault", FAULTS if os.environ.get("REHOME_LONG") else SHORT)
@@ -141,8 +158,20 @@ def test_every_committed_order_is_there_once_after_the_move(moved):
     assert acked > 500 and lost == []
     old, new = psql(moved.lab.old, LOOK).split("\n"), psql(new, LOOK).split("\n")
     frozen = "default_transaction_read_only=on"
-    assert sorted(line.replace("," + frozen, "") for line in old) == sorted(new)
+    carried = ",IntervalStyle=iso_8601"
+    assert sorted(line.replace("," + frozen, "") for line in old) == sorted(line.replace(carried, "") for line in new)
+    assert any(carried in line for line in new)
     assert any(frozen in line for line in old)
+
+
+def test_a_collation_of_another_version_is_named_with_what_is_partitioned_by_it(moved):
+    """ICU of Debian 12 and 13 are of different versions."""
+    ask = "SELECT collversion, pg_collation_actual_version(oid) FROM pg_collation WHERE collname = 'german'"
+    was, now = (psql(host, ask).strip().split("|") for host in (moved.lab.old, moved.lab.new))
+    assert was[0] == was[1] != now[0] == now[1]
+    said = findings(moved, "postgresql:crm#prove")
+    assert any("public.german" in f and was[1] in f and now[1] in f for f in said), said
+    assert any("table public.names is partitioned by ranges" in f for f in said), said
 
 
 def test_of_a_large_table_the_parts_that_changed_were_copied_and_no_more(moved):
