@@ -247,6 +247,16 @@ struct err *mariadb_prove (const struct step_call *call, json_t **result);
 struct err *mariadb_settled (const struct step_call *call, json_t **result);
 struct err *mariadb_verify (const struct step_call *call, json_t **result);
 
+/* mariadb_try.c */
+/* samples.h */
+struct err *mariadb_samples (const struct step_call *call, const json_t *tables,
+                             json_t *differences, json_t **out);
+/* A change and a row that is put in anew in each table of the target that can
+ * be tried (*tried: their names), rolled back. */
+struct err *mariadb_try_writes (const struct step_call *call,
+                                const json_t *tables, json_t *differences,
+                                json_t **tried);
+
 /* mariadb_relate.c: {"keys": {TABLE.KEY: rows that lead nowhere}, "hours":
  * {TABLE.COLUMN: "ROWS HOURS FIRST LAST GAPS LONGEST"}}, which reads the
  * tables. */

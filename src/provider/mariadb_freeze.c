@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-enum { TRIES = 300, TRY_MS = 100 };
+enum { TRIES = 60, TRY_MS = 100, WAIT_LOOKS = 50 };
 
 static const char conf_dir[] = "/etc/mysql/mariadb.conf.d";
 
@@ -109,32 +109,111 @@ users_of (const json_t *accounts, struct buf *out)
   return NULL;
 }
 
+/* Which of PROCESSLIST are of the database, or of its accounts; the caller
+ * frees. */
 static struct err *
-sessions_of (const struct step_call *call, const json_t *accounts, char **out)
+others_of (const struct step_call *call, const json_t *accounts, char **out)
 {
   struct buf users CLEANUP_BUF = BUF_INIT;
   TRY (users_of (accounts, &users));
-  char *sql CLEANUP_FREE = mem_printf (
-      "SELECT CONCAT('KILL ', ID, ';') FROM information_schema.PROCESSLIST"
-      " WHERE ID <> CONNECTION_ID() AND USER NOT IN ('system user',"
-      " 'event_scheduler') AND (DB = '%s' OR USER IN (%.*s));",
+  *out = mem_printf (
+      "information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND USER NOT"
+      " IN ('system user', 'event_scheduler') AND (DB = '%s' OR USER IN"
+      " (%.*s))",
       mariadb_database (call), (int)users.len, (const char *)users.data);
-  return mariadb_run (call->source, sql, out);
+  return NULL;
+}
+
+/* Ends them, and waits half a second at the most; one that has ended by itself
+ * is no error. */
+static struct err *
+put_kills (struct buf *sql, const char *others)
+{
+  return buf_printf (
+      sql,
+      "DELIMITER //\n"
+      "BEGIN NOT ATOMIC\n"
+      "DECLARE looks INT DEFAULT 0;\n"
+      "DECLARE CONTINUE HANDLER FOR 1094 BEGIN END;\n"
+      "WHILE looks < %d AND EXISTS (SELECT * FROM %s) DO\n"
+      "FOR one IN (SELECT ID FROM %s) DO EXECUTE IMMEDIATE CONCAT('KILL ',"
+      " one.ID); END FOR;\n"
+      "DO SLEEP(0.01);\n"
+      "SET looks = looks + 1;\n"
+      "END WHILE;\n"
+      "END//\n"
+      "DELIMITER ;\n",
+      WAIT_LOOKS, others, others);
+}
+
+/* ---- The freeze ---- */
+
+static struct err *
+put_locks (struct buf *sql, const json_t *accounts, const char *how)
+{
+  size_t i;
+  json_t *one;
+  json_array_foreach (accounts, i, one)
+  {
+    TRY (buf_printf (sql, "ALTER USER IF EXISTS %s ACCOUNT %s;\n",
+                     json_string_value (one), how));
+  }
+  return NULL;
+}
+
+/* Rows that anybody changed, tables that were made, restarts; where the binary
+ * log is followed, its position, too. */
+static char *
+fingerprint_sql (const struct step_call *call)
+{
+  const char *db = mariadb_database (call);
+  return mem_printf (
+      "SELECT CONCAT_WS(' ', @@GLOBAL.read_only + 0, @@GLOBAL.userstat + 0,"
+      " (SELECT IFNULL(SUM(ROWS_CHANGED), 0) FROM"
+      "  information_schema.TABLE_STATISTICS WHERE TABLE_SCHEMA = '%s'),"
+      " (SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA ="
+      "  '%s'), (SELECT IFNULL(MAX(CREATE_TIME), '') FROM"
+      "  information_schema.TABLES WHERE TABLE_SCHEMA = '%s')%s);\n",
+      db, db, db, mariadb_follows (call) ? ", @@GLOBAL.gtid_binlog_pos" : "");
 }
 
 static struct err *
-end_sessions (const struct step_call *call, const json_t *accounts)
+fingerprint (const struct step_call *call, char **out)
 {
-  for (int i = 0; i < TRIES; i++) {
-    struct ran ran CLEANUP_RAN = { 0 };
-    char *kills CLEANUP_FREE = NULL;
-    TRY (sessions_of (call, accounts, &kills));
-    if (*kills == '\0')
-      return NULL;
-    json_t *argv = mariadb_argv ("mariadb", ARGV ("--batch", "--force"));
-    TRY (remote_run (call->source, argv, kills, 60000, &ran)); /* gone: fine */
-    TRY (remote_pause (call, TRY_MS));
-  }
+  char *sql CLEANUP_FREE = fingerprint_sql (call);
+  TRY (mariadb_run (call->source, sql, out));
+  (*out)[strcspn (*out, "\n")] = '\0';
+  return NULL;
+}
+
+/* One session says and does it all, since each costs a program.  It prints how
+ * many sessions are left, prepared transactions, and the fingerprint. */
+static struct err *
+close_sql (const struct step_call *call, const json_t *record, char **out)
+{
+  const json_t *accounts = json_at (record, "accounts");
+  const char *events = json_text (json_at (record, "before"), "events");
+  char *print CLEANUP_FREE = fingerprint_sql (call);
+  char *others CLEANUP_FREE = NULL;
+  struct buf sql CLEANUP_BUF = BUF_INIT;
+  TRY (others_of (call, accounts, &others));
+  TRY (put_locks (&sql, accounts, "LOCK"));
+  TRY (put_kills (&sql, others));
+  if (strcmp (events, "DISABLED") != 0)
+    TRY (buf_printf (&sql, "SET GLOBAL event_scheduler = OFF;\n"));
+  TRY (buf_printf (&sql, "SET SESSION lock_wait_timeout = 60;\n"
+                         "SET GLOBAL read_only = 1;\n"
+                         "SET GLOBAL userstat = 1;\n"));
+  TRY (put_kills (&sql, others));
+  TRY (buf_printf (&sql, "SELECT COUNT(*) FROM %s;\nXA RECOVER;\n%s", others,
+                   print));
+  *out = buf_steal_str (&sql);
+  return NULL;
+}
+
+static struct err *
+not_closed (const struct step_call *call)
+{
   return err_todo (err_new (ERR_REFUSED, "RH-MARIADB-SESSION",
                             "sessions of database %s do not end",
                             mariadb_database (call)),
@@ -143,42 +222,34 @@ end_sessions (const struct step_call *call, const json_t *accounts)
                    call->source->name);
 }
 
-/* ---- The freeze ---- */
-
+/* *print: the fingerprint, once no session is left. */
 static struct err *
-set_locks (const struct step_call *call, const json_t *accounts,
-           const char *how)
+close_server (const struct step_call *call, const json_t *record, char **print)
 {
-  struct buf sql CLEANUP_BUF = BUF_INIT;
-  size_t i;
-  json_t *one;
-  json_array_foreach (accounts, i, one)
-  {
-    TRY (buf_printf (&sql, "ALTER USER IF EXISTS %s ACCOUNT %s;\n",
-                     json_string_value (one), how));
+  char *sql CLEANUP_FREE = NULL;
+  TRY (close_sql (call, record, &sql));
+  for (int i = 0; i < TRIES; i++) {
+    char *said CLEANUP_FREE = NULL;
+    TRY (mariadb_run (call->source, sql, &said));
+    char *rest = said;
+    const char *left = strsep (&rest, "\n");
+    char *last = strsep (&rest, "\n");
+    if (last == NULL || rest == NULL)
+      return err_new (ERR_CORRUPT, "RH-MARIADB-ANSWER",
+                      "the server does not say whether it is closed");
+    if (strcmp (left, "0") != 0) {
+      TRY (remote_pause (call, TRY_MS));
+      continue;
+    }
+    if (*rest != '\0')
+      return err_todo (err_new (ERR_REFUSED, "RH-MARIADB-PREPARED",
+                                "a prepared transaction waits on the %s",
+                                call->source->name),
+                       "XA COMMIT or XA ROLLBACK it");
+    *print = mem_strdup (last);
+    return NULL;
   }
-  TRY (buf_put (&sql, "", 1));
-  return mariadb_run (call->source, (const char *)sql.data, NULL);
-}
-
-/* Rows that anybody changed, tables that were made, restarts; where the binary
- * log is followed, its position, too. */
-static struct err *
-fingerprint (const struct step_call *call, char **out)
-{
-  static const char counts[]
-      = "SELECT CONCAT_WS(' ', @@GLOBAL.read_only + 0, @@GLOBAL.userstat + 0,"
-        " (SELECT IFNULL(SUM(ROWS_CHANGED), 0) FROM"
-        "  information_schema.TABLE_STATISTICS WHERE TABLE_SCHEMA = '%s'),"
-        " (SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA ="
-        "  '%s'), (SELECT IFNULL(MAX(CREATE_TIME), '') FROM"
-        "  information_schema.TABLES WHERE TABLE_SCHEMA = '%s')";
-  char *sql CLEANUP_FREE
-      = mem_printf ("%s%s);", counts,
-                    mariadb_follows (call) ? ", @@GLOBAL.gtid_binlog_pos" : "");
-  TRY (mariadb_ask (call->source, sql, mariadb_database (call), out));
-  (*out)[strcspn (*out, "\n")] = '\0';
-  return NULL;
+  return not_closed (call);
 }
 
 struct err *
@@ -190,29 +261,12 @@ mariadb_stop (const struct step_call *call, json_t **result)
   char *path CLEANUP_FREE = mariadb_freeze_conf (call);
   json_t *record CLEANUP_JSON = NULL;
   char *print CLEANUP_FREE = NULL;
-  char *prepared CLEANUP_FREE = NULL;
   TRY (record_before (call, &record));
-  const json_t *accounts = json_at (record, "accounts");
-  const json_t *before = json_at (record, "before");
   TRY (remote_write (call->source, path, conf, sizeof conf - 1, 0644));
-  TRY (set_locks (call, accounts, "LOCK"));
-  TRY (end_sessions (call, accounts));
-  if (strcmp (json_text (before, "events"), "DISABLED") != 0)
-    TRY (mariadb_run (call->source, "SET GLOBAL event_scheduler = OFF;", NULL));
-  TRY (mariadb_run (call->source,
-                    "SET SESSION lock_wait_timeout = 60;"
-                    " SET GLOBAL read_only = 1; SET GLOBAL userstat = 1;",
-                    NULL));
-  TRY (end_sessions (call, accounts));
-  TRY (mariadb_run (call->source, "XA RECOVER;", &prepared));
-  if (*prepared != '\0')
-    return err_todo (err_new (ERR_REFUSED, "RH-MARIADB-PREPARED",
-                              "a prepared transaction waits on the %s",
-                              call->source->name),
-                     "XA COMMIT or XA ROLLBACK it");
-  TRY (fingerprint (call, &print));
-  *result = json_pack ("{s:s, s:I}", "print", print, "accounts",
-                       (json_int_t)json_array_size (accounts));
+  TRY (close_server (call, record, &print));
+  *result
+      = json_pack ("{s:s, s:I}", "print", print, "accounts",
+                   (json_int_t)json_array_size (json_at (record, "accounts")));
   return NULL;
 }
 
@@ -243,6 +297,7 @@ mariadb_stop_undo (const struct step_call *call, json_t **result)
   char *path CLEANUP_FREE = mariadb_freeze_record (call);
   char *conf CLEANUP_FREE = mariadb_freeze_conf (call);
   json_t *record CLEANUP_JSON = NULL;
+  struct buf locks CLEANUP_BUF = BUF_INIT;
   TRY (remote_recall (call->source, path, &record));
   if (record == NULL)
     return NULL;
@@ -251,7 +306,9 @@ mariadb_stop_undo (const struct step_call *call, json_t **result)
     TRY (remote_remove (call->source, conf));
     TRY (mariadb_run (call->source, sql, NULL));
   }
-  TRY (set_locks (call, json_at (record, "accounts"), "UNLOCK"));
+  TRY (put_locks (&locks, json_at (record, "accounts"), "UNLOCK"));
+  TRY (buf_put (&locks, "", 1));
+  TRY (mariadb_run (call->source, (const char *)locks.data, NULL));
   return remote_remove (call->source, path);
 }
 

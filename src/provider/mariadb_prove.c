@@ -138,26 +138,41 @@ mariadb_settled (const struct step_call *call, json_t **result)
   return NULL;
 }
 
+static struct err *
+takes_writes (const struct step_call *call, json_t **tried)
+{
+  json_t *tables CLEANUP_JSON = NULL;
+  json_t *differences CLEANUP_JSON = json_array ();
+  TRY (mariadb_tables (call->target, mariadb_database (call), &tables));
+  TRY (mariadb_try_writes (call, tables, differences, tried));
+  if (json_array_size (differences) == 0)
+    return NULL;
+  json_decref (STEAL (*tried));
+  return err_todo (steps_unequal ("RH-MARIADB-UNEQUAL",
+                                  "the copy does not take writes", differences),
+                   "look at these tables on the target, and at its log");
+}
+
 /* After the rounds, and after `rehome copy`, of which this is the proof. */
 struct err *
 mariadb_prove (const struct step_call *call, json_t **result)
 {
-  const char *db = mariadb_database (call);
+  json_t *tried CLEANUP_JSON = NULL;
   json_t *differences CLEANUP_JSON = json_array ();
   json_t *settled CLEANUP_JSON = NULL;
   json_t *a CLEANUP_JSON = NULL;
   json_t *b CLEANUP_JSON = NULL;
   TRY (mariadb_settled (call, &settled));
-  TRY (mariadb_census (call->source, db, &a));
-  TRY (mariadb_census (call->target, db, &b));
+  TRY (mariadb_both (call, mariadb_census, &a, &b));
   compare_census (a, b, differences);
   if (json_array_size (differences) > 0)
     return err_todo (steps_unequal ("RH-MARIADB-UNEQUAL",
                                     "definitions are not equal", differences),
                      "run it again, which makes the copy anew where they "
                      "changed on the source");
-  *result = json_pack ("{s:O, s:I}", "rows", json_at (settled, "rows"),
-                       "objects", (json_int_t)objects_of (a));
+  TRY (takes_writes (call, &tried));
+  *result = json_pack ("{s:O, s:I, s:O}", "rows", json_at (settled, "rows"),
+                       "objects", (json_int_t)objects_of (a), "tried", tried);
   return NULL;
 }
 
@@ -173,9 +188,10 @@ only_copied (const json_t *tables, const json_t *again)
     const json_t *where = json_object_get (again, json_text (one, "name"));
     if (where == NULL && strcmp (json_text (one, "kind"), "S") != 0)
       continue;
+    json_t *part = json_copy (one);
     if (where != NULL && *json_string_value (where) != '\0')
-      json_object_set (one, "where", (json_t *)(uintptr_t)where);
-    json_array_append (out, one);
+      json_object_set (part, "where", (json_t *)(uintptr_t)where);
+    json_array_append_new (out, part);
   }
   return out;
 }
@@ -184,14 +200,15 @@ only_copied (const json_t *tables, const json_t *again)
 
 /* Its looks need nothing of each other and are made at the same time; each has
  * differences of its own. */
-enum { CENSUS, ROWS, NUMBERS, RELATIONS, ACCOUNTS, LOOKS };
+enum { CENSUS, ROWS, NUMBERS, RELATIONS, SAMPLES, ACCOUNTS, LOOKS };
 
 struct verifying {
   const struct step_call *call;
   const json_t *final; /* the last round's result */
   bool all;
+  json_t *tables;
   json_t *differences[LOOKS];
-  json_t *relations;
+  json_t *relations, *samples;
   size_t objects;
 };
 
@@ -200,7 +217,9 @@ verifying_clear (struct verifying *v)
 {
   for (int i = 0; i < LOOKS; i++)
     json_decref (v->differences[i]);
+  json_decref (v->tables);
   json_decref (v->relations);
+  json_decref (v->samples);
 }
 
 static struct err *
@@ -227,17 +246,16 @@ verify_rows (void *ctx)
   struct verifying *v = ctx;
   const char *db = mariadb_database (v->call);
   json_t *differences = v->differences[ROWS];
-  json_t *tables CLEANUP_JSON = NULL;
   json_t *now CLEANUP_JSON = NULL;
   struct mariadb_sums a CLEANUP_SUMS = { 0 };
   struct mariadb_sums b CLEANUP_SUMS = { 0 };
-  TRY (mariadb_tables (v->call->source, db, &tables));
   if (v->all) {
-    TRY (mariadb_digest (v->call->target, db, tables, &now));
+    TRY (mariadb_digest (v->call->target, db, v->tables, &now));
     mariadb_compare ("table ", json_at (v->final, "digests"), now, differences);
     return NULL;
   }
-  json_t *some CLEANUP_JSON = only_copied (tables, json_at (v->final, "again"));
+  json_t *some CLEANUP_JSON
+      = only_copied (v->tables, json_at (v->final, "again"));
   TRY (mariadb_digests (v->call, some, &a, &b));
   mariadb_compare ("table ", a.tables, b.tables, differences);
   return NULL;
@@ -273,6 +291,14 @@ verify_relations (void *ctx)
 }
 
 static struct err *
+verify_samples (void *ctx)
+{
+  struct verifying *v = ctx;
+  return mariadb_samples (v->call, v->tables, v->differences[SAMPLES],
+                          &v->samples);
+}
+
+static struct err *
 verify_accounts (void *ctx)
 {
   struct verifying *v = ctx;
@@ -287,10 +313,12 @@ static struct err *
 verify_all (struct verifying *v, json_t *differences)
 {
   const struct beside looks[LOOKS] = {
-    [CENSUS] = { verify_census, v },     [ROWS] = { verify_rows, v },
-    [NUMBERS] = { verify_numbers, v },   [RELATIONS] = { verify_relations, v },
-    [ACCOUNTS] = { verify_accounts, v },
+    [CENSUS] = { verify_census, v },   [ROWS] = { verify_rows, v },
+    [NUMBERS] = { verify_numbers, v }, [RELATIONS] = { verify_relations, v },
+    [SAMPLES] = { verify_samples, v }, [ACCOUNTS] = { verify_accounts, v },
   };
+  TRY (
+      mariadb_tables (v->call->source, mariadb_database (v->call), &v->tables));
   for (int i = 0; i < LOOKS; i++)
     v->differences[i] = json_array ();
   struct err *e = beside_run (v->call, looks, LOOKS, LOOKS);
@@ -320,9 +348,10 @@ mariadb_verify (const struct step_call *call, json_t **result)
     return err_todo (steps_unequal ("RH-MARIADB-UNEQUAL",
                                     "the database is not equal", differences),
                      "run 'rehome sync' again, which copies what differs");
-  *result = json_pack ("{s:O, s:I, s:I, s:i}", "digests", digests, "rows",
+  *result = json_pack ("{s:O, s:I, s:I, s:i, s:O}", "digests", digests, "rows",
                        (json_int_t)rows_of (digests), "objects",
-                       (json_int_t)v.objects, "differences", 0);
+                       (json_int_t)v.objects, "differences", 0, "samples",
+                       v.samples);
   if (v.relations != NULL)
     json_object_set (*result, "relations", v.relations);
   return NULL;

@@ -210,6 +210,10 @@ void postgresql_thaw (const struct step_call *call,
  * it everything. */
 struct err *postgresql_prove (const struct step_call *call, json_t **result);
 struct err *postgresql_verify (const struct step_call *call, json_t **result);
+/* postgresql_samples.c, see samples.h */
+struct err *postgresql_samples (const struct step_call *call,
+                                const json_t *tables, json_t *differences,
+                                json_t **out);
 
 /* postgresql_back.c: what the new server took since the opening, laid up on the
  * old one; in a rollback without the new one it goes into the database; then it

@@ -160,7 +160,8 @@ struct proof {
   json_t *collations[2]; /* not with data */
   json_t *tables;        /* the list */
   json_t *digests[2];
-  json_t *differences; /* of roles */
+  json_t *differences;      /* of roles */
+  json_t *samples, *unlike; /* what differs of these */
 };
 
 static void
@@ -174,6 +175,8 @@ proof_clear (struct proof *p)
   }
   json_decref (p->tables);
   json_decref (p->differences);
+  json_decref (p->samples);
+  json_decref (p->unlike);
 }
 
 /* Before the freeze: objects and collations. */
@@ -223,7 +226,10 @@ read_source (void *ctx)
   const json_t *final = steps_input (p->call, "%s#final", p->call->item->name);
   json_t *known = json_at (final, "digests");
   p->digests[0] = json_incref (known);
-  return read_side (p, 0, known == NULL);
+  TRY (read_side (p, 0, known == NULL));
+  return p->data
+             ? postgresql_samples (p->call, p->tables, p->unlike, &p->samples)
+             : NULL;
 }
 
 static struct err *
@@ -246,6 +252,7 @@ read_both (struct proof *p)
   const struct beside all[]
       = { { read_source, p }, { read_target, p }, { read_roles, p } };
   p->differences = json_array ();
+  p->unlike = json_array ();
   return beside_run (p->call, all, 3, 3);
 }
 
@@ -314,11 +321,13 @@ postgresql_verify (const struct step_call *call, json_t **result)
   compare_data (&p, differences, findings);
   compare ("", p.census[0], p.census[1], differences);
   json_array_extend (differences, p.differences);
+  json_array_extend (differences, p.unlike);
   TRY (postgresql_still (call, &still));
   TRY (judge (differences));
-  *result = json_pack ("{s:O, s:I, s:I, s:i, s:O}", "digests", p.digests[0],
-                       "rows", (json_int_t)rows_of (p.digests[0]), "objects",
-                       (json_int_t)json_object_size (p.census[0]),
-                       "differences", 0, "findings", findings);
+  *result
+      = json_pack ("{s:O, s:I, s:I, s:i, s:O, s:O}", "digests", p.digests[0],
+                   "rows", (json_int_t)rows_of (p.digests[0]), "objects",
+                   (json_int_t)json_object_size (p.census[0]), "differences", 0,
+                   "findings", findings, "samples", p.samples);
   return NULL;
 }

@@ -152,6 +152,15 @@ def test_the_proof_has_rows_that_lead_nowhere_and_gaps_in_time_as_they_were_befo
     assert found["hours"]["hourly.at"] == "3 3 2024-01-01T00 2024-01-01T05 1 3"
 
 
+def test_the_proof_has_samples_side_by_side_and_tables_that_took_a_write_and_gave_it_up(moved):
+    results = {r["step"]: r["data"]["result"] for r in moved.records() if r["type"] == "outcome" and "result" in r["data"]}
+    samples = results["mariadb:shop#verify"]["samples"]
+    assert {len(samples[name]) for name in ("orders", "kinds", "odd")} <= {1, 2, 3, 4, 5} and len(samples["orders"]) == 5
+    assert all(one["source"] == one["target"] and len(one["source"]) == 32 for name in samples for one in samples[name])
+    tried = set(results["mariadb:shop#prove"]["tried"])
+    assert {"orders", "parent", "child"} <= tried and not tried & {"kinds", "nokey", "od`d 2"}, "it has a trigger, or no key"
+
+
 def test_accounts_log_in_on_the_target_and_no_more_on_the_source(moved):
     ask = "mariadb -h 127.0.0.1 -u shop -pgeheim shop -e 'SELECT 1' 2>&1 || true"
     assert "1" in moved.lab.new.sh(ask) and "denied" not in moved.lab.new.sh(ask)
