@@ -183,6 +183,13 @@ def test_of_a_large_table_the_parts_that_changed_were_copied_and_no_more(moved):
     assert 4 <= with_many[0]["parts"] <= 8, with_many
 
 
+def test_the_proof_has_sample_records_side_by_side(moved):
+    samples = [r["data"]["result"] for r in moved.records() if r["type"] == "outcome" and "result" in r["data"]
+               and r.get("step") == "postgresql:crm#verify"][-1]["samples"]
+    assert any("orders" in name and len(samples[name]) == 5 for name in samples), samples.keys()
+    assert all(one["source"] == one["target"] for name in samples for one in samples[name])
+
+
 def test_the_frozen_database_takes_nobody(moved):
     said = moved.lab.old.sh("PGPASSWORD=geheim psql -h 127.0.0.1 -U crm crm -c 'SELECT 1' 2>&1 || true")
     assert "too many connections" in said, said
