@@ -20,6 +20,13 @@
 #define WRITE_BACK ((uint64_t)16 << 20)
 #define BIG_HOLE ((uint64_t)1 << 30)
 
+/* The temporary name beside a root that is one file. */
+static char *
+beside_single (const char *leaf)
+{
+  return mem_printf ("%s-%.200s", TREE_TMP, leaf);
+}
+
 void
 applier_start (struct applier *a, struct place *place, int parent,
                const char *leaf, bool direct)
@@ -30,19 +37,19 @@ applier_start (struct applier *a, struct place *place, int parent,
                          .direct = direct,
                          .tmp = -1,
                          .fd = -1 };
-  a->single_tmp = mem_printf ("%s-%.200s", TREE_TMP, leaf);
+  a->single_tmp = beside_single (leaf);
 }
 
 struct err *
-applier_clean (struct applier *a)
+apply_sweep (int parent, const char *leaf)
 {
-  if (unlinkat (a->parent, a->single_tmp, 0) < 0 && errno != ENOENT
-      && errno != EISDIR)
-    return err_sys (errno, "RH-TREE-WRITE", "cannot remove %s", a->single_tmp);
+  CLEANUP_FREE char *beside = beside_single (leaf);
+  if (unlinkat (parent, beside, 0) < 0 && errno != ENOENT && errno != EISDIR)
+    return err_sys (errno, "RH-TREE-WRITE", "cannot remove %s", beside);
   struct tree_entry e;
-  if (tree_stat (a->parent, a->leaf, &e, NULL) != 0 || e.type != TREE_DIR)
+  if (tree_stat (parent, leaf, &e, NULL) != 0 || e.type != TREE_DIR)
     return NULL;
-  CLEANUP_FD int fd = tree_open (a->parent, a->leaf, O_RDONLY | O_DIRECTORY);
+  CLEANUP_FD int fd = tree_open (parent, leaf, O_RDONLY | O_DIRECTORY);
   bool removed;
   if (fd < 0 || tree_stat (fd, TREE_TMP, &e, NULL) == ENOENT)
     return NULL;

@@ -31,8 +31,9 @@ struct applier {
 
 void applier_start (struct applier *a, struct place *place, int parent,
                     const char *leaf, bool direct);
-/* Removes what an interrupted run left under temporary names. */
-struct err *applier_clean (struct applier *a);
+/* Removes what an interrupted receive left under temporary names at the root
+ * LEAF in `parent`. */
+struct err *apply_sweep (int parent, const char *leaf);
 /* Directory, link, fifo, socket, device, or a further name of a file. */
 struct err *apply_object (struct applier *a, const struct tree_entry *e);
 /* Metadata of a file whose content stays. */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "host/rooted.h"
+#include "tree/apply.h"
 #include "tree/index.h"
 #include "tree/records.h"
 #include "tree/walk.h"
@@ -234,6 +235,7 @@ remove_all (struct discarder *d, int above, const char *leaf)
 {
   CLEANUP_FD int root
       = openat (above, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  TRY (apply_sweep (above, leaf)); /* of a receive that was killed */
   for (size_t i = d->mine.n; i-- > 0;) {
     const struct mine *m = &d->mine.v[i];
     const char *path = (const char *)d->paths.data + m->path;

@@ -463,7 +463,7 @@ start (struct receiver *r)
   r->applier.expected = r->head.bytes;
   r->watch->of_files = r->head.files;
   r->watch->of_bytes = r->head.bytes;
-  TRY (applier_clean (&r->applier));
+  TRY (apply_sweep (r->claim.parent, r->claim.leaf));
   TRY (settle (r));
   if (direct)
     r->makers = makers_new (r->place);
@@ -566,6 +566,8 @@ tree_receive (const struct tree_receive *a, struct source *in,
     struct err *before = r.makers != NULL ? makers_drain (r.makers) : NULL;
     if (before == NULL)
       err_free (receiver_checkpoint (&r, true));
+    if (r.place != NULL)
+      err_free (apply_sweep (r.claim.parent, r.claim.leaf));
     struct err *first = before != NULL ? before : e;
     err_free (before != NULL ? e : NULL);
     return first;

@@ -289,6 +289,22 @@ a_copy_goes_but_for_what_others_made_or_changed (void **state)
   assert_int_equal (entries + kept, 0);
 }
 
+static void
+what_a_killed_receive_left_under_temporary_names_goes_with_the_copy (
+    void **state)
+{
+  struct ground *g = *state;
+  long entries, kept;
+  begin (g);
+  make_dir (on_dst (g, ".rehome-tmp"));
+  put_file (on_dst (g, ".rehome-tmp/0"), "half a fi");
+  discard (g, true, &entries, &kept);
+  assert_true (is_there (on_dst (g, ".rehome-tmp/0")));
+  discard (g, false, &entries, &kept);
+  assert_int_equal (kept, 0);
+  assert_false (is_there (on_dst (g, "")));
+}
+
 /* What lies beyond a link that somebody put in a directory's place is not
  * entered. */
 static void
@@ -320,6 +336,7 @@ main (void)
     WITH (the_audit_holds_a_file_that_went_in_parts_against_its_blocks),
     WITH (the_audit_names_what_is_missing_and_what_is_new),
     WITH (a_copy_goes_but_for_what_others_made_or_changed),
+    WITH (what_a_killed_receive_left_under_temporary_names_goes_with_the_copy),
     WITH (a_link_in_the_place_of_a_directory_is_not_followed),
   };
   ground_needs_root ();

@@ -28,7 +28,7 @@ fill (const char *path, const char *mebibytes)
   RUN ("dd", "if=/dev/urandom", "bs=1M", "status=none", count, of);
 }
 
-/* Names that only the source's next round has, and others' beside them. */
+/* A round that is cut, with names that only it has. */
 static void
 cut_round_with_news (struct ground *g)
 {
@@ -37,6 +37,9 @@ cut_round_with_news (struct ground *g)
   make_dir (on_src (g, "d/shared"));
   put_file (on_src (g, "d/shared/one"), "one");
   fill (on_src (g, "y"), "3");
+  g->cut = 2000000;
+  assert_code (ground_round (g), "RH-TEST-CUT");
+  g->cut = 0;
 }
 
 static void
@@ -47,10 +50,8 @@ what_the_source_lost_again_goes (void **state)
   assert_ok (ground_copy (g));
   put_file (on_dst (g, "d/foreign"), "foreign");
   cut_round_with_news (g);
-  g->cut = 2000000;
-  assert_code (ground_round (g), "RH-TEST-CUT");
-  g->cut = 0;
   assert_true (is_there (on_dst (g, "d/new/one")));
+  assert_false (is_there (on_dst (g, ".rehome-tmp"))); /* half of y was there */
   put_file (on_dst (g, "d/shared/foreign"), "foreign");
   RUN ("rm", "-r", on_src (g, "d/new"), on_src (g, "d/shared"),
        on_src (g, "y"));
@@ -73,9 +74,6 @@ what_is_left_out_since_stays (void **state)
   tree_of_two (g);
   assert_ok (ground_copy (g));
   cut_round_with_news (g);
-  g->cut = 2000000;
-  assert_code (ground_round (g), "RH-TEST-CUT");
-  g->cut = 0;
   assert_ok (filter_read (rules, &out));
   g->send.filter = g->receive.filter = out;
   g->send.listing = true;
@@ -90,9 +88,6 @@ too_many_of_them_are_refused (void **state)
   tree_of_two (g);
   assert_ok (ground_copy (g));
   cut_round_with_news (g);
-  g->cut = 2000000;
-  assert_code (ground_round (g), "RH-TEST-CUT");
-  g->cut = 0;
   RUN ("rm", "-r", on_src (g, "d/new"), on_src (g, "d/shared"));
   g->send.listing = true;
   g->receive.delete_limit = 3;
