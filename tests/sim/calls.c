@@ -87,6 +87,7 @@ calls_begin (struct run *r, const struct effect *f)
   c->controller = 1;
   c->fate = draw_fate (r, c->step, c->kind);
   enum step_side side = step_of (r, c)->side;
+  c->confirmed = json_is_true (json_at (f->data, "no_way_back"));
   c->passed = json_is_true (json_at (f->data, "alone"))
               && (stage_is_back (step_of (r, c)->stage)
                   || step_of (r, c)->stage == STAGE_BACK_ROUND)
@@ -202,6 +203,14 @@ calls_half (struct run *r, size_t call)
     world_half (&r->world, c->step);
 }
 
+/* The proof before the freeze, where nothing proves a way back. */
+static bool
+is_unconfirmed (const struct run *r, const struct call *c)
+{
+  return r->one_way && !c->confirmed && r->world.bug != BUG_ONE_WAY
+         && strcmp (step_of (r, c)->id, "move#recheck") == 0;
+}
+
 static void
 whole_run (struct run *r, struct call *c)
 {
@@ -214,7 +223,7 @@ whole_run (struct run *r, struct call *c)
   if (c->passed)
     world_pass (&r->world, c->step);
   else
-    c->says_no = !world_whole (&r->world, c->step);
+    c->says_no = !world_whole (&r->world, c->step) || is_unconfirmed (r, c);
   r->world.remembered[c->step] = c->attempt;
   if (r->world.role[c->step] == ROLE_FLAG && s == STAGE_FREEZE
       && r->world.bug == BUG_THAW_TIMEOUT)

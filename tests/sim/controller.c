@@ -239,6 +239,9 @@ note_transition (struct run *r, size_t index, enum phase from, enum phase to)
   else if (to == PHASE_PROVING && r->asks_approval
            && !disk_has_approval (r, index))
     bad = "a cutover goes on without an approval of its plan";
+  else if (to == PHASE_HOLDING && r->one_way
+           && !disk_has_confirmation (r, index))
+    bad = "a cutover goes on without a way back, unconfirmed";
   if (to == PHASE_ABORTED)
     r->pivot_intended = false;
   if (bad != NULL)
@@ -392,11 +395,17 @@ controller_start (struct run *r)
 void
 controller_request (struct run *r, enum request request)
 {
+  bool confirms = !run_faulty (r) || dice_odds (&r->people, 5000);
+  CLEANUP_JSON json_t *said
+      = json_pack ("{s:s, s:[], s:s}", "how", "typed", "why", "plan",
+                   disk_plan_at (r, r->records.n - 1));
   run_trace (r, "operator asks for %s", request_name (request));
   struct event ev = { .kind = EVENT_REQUEST,
                       .request = request,
                       .actor = "operator:root",
                       .time_ms = run_clock (r) };
+  if (r->one_way && request == REQUEST_CUTOVER && confirms)
+    ev.no_way_back = said;
   controller_feed (r, &ev);
 }
 

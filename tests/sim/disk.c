@@ -86,6 +86,20 @@ disk_plan_at (const struct run *r, size_t i)
 }
 
 bool
+disk_has_confirmation (const struct run *r, size_t i)
+{
+  const char *plan = disk_plan_at (r, i);
+  for (i++; i-- > 0;) {
+    const struct record *x = &r->records.v[i];
+    const json_t *said = json_at (x->data, "no_way_back");
+    if (x->type == RECORD_REQUEST && said != NULL
+        && strcmp (json_string_value (json_at (said, "plan")), plan) == 0)
+      return true;
+  }
+  return false;
+}
+
+bool
 disk_has_approval (const struct run *r, size_t i)
 {
   const char *plan = disk_plan_at (r, i);

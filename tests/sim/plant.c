@@ -59,6 +59,8 @@ static const struct {
   = { "claim-kept", { "accepted, but a host is still claimed" } },
   [BUG_OLD_APPROVAL]
   = { "old-approval", { "a cutover goes on without an approval of its plan" } },
+  [BUG_ONE_WAY]
+  = { "one-way", { "a cutover goes on without a way back, unconfirmed" } },
 };
 
 const char *

@@ -29,6 +29,7 @@ enum bug {
   BUG_SKEW_IGNORED,  /* hosts whose clocks differ are taken as they are */
   BUG_CLAIM_KEPT,    /* accepting leaves a host claimed */
   BUG_OLD_APPROVAL,  /* an approval of an older plan counts */
+  BUG_ONE_WAY,       /* nobody has to confirm that there is no way back */
   BUG_COUNT
 };
 const char *bug_name (enum bug b);

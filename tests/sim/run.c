@@ -168,6 +168,8 @@ run_start (struct run *r, uint64_t seed, struct graph *g,
     r->faults_until += 200000;
   r->until = r->faults_until + (r->safe ? 0 : 400000);
   r->asks_approval = dice_odds (&r->dice, 3000);
+  r->people.state = seed * 0x9fb21c651e98df25u + 5;
+  r->one_way = dice_odds (&r->people, 2000);
   r->incarnation = 1;
   memset (r->chain.head, '0', 64);
   world_start (&r->world, r->graph, plant->bug);
@@ -233,7 +235,8 @@ patience (struct run *r)
   if (p == PHASE_GUARDED && r->destroyed)
     controller_request (r, REQUEST_ROLLBACK_ALONE);
   else if (waits && p != PHASE_ABORTED)
-    controller_request (r, REQUEST_RESUME);
+    controller_request (r, r->one_way && p == PHASE_SYNCING ? REQUEST_CUTOVER
+                                                            : REQUEST_RESUME);
   else if (p == PHASE_GUARDED)
     controller_request (r, dice_odds (&r->dice, 5000) ? REQUEST_ACCEPT
                                                       : REQUEST_ROLLBACK);

@@ -68,6 +68,7 @@ struct call {
   bool dead, cancelled, says_no, refused, unreachable;
   bool replied;
   unsigned effects; /* how often it was done on its hosts */
+  bool confirmed;   /* that nothing proves a way back */
   bool passed; /* a rollback without the target: this step is passed over */
 };
 
@@ -78,7 +79,7 @@ enum run_mode { MODE_MIXED, MODE_SAFE, MODE_LIVE };
 struct run {
   uint64_t seed;
   bool trace, thorough, safe;
-  struct dice dice, clocks;
+  struct dice dice, clocks, people;
   struct world world;
   struct graph *graph;
   struct plan_limits limits;
@@ -96,6 +97,7 @@ struct run {
   unsigned boots, frozen_boot[2];    /* of the controller's machine */
   int64_t boot_began, frozen_now[2]; /* true time; out, back */
   bool clock_jumped, pivot_intended, asks_approval;
+  bool one_way; /* nothing proves a way back */
   size_t plans, steps_begun;
 
   /* The disk. */
@@ -171,6 +173,9 @@ bool disk_has_intent (const struct run *r, const char *step, uint32_t attempt,
 void disk_lose_unsynced (struct run *r);
 /* The plan that is followed at the record `i` was approved before it. */
 bool disk_has_approval (const struct run *r, size_t i);
+/* ... and a cutover by it was asked for by somebody who confirmed that nothing
+ * proves a way back. */
+bool disk_has_confirmation (const struct run *r, size_t i);
 /* The number of the plan that is followed at the record `i`. */
 const char *disk_plan_at (const struct run *r, size_t i);
 
