@@ -182,7 +182,9 @@ def test_a_package_is_not_brought_back_and_named_beforehand(lab, returned):
 def test_the_report_shows_both_cutovers(returned):
     facts = returned["facts"]
     text = returned["move"].rehome("report", PLAN)
-    print(f"downtime there {facts['downtime_ms']} ms, back {facts['back_downtime_ms']} ms, forecast "
+    seen = returned["seen"]
+    print(f"{seen.acked} orders acknowledged, {len(seen.lost)} lost, {len(seen.doubled)} doubled; "
+          f"downtime there {facts['downtime_ms']} ms, back {facts['back_downtime_ms']} ms, forecast "
           f"{facts['forecast_back']['lower_ms']} to {facts['forecast_back']['upper_ms']} ms; as the client saw it at most "
           f"{returned['seen'].downtime * 1000:.0f} ms; the command took {returned['took']:.1f} s")
     assert facts["phase"] == "rolled-back" and facts["writer"] == "source"

@@ -156,25 +156,20 @@ def test_a_plan_that_is_changed_afterwards_makes_it_none_again(rehearsed):
     assert "RH-CLI-ONEWAY" in codes(said), said
 
 
-def test_a_cutover_that_was_asked_for_before_anybody_looked_stops_before_the_freeze_and_asks(lab, own_move):
-    """Of hosts that were never looked at no mode is known, and nothing was confirmed."""
+def test_what_nobody_was_told_stops_before_the_freeze_and_what_was_confirmed_is_in_the_record_and_the_report(lab, own_move):
+    """Before anybody has looked at the hosts no mode is known, so nobody can be asked."""
     own_move.write_plan(unreasoned)
     before = serving(lab.old)
     said = own_move.rehome("cutover", PLAN, "--no-input", "--confirm=old", expect=None, timeout=300)
     assert "RH-REHEARSE-ONEWAY" in codes(said) and "1.26.3" in said, said
     assert serving(lab.old) == before and own_move.status().startswith("SERVING shop-old")
     assert not [r for r in own_move.records() if r["type"] == "intent" and r["step"] == "move#flag"]
-
-
-def test_opened_without_a_way_back_the_record_and_the_report_say_who_confirmed_it(own_move):
-    own_move.write_plan(unreasoned)
-    own_move.sync()
     own_move.rehome("cutover", PLAN, "--no-input", "--confirm=shop-old", "--no-way-back", timeout=300)
-    said = [r for r in own_move.records() if r["type"] == "request" and r["data"]["request"] == "cutover"][-1]
-    given = said["data"]["no_way_back"]
+    asked = [r for r in own_move.records() if r["type"] == "request" and r["data"]["request"] == "cutover"][-1]
+    given = asked["data"]["no_way_back"]
     assert given["how"] == "option" and given["plan"] == own_move.facts()["plan_hash"]
     assert "nginx is 1.22.1 on the source and 1.26.3 on the target" in given["why"]
-    assert said["actor"].startswith("operator:#")
+    assert asked["actor"].startswith("operator:#")
     report = own_move.rehome("report", PLAN)
     assert "cutover; confirmed (option) that there is no proven way back: nginx is 1.22.1" in report, report
 
