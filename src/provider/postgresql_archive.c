@@ -41,6 +41,7 @@ postgresql_archive_clear (struct archive *a)
 {
   free (a->dir);
   json_decref (a->env);
+  json_decref (a->alone);
 }
 
 static struct err *
@@ -72,22 +73,23 @@ postgresql_archive_make (struct archive *a, const struct snapshot *s)
 
 /* pg_restore for as long as it takes; `words` go before the archive. */
 static struct err *
-restore (const struct archive *a, const char *const *words)
+restore (const struct archive *a, const char *const *words, const json_t *env)
 {
   struct port *p = a->call->target;
   char *path CLEANUP_FREE = file_of (a, "dump");
   json_t *argv = postgresql_argv (p, "pg_restore", words);
   remote_word (argv, path);
   return port_call (p, "program.digest",
-                    json_pack ("{s:o, s:O}", "argv", argv, "env", a->env),
-                    NULL);
+                    json_pack ("{s:o, s:O}", "argv", argv, "env", env), NULL);
 }
 
 struct err *
 postgresql_archive_begin (const struct archive *a)
 {
-  return restore (a, ARGV ("--exit-on-error", "--section=pre-data", "--create",
-                           "--dbname", "postgres"));
+  return restore (a,
+                  ARGV ("--exit-on-error", "--section=pre-data", "--create",
+                        "--dbname", "postgres"),
+                  a->env);
 }
 
 static struct err *
@@ -113,14 +115,16 @@ postgresql_archive_list (const struct archive *a, char **out)
 
 struct err *
 postgresql_archive_make_of (const struct archive *a, const char *name,
-                            const char *lines, int jobs)
+                            const char *lines, int jobs, const json_t *env)
 {
   char *list CLEANUP_FREE = file_of (a, name);
   char *use CLEANUP_FREE = mem_printf ("--use-list=%s", list);
   char *many CLEANUP_FREE = mem_printf ("--jobs=%d", jobs);
   TRY (remote_write (a->call->target, list, lines, strlen (lines), 0644));
-  return restore (a, ARGV ("--exit-on-error", "--section=post-data", use, many,
-                           "--dbname", postgresql_database (a->call)));
+  return restore (a,
+                  ARGV ("--exit-on-error", "--section=post-data", use, many,
+                        "--dbname", postgresql_database (a->call)),
+                  env);
 }
 
 struct err *

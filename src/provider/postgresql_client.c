@@ -2,7 +2,8 @@
 /*
  * The programs with which a host's PostgreSQL is asked.  What Debian has in the
  * PATH is a wrapper that looks for the cluster each time, which costs more than
- * most questions: it is asked once which cluster that is, and from then on the
+ * most questions.  Where there is one version and one socket they are taken;
+ * else the wrapper is asked once which cluster it finds.  From then on the
  * cluster's own programs are called, at its socket.  Where they are not found
  * the wrapper, or whatever else is in the PATH, goes on doing it.
  */
@@ -15,16 +16,21 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CLUSTER "postgresql.cluster" /* {"bin", "dir", "port", "lz4"} */
-#define IDS "postgresql.ids"         /* {"uid", "gid"} */
+#define CLUSTER "postgresql.cluster" /* {"bin", "dir", "port"} */
+#define LZ4 "postgresql.lz4"
+#define IDS "postgresql.ids" /* {"uid", "gid"} */
+#define LIB "/usr/lib/postgresql"
+#define RUN "/run/postgresql"
+#define SOCKET ".s.PGSQL."
 
 static const char cluster_sql[]
     = "SELECT json_build_object('version', current_setting("
       "'server_version_num')::int / 10000, 'port', current_setting('port'),"
       " 'dir', CASE WHEN inet_server_addr() IS NULL THEN trim(split_part("
-      "current_setting('unix_socket_directories'), ',', 1)) ELSE '' END,"
-      " 'lz4', (SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name ="
-      " 'wal_compression'));";
+      "current_setting('unix_socket_directories'), ',', 1)) ELSE '' END);";
+static const char lz4_sql[]
+    = "SELECT coalesce((SELECT to_json('lz4' = ANY (enumvals)) FROM"
+      " pg_settings WHERE name = 'wal_compression'), 'false');";
 
 #define BULK "64K"
 
@@ -36,6 +42,46 @@ postgresql_as (const char *program, const char *const *words)
   for (; *words != NULL; words++)
     remote_word (argv, *words);
   return argv;
+}
+
+/* The port of the only socket there, 0 where there is none or several. */
+static unsigned
+only_socket (const json_t *names)
+{
+  unsigned port = 0, n = 0;
+  size_t i;
+  json_t *one;
+  json_array_foreach (names, i, one)
+  {
+    const char *name = json_string_value (one);
+    char rest;
+    if (sscanf (name, SOCKET "%u%c", &port, &rest) == 1)
+      n++;
+  }
+  return n == 1 ? port : 0;
+}
+
+/* NULL where there is more than one that could be meant. */
+static struct err *
+look_only (struct port *p, json_t **out)
+{
+  json_t *versions CLEANUP_JSON = NULL;
+  json_t *sockets CLEANUP_JSON = NULL;
+  bool there = false;
+  TRY (remote_names (p, LIB, &versions));
+  TRY (remote_names (p, RUN, &sockets));
+  unsigned port = only_socket (sockets);
+  if (json_array_size (versions) != 1 || port == 0)
+    return NULL;
+  char *bin CLEANUP_FREE
+      = mem_printf (LIB "/%s/bin",
+                    json_string_value (json_array_get (versions, 0)));
+  char *psql CLEANUP_FREE = mem_printf ("%s/psql", bin);
+  TRY (remote_exists (p, psql, &there));
+  if (there)
+    *out = json_pack ("{s:s, s:s, s:o}", "bin", bin, "dir", RUN, "port",
+                      json_sprintf ("%u", port));
+  return NULL;
 }
 
 /* What the wrapper's server says of itself, where its programs are there. */
@@ -50,7 +96,7 @@ look (struct port *p, json_t **out)
   TRY (remote_must (p, argv, NULL, &text));
   TRY (json_parse (text, strlen (text), 4096, &said));
   char *bin CLEANUP_FREE
-      = mem_printf ("/usr/lib/postgresql/%lld/bin",
+      = mem_printf (LIB "/%lld/bin",
                     (long long)json_integer_value (json_at (said, "version")));
   char *psql CLEANUP_FREE = mem_printf ("%s/psql", bin);
   if (json_text (said, "dir")[0] == '/')
@@ -67,7 +113,9 @@ cluster_of (struct port *p)
   json_t *known = port_kept (p, CLUSTER);
   if (known != NULL)
     return known;
-  struct err *e = look (p, &known);
+  struct err *e = look_only (p, &known);
+  if (e == NULL && known == NULL)
+    e = look (p, &known);
   if (e == NULL)
     port_keep (p, CLUSTER, json_incref (known));
   err_free (e);
@@ -117,8 +165,14 @@ postgresql_bulk_argv (struct port *p, const char *const *words)
 bool
 postgresql_has_lz4 (struct port *p)
 {
-  json_t *cluster CLEANUP_JSON = cluster_of (p);
-  return json_is_true (json_at (cluster, "lz4"));
+  json_t *known CLEANUP_JSON = port_kept (p, LZ4);
+  if (known != NULL)
+    return json_is_true (known);
+  char *text CLEANUP_FREE = NULL;
+  struct err *e CLEANUP_ERR = postgresql_run (p, "postgres", lz4_sql, &text);
+  known = json_boolean (e == NULL && strncmp (text, "true", 4) == 0);
+  port_keep (p, LZ4, json_incref (known));
+  return json_is_true (known);
 }
 
 struct err *

@@ -37,7 +37,7 @@ bounds_of (const struct step_call *call, struct load_bounds *out)
   unsigned cpus = (unsigned)json_integer_value (json_at (facts, "cpus"));
   out->rows = within (cpus / 2, 2, ROWS_MOST);
   out->indexes = within (cpus, 2, INDEXES_MOST);
-  out->workers = within (cpus / out->indexes, 1, 2);
+  out->cpus = within (cpus, 1, INDEXES_MOST);
   uint64_t each = memory / 8 / out->indexes / MIB;
   out->memory = MIB
                 * (each < BUILD_MIN   ? BUILD_MIN
@@ -47,9 +47,11 @@ bounds_of (const struct step_call *call, struct load_bounds *out)
 }
 
 /* What psql and pg_restore give each session that loads: libpq's PGOPTIONS,
- * which outdo the settings of a frozen database, too. */
+ * which outdo the settings of a frozen database, too.  `workers`: that a build
+ * may have besides. */
 static json_t *
-loading_env (const struct step_call *call, const struct load_bounds *b)
+loading_env (const struct step_call *call, const struct load_bounds *b,
+             unsigned workers)
 {
   char *options CLEANUP_FREE = mem_printf (
       "-c default_transaction_read_only=off -c synchronous_commit=off"
@@ -57,7 +59,7 @@ loading_env (const struct step_call *call, const struct load_bounds *b)
       " -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
       " -c maintenance_work_mem=%lluMB"
       " -c max_parallel_maintenance_workers=%u%s",
-      (unsigned long long)(b->memory / MIB), b->workers,
+      (unsigned long long)(b->memory / MIB), workers,
       postgresql_has_lz4 (call->target) ? " -c wal_compression=lz4" : "");
   return json_pack ("{s:o}", "PGOPTIONS",
                     json_bytes (options, strlen (options)));
@@ -196,8 +198,10 @@ postgresql_first (const struct step_call *call, json_t *sent)
   struct snapshot snapshot;
   char *rest CLEANUP_FREE = NULL;
   TRY (bounds_of (call, &f.bounds));
-  f.archive
-      = (struct archive){ .call = call, .env = loading_env (call, &f.bounds) };
+  f.archive = (struct archive){ .call = call,
+                                .env = loading_env (call, &f.bounds, 0),
+                                .alone = loading_env (call, &f.bounds,
+                                                      f.bounds.cpus - 1) };
   TRY (postgresql_snapshot_open (&snapshot, call));
   f.snapshot = &snapshot;
   struct err *e = copy_of_one_moment (&f, sent, &rest);
@@ -206,7 +210,7 @@ postgresql_first (const struct step_call *call, json_t *sent)
     return e;
   if (rest != NULL)
     TRY (postgresql_archive_make_of (&f.archive, "rest", rest,
-                                     (int)f.bounds.indexes));
+                                     (int)f.bounds.indexes, f.archive.env));
   TRY (postgresql_set_sequences (call, f.sequences, NULL));
   return postgresql_archive_remove (call);
 }

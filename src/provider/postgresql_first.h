@@ -29,7 +29,8 @@ void postgresql_snapshot_close (struct snapshot *s);
 struct archive {
   const struct step_call *call;
   char *dir;
-  json_t *env; /* of sessions that load */
+  json_t *env;   /* of sessions that load */
+  json_t *alone; /* of one that builds an index and has all processors */
 };
 struct err *postgresql_archive_make (struct archive *a,
                                      const struct snapshot *s);
@@ -39,17 +40,17 @@ struct err *postgresql_archive_begin (const struct archive *a);
  * frees. */
 struct err *postgresql_archive_list (const struct archive *a, char **out);
 /* Makes the objects of these lines, `jobs` at a time; `name` is the list's own
- * among those that are used at the same time. */
+ * among those that are used at the same time, `env` one of the two. */
 struct err *postgresql_archive_make_of (const struct archive *a,
                                         const char *name, const char *lines,
-                                        int jobs);
+                                        int jobs, const json_t *env);
 void postgresql_archive_clear (struct archive *a); /* its files stay */
 
 /* How much at a time, by what the target has. */
 struct load_bounds {
   unsigned rows, indexes; /* at a time */
   uint64_t memory;        /* bytes to build one index */
-  unsigned workers;       /* that one build may have besides */
+  unsigned cpus;
 };
 
 /* postgresql_load.c: rows of several tables at a time, those first whose rows

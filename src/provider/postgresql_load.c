@@ -233,6 +233,7 @@ is_cancelled (void *ctx)
 struct piece {
   struct laden *table;
   bool rows, constraint;
+  bool alone; /* nothing else is done meanwhile, or can be */
   const char *lines;
   size_t name;
 };
@@ -274,6 +275,23 @@ take_index (struct crew *c, struct piece *p)
   return false;
 }
 
+/* Whether a piece that was just taken is the last: builds beside each other
+ * need no workers of their own, one that is alone has all processors. */
+static bool
+is_last (const struct crew *c)
+{
+  if (c->rows > 0 || c->indexes > 1)
+    return false;
+  for (size_t i = 0; i < c->n; i++) {
+    const struct laden *t = &c->tables[i];
+    bool locked = t->constraints == RUNNING;
+    if (t->rows != MADE || (t->next < t->lines.n && !locked)
+        || (t->unique.len > 0 && t->constraints == WAITING))
+      return false;
+  }
+  return true;
+}
+
 /* Whether nothing is left, or nobody shall begin anything. */
 static bool
 is_over (const struct crew *c)
@@ -297,6 +315,7 @@ take (struct crew *c, struct piece *p)
   pthread_mutex_lock (&c->lock);
   while (!is_over (c) && !(got = take_rows (c, p) || take_index (c, p)))
     pthread_cond_wait (&c->news, &c->lock);
+  p->alone = got && is_last (c);
   pthread_mutex_unlock (&c->lock);
   return got;
 }
@@ -331,17 +350,19 @@ work (void *arg)
 {
   struct worker *w = arg;
   struct crew *c = w->crew;
-  struct piece p;
+  const struct archive *a = c->load->archive;
+  struct piece p = { 0 };
   port_cancel_hook (is_cancelled, c);
   while (take (c, &p)) {
     char *digest CLEANUP_FREE = NULL;
     char *name CLEANUP_FREE = mem_printf ("%zu.list", p.name);
     struct err *e
-        = p.rows ? send_table (c->load, &w->call, p.table, &digest)
-                 : err_wrap (postgresql_archive_make_of (c->load->archive, name,
-                                                         p.lines, 1),
-                             "making indexes of %s",
-                             json_text (p.table->table, "name"));
+        = p.rows
+              ? send_table (c->load, &w->call, p.table, &digest)
+              : err_wrap (postgresql_archive_make_of (
+                              a, name, p.lines, 1, p.alone ? a->alone : a->env),
+                          "making indexes of %s",
+                          json_text (p.table->table, "name"));
     give_back (c, &p, digest, e);
   }
   return NULL;
