@@ -141,8 +141,10 @@ struct err *postgresql_seed (const struct step_call *call, json_t **result);
 /* The schema of the database on the source as text, without what differs each
  * time; the caller frees. */
 struct err *postgresql_schema (const struct step_call *call, char **out);
-/* Drops a copy that was made before and makes it anew; `schema` is recorded. */
-struct err *postgresql_whole (const struct step_call *call, const char *schema);
+/* Drops a copy that was made before and makes it anew. */
+struct err *postgresql_whole (const struct step_call *call);
+/* Drops it. */
+struct err *postgresql_drop (const struct step_call *call);
 /* Whether the copy was made from this very schema, by its record. */
 bool postgresql_is_current (const json_t *record, const char *schema);
 /* One program's output on the source as the input of one on the target; both
@@ -160,8 +162,11 @@ struct err *postgresql_send (const struct step_call *call, const json_t *out,
 struct err *postgresql_archive_remove (const struct step_call *call);
 /* postgresql_first.c: all of a database, of one moment, into one that is not
  * there yet: definitions, rows of several tables at a time, indexes and
- * constraints.  `sent` gets "ROWS SUM" of each table as it left the source. */
-struct err *postgresql_first (const struct step_call *call, json_t *sent);
+ * constraints.  `sent` gets "ROWS SUM" of each table as it left the source,
+ * *schema the text of what was copied (the caller frees; NULL where it was
+ * changed meanwhile, so that the next round makes it anew). */
+struct err *postgresql_first (const struct step_call *call, json_t *sent,
+                              char **schema);
 /* The record of what was made on the host that is copied to; the caller
  * frees. */
 char *postgresql_record (const struct step_call *call);

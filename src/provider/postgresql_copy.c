@@ -7,7 +7,6 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "provider/beside.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
@@ -157,8 +156,8 @@ identifier (const char *name)
   return mem_printf ("\"%s\"", name); /* no quote can be in it: check() */
 }
 
-static struct err *
-drop_ours (const struct step_call *call)
+struct err *
+postgresql_drop (const struct step_call *call)
 {
   char *name CLEANUP_FREE = identifier (postgresql_database (call));
   char *sql CLEANUP_FREE
@@ -201,7 +200,7 @@ load_dump (const struct step_call *call, const char *const *words)
   char *record CLEANUP_FREE = postgresql_record (call);
   json_t *begun CLEANUP_JSON = json_pack ("{s:s}", "state", "begun");
   TRY (remote_record (call->target, record, begun));
-  TRY (drop_ours (call));
+  TRY (postgresql_drop (call));
   json_t *dump
       = postgresql_argv (call->source, "pg_dump",
                          ARGV ("--create", "--quote-all-identifiers",
@@ -218,19 +217,20 @@ load_dump (const struct step_call *call, const char *const *words)
 }
 
 struct err *
-postgresql_whole (const struct step_call *call, const char *schema)
+postgresql_whole (const struct step_call *call)
 {
   char *record CLEANUP_FREE = postgresql_record (call);
-  char *digest CLEANUP_FREE = digest_of (schema);
+  char *schema CLEANUP_FREE = NULL;
   json_t *begun CLEANUP_JSON = json_pack ("{s:s}", "state", "begun");
-  json_t *done CLEANUP_JSON
-      = json_pack ("{s:s, s:s}", "state", "made", "schema", digest);
   json_t *sent CLEANUP_JSON = json_object ();
   TRY (remote_record (call->target, record, begun));
-  TRY (drop_ours (call));
-  TRY (err_wrap (postgresql_first (call, sent), "copying database %s",
+  TRY (err_wrap (postgresql_first (call, sent, &schema), "copying database %s",
                  postgresql_database (call)));
   TRY (thaw_copy (call));
+  char *digest CLEANUP_FREE
+      = schema == NULL ? mem_strdup ("") : digest_of (schema);
+  json_t *done CLEANUP_JSON
+      = json_pack ("{s:s, s:s}", "state", "made", "schema", digest);
   TRY (remote_record (call->target, record, done));
   return postgresql_remember_sent (call, sent);
 }
@@ -302,55 +302,22 @@ postgresql_is_current (const json_t *record, const char *schema)
 }
 
 /* A copy that was made before: only what nobody else wrote in is made anew. */
-static struct err *
-make_anew (const struct step_call *call, bool there, const char *schema)
-{
-  if (there)
-    TRY (postgresql_untouched (call));
-  return postgresql_whole (call, schema);
-}
-
-/* What is known before a first copy. */
-struct known {
-  const struct step_call *call;
-  char *schema;
-  json_t *record;
-  bool there;
-};
-
-static void
-known_clear (struct known *k)
-{
-  free (k->schema);
-  json_decref (k->record);
-}
-
-static struct err *
-know_source (void *ctx)
-{
-  struct known *k = ctx;
-  return postgresql_schema (k->call, &k->schema);
-}
-
-static struct err *
-know_target (void *ctx)
-{
-  struct known *k = ctx;
-  char *path CLEANUP_FREE = postgresql_record (k->call);
-  TRY (remote_recall (k->call->target, path, &k->record));
-  return postgresql_exists (k->call->target, postgresql_database (k->call),
-                            &k->there);
-}
-
 struct err *
 postgresql_seed (const struct step_call *call, json_t **result)
 {
-  CLEANUP (known_clear) struct known k = { .call = call };
-  const struct beside both[] = { { know_source, &k }, { know_target, &k } };
-  TRY (beside_run (call, both, 2, 2));
-  if (k.there && postgresql_is_current (k.record, k.schema))
-    return postgresql_round (call, result);
-  TRY (make_anew (call, k.there, k.schema));
+  char *path CLEANUP_FREE = postgresql_record (call);
+  char *schema CLEANUP_FREE = NULL;
+  json_t *record CLEANUP_JSON = NULL;
+  bool there;
+  TRY (postgresql_exists (call->target, postgresql_database (call), &there));
+  if (there) {
+    TRY (remote_recall (call->target, path, &record));
+    TRY (postgresql_schema (call, &schema));
+    if (postgresql_is_current (record, schema))
+      return postgresql_round (call, result);
+    TRY (postgresql_untouched (call));
+  }
+  TRY (postgresql_whole (call));
   const json_t *look = steps_input (call, "%s#look", call->item->name);
   *result = json_pack ("{s:O*}", "bytes", json_at (look, "bytes"));
   return NULL;

@@ -89,7 +89,8 @@ struct first {
   struct archive archive;
   struct load_bounds bounds;
   json_t *tables, *more, *sequences;
-  char *list;
+  json_t *catalog[2]; /* before the definitions were read, and after */
+  char *list, *schema;
 };
 
 static void
@@ -99,7 +100,10 @@ first_clear (struct first *f)
   json_decref (f->tables);
   json_decref (f->more);
   json_decref (f->sequences);
+  json_decref (f->catalog[0]);
+  json_decref (f->catalog[1]);
   free (f->list);
+  free (f->schema);
 }
 
 static struct err *
@@ -110,14 +114,16 @@ ask_source (void *ctx)
       = mem_printf ("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;\n"
                     "SET TRANSACTION SNAPSHOT '%s';\n%s",
                     f->snapshot->id, postgresql_tables_sql);
-  const char *const sql[] = { tables, more_sql, postgresql_sequences_sql };
-  json_t *said[3] = { NULL, NULL, NULL };
+  const char *const sql[]
+      = { postgresql_catalog_sql, tables, more_sql, postgresql_sequences_sql };
+  json_t *said[4] = { NULL, NULL, NULL, NULL };
   struct err *e
       = postgresql_jsons (f->call->source, postgresql_database (f->call), sql,
-                          3, said);
-  f->tables = said[0];
-  f->more = said[1];
-  f->sequences = said[2];
+                          4, said);
+  f->catalog[1] = said[0];
+  f->tables = said[1];
+  f->more = said[2];
+  f->sequences = said[3];
   return e;
 }
 
@@ -170,13 +176,35 @@ copy_large (const struct first *f)
   return postgresql_stream (call, dump, load);
 }
 
+static struct err *
+make_archive (void *ctx)
+{
+  struct first *f = ctx;
+  return postgresql_archive_make (&f->archive, f->snapshot);
+}
+
+static struct err *
+read_schema (void *ctx)
+{
+  struct first *f = ctx;
+  return postgresql_schema (f->call, &f->schema);
+}
+
+/* The definitions, as an archive and as text. */
+static struct err *
+read_definitions (struct first *f)
+{
+  const struct beside both[] = { { make_archive, f }, { read_schema, f } };
+  return beside_run (f->call, both, 2, 2);
+}
+
 /* Everything that needs the snapshot. */
 static struct err *
 copy_of_one_moment (struct first *f, json_t *sent, char **rest)
 {
   const struct beside at_once[]
       = { { begin_target, f }, { ask_source, f }, { read_list, f } };
-  TRY (postgresql_archive_make (&f->archive, f->snapshot));
+  TRY (read_definitions (f));
   TRY (beside_run (f->call, at_once, 3, 3));
   TRY (copy_large (f));
   const struct load load = { .call = f->call,
@@ -191,17 +219,59 @@ copy_of_one_moment (struct first *f, json_t *sent, char **rest)
   return postgresql_snapshot_held (f->snapshot);
 }
 
+/* ---- Before it ---- */
+
+static struct err *
+drop_copy (void *ctx)
+{
+  const struct first *f = ctx;
+  return postgresql_drop (f->call);
+}
+
+static struct err *
+read_catalog (void *ctx)
+{
+  struct first *f = ctx;
+  return postgresql_json (f->call->source, postgresql_database (f->call),
+                          postgresql_catalog_sql, &f->catalog[0]);
+}
+
+static struct err *
+ask_bounds (void *ctx)
+{
+  struct first *f = ctx;
+  TRY (bounds_of (f->call, &f->bounds));
+  f->archive = (struct archive){
+    .call = f->call,
+    .env = loading_env (f->call, &f->bounds, 0),
+    .alone = loading_env (f->call, &f->bounds, f->bounds.cpus - 1),
+  };
+  return NULL;
+}
+
+static struct err *
+prepare (struct first *f)
+{
+  const struct beside all[]
+      = { { drop_copy, f }, { read_catalog, f }, { ask_bounds, f } };
+  return beside_run (f->call, all, 3, 3);
+}
+
+/* The text of definitions that somebody changed meanwhile is of no use. */
+static void
+give_schema (struct first *f, char **schema)
+{
+  if (json_equal (f->catalog[0], f->catalog[1]))
+    *schema = STEAL (f->schema);
+}
+
 struct err *
-postgresql_first (const struct step_call *call, json_t *sent)
+postgresql_first (const struct step_call *call, json_t *sent, char **schema)
 {
   CLEANUP (first_clear) struct first f = { .call = call };
   struct snapshot snapshot;
   char *rest CLEANUP_FREE = NULL;
-  TRY (bounds_of (call, &f.bounds));
-  f.archive = (struct archive){ .call = call,
-                                .env = loading_env (call, &f.bounds, 0),
-                                .alone = loading_env (call, &f.bounds,
-                                                      f.bounds.cpus - 1) };
+  TRY (prepare (&f));
   TRY (postgresql_snapshot_open (&snapshot, call));
   f.snapshot = &snapshot;
   struct err *e = copy_of_one_moment (&f, sent, &rest);
@@ -212,5 +282,6 @@ postgresql_first (const struct step_call *call, json_t *sent)
     TRY (postgresql_archive_make_of (&f.archive, "rest", rest,
                                      (int)f.bounds.indexes, f.archive.env));
   TRY (postgresql_set_sequences (call, f.sequences, NULL));
+  give_schema (&f, schema);
   return postgresql_archive_remove (call);
 }

@@ -408,9 +408,7 @@ take_round (const struct step_call *call, struct seen *seen, bool *whole,
     TRY (copy_changes (call, seen, whole, copied));
   if (*whole && (call->back || is_streamed (call)))
     return call->back ? other_schema () : postgresql_same_schema (call);
-  if (*whole && schema == NULL)
-    TRY (postgresql_schema (call, &schema));
-  return *whole ? postgresql_whole (call, schema) : NULL;
+  return *whole ? postgresql_whole (call) : NULL;
 }
 
 /* The digests of a frozen source are what the proof compares the target's
