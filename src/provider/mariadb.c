@@ -201,7 +201,7 @@ describe (const struct plan *plan, const struct plan_item *item,
     struct needs needs CLEANUP_NEEDS = { 0 };
     if (!follows && is_of_log (rows[i].op))
       continue;
-    if (follows && strcmp (rows[i].op, "seed") == 0)
+    if (follows && strcmp (rows[i].op, "accounts") == 0) /* it restarts it */
       needs_add (&needs, "%s#log", item->name);
     needs_of (&needs, plan, item, rows[i].op);
     TRY (steps_add (g, &rows[i], "mariadb", item->name,
