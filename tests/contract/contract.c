@@ -7,10 +7,12 @@
  * it is reversible, undone, with the undo interrupted as well: the servers
  * must then be what they were before the step.
  *
- * usage: contract PLAN AGENT [--walk] [--walk-back] [--from STEP]
+ * usage: contract PLAN AGENT [--walk] [--walk-there] [--walk-back] [--from
+ * STEP]
  *                 [--until STEP]
  *   --walk   runs each step once, without interruption
- *   --walk-back  the same for the steps of the way back
+ *   --walk-there, --walk-back  the same for the steps up to the guard, and for
+ *            those of the way back
  *   --from   the same for the steps before this one
  * The hosts are those of the plan.  Prints TAP; exit status 0 if all passed.
  */
@@ -456,9 +458,11 @@ undo_back (struct suite *s, char *before[2])
 
 /* There; half the way back, and that undone; and the acceptance. */
 static struct err *
-whole_suite (struct suite *s, const struct range *all, bool walk_back)
+whole_suite (struct suite *s, const struct range *all, bool walk_there,
+             bool walk_back)
 {
   struct range r = *all;
+  r.walk |= walk_there;
   r.first = STAGE_PREFLIGHT;
   r.last = STAGE_BACK_ROUND;
   TRY (run_range (s, &r));
@@ -466,7 +470,7 @@ whole_suite (struct suite *s, const struct range *all, bool walk_back)
     char *before[2] = { shape_of (s, 0), shape_of (s, 1) };
     struct range back = { .first = STAGE_BACK_CHECK,
                           .last = STAGE_BACK_OUTSIDE,
-                          .walk = r.walk || walk_back,
+                          .walk = (all->walk && r.walk) || walk_back,
                           .until = r.until };
     struct err *e = run_range (s, &back);
     undo_back (s, before);
@@ -482,9 +486,10 @@ static struct err *
 run_suite (struct suite *s, int argc, char **argv)
 {
   struct range all = { 0 };
-  bool walk_back = false;
+  bool walk_there = false, walk_back = false;
   for (int i = 3; i < argc; i++) {
     all.walk |= strcmp (argv[i], "--walk") == 0;
+    walk_there |= strcmp (argv[i], "--walk-there") == 0;
     walk_back |= strcmp (argv[i], "--walk-back") == 0;
     if (strcmp (argv[i], "--until") == 0 && i + 1 < argc)
       all.until = argv[i + 1];
@@ -495,7 +500,7 @@ run_suite (struct suite *s, int argc, char **argv)
   TRY (plan_read (argv[1], provider_kinds (), &s->plan));
   TRY (provider_compile (s->plan, &s->graph));
   TRY (open_hosts (s, argv[2]));
-  return whole_suite (s, &all, walk_back);
+  return whole_suite (s, &all, walk_there, walk_back);
 }
 
 int

@@ -27,16 +27,20 @@ os._exit(0)
 """
 
 
-#: The second is the agent as on Linux 3.10: tests/kernel/take_away.h. Without ./check full it takes each step once.
-AGENTS = {"this kernel": "rehome-agent", "like 3.10": "rehome-agent-3.10"}
+#: The second is the agent as on Linux 3.10: tests/kernel/take_away.h. Without ./check full it takes each step once, and
+#: so does the way back; with it the ways there and back are interrupted in a move each.
+NEW, OLD = "rehome-agent", "rehome-agent-3.10"
+THERE, BACK = ["--walk-back"], ["--walk-there"]
+MOVES = {"this kernel, there": (NEW, THERE), "this kernel, back": (NEW, BACK), "like 3.10, there": (OLD, THERE),
+         "like 3.10, back": (OLD, BACK)}
+QUICK = {"this kernel": (NEW, THERE), "like 3.10": (OLD, ["--walk"])}
+CHOSEN = MOVES if os.environ.get("REHOME_LONG") else QUICK
 
 
-@pytest.fixture(scope="session", params=AGENTS)
+@pytest.fixture(scope="session", params=CHOSEN)
 def said(request):
     """What the suite printed, line by line."""
-    agent = AGENTS[request.param]
-    once = [] if agent == "rehome-agent" or os.environ.get("REHOME_LONG") else ["--walk"]
-    back = [] if os.environ.get("REHOME_LONG") else ["--walk-back"]
+    agent, how = CHOSEN[request.param]
     lab = Lab(os.environ.get("REHOME_LAB_NAME", "contract"))
     lab.down()
     try:
@@ -48,7 +52,7 @@ def said(request):
             text = plan.read().replace("  - service: shop-orders", "  - sqlite: /srv/shop/stock.db\n  - service: shop-orders", 1)
             plan.seek(0)
             plan.write(text + "rehearsal: {write: [/usr/bin/touch, /srv/shop/rehearsed]}\n")
-        done = lab.new.run(["/root/contract", "/root/shop.yaml", f"/root/{agent}", *once, *back], check=False, timeout=900)
+        done = lab.new.run(["/root/contract", "/root/shop.yaml", f"/root/{agent}", *how], check=False, timeout=900)
         return done.stdout.splitlines() + done.stderr.splitlines()
     finally:
         lab.down()
