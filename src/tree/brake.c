@@ -33,8 +33,10 @@ brake_take (struct brake *b, int64_t now_ns, uint64_t bytes)
     b->bytes += bytes;
     return;
   }
-  if (!b->look (b->ctx, &requests, &ms))
+  if (!b->look (b->ctx, &requests, &ms)) {
+    b->bytes += bytes;
     return;
+  }
   /* A host that was suspended, or counters that began anew, tell nothing. */
   if (b->started && requests >= b->requests && ms >= b->ms) {
     uint64_t n = requests - b->requests;
