@@ -11,7 +11,13 @@
 
 #include <string.h>
 
-enum { GUARDS_MAX = 64, WORDS_MAX = 64, RUN_MS = 60000, NAME_MAX_LEN = 128 };
+enum {
+  GUARDS_MAX = 64,
+  WORDS_MAX = 64,
+  RUN_MS = 60000,
+  NAME_MAX_LEN = 128,
+  LAST_TRIES = 3
+};
 
 struct guard {
   char *name;
@@ -162,7 +168,8 @@ void
 guards_run_all (struct guards *g)
 {
   for (size_t i = 0; i < g->list.n; i++)
-    run (&g->list.v[i]);
+    for (int n = 0; n < LAST_TRIES && !run (&g->list.v[i]); n++)
+      ;
 }
 
 size_t

@@ -28,7 +28,8 @@ void guards_drop (struct guards *g, const char *name);
 /* Runs the commands of those whose time has come, each once; one that fails is
  * run again at the next look. */
 void guards_look (struct guards *g, int64_t now_ms);
-/* The keeper ends, and nobody else would. */
+/* The keeper ends, and nobody else would: what fails is tried three times at
+ * once, since a slot may have got a reader again just then. */
 void guards_run_all (struct guards *g);
 size_t guards_count (const struct guards *g);
 /* How soon it is to be looked again, at most `most`. */

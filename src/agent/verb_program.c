@@ -27,6 +27,7 @@ struct streaming {
   struct groups *groups; /* of one by group, in place of rows */
   struct tuples *tuples; /* of rows in COPY's binary form, in their place */
   struct binlog *binlog; /* of program.read, where only changes are wanted */
+  bool prompt;           /* each piece of output is sent on at once */
   uint64_t bytes, ticked;
 };
 
@@ -66,7 +67,9 @@ give_on (void *ctx, const void *data, size_t len)
     TRY (tuples_put (s->tuples, data, len));
   else if (s->rows != NULL)
     rows_put (s->rows, data, len);
-  return s->call->out->put (s->call->out->ctx, data, len);
+  TRY (s->call->out->put (s->call->out->ctx, data, len));
+  return s->prompt && s->call->flush != NULL ? s->call->flush (s->call->ctx)
+                                             : NULL;
 }
 
 static struct err *
@@ -180,6 +183,7 @@ run_read (struct verb_call *call, json_t **result)
   TRY (json_opt_bool (call->args, "tuples", false, &binary));
   TRY (json_opt_bool (call->args, "binlog", false, &changes));
   struct streaming s = { .call = call };
+  TRY (json_opt_bool (call->args, "prompt", false, &s.prompt));
   s.tuples = digested && binary ? tuples_new (NULL) : NULL;
   s.rows = digested && !binary ? rows_new () : NULL;
   s.binlog = changes ? binlog_new (give_on, &s) : NULL;

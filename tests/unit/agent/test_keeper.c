@@ -2,6 +2,7 @@
 /* A keeper in a process of its own, asked over its socket. */
 #include "verbs.h"
 
+#include "agent/guards.h"
 #include "agent/keeper.h"
 #include "agent/keeper_call.h"
 
@@ -192,6 +193,30 @@ a_peer_that_says_nothing_or_nonsense_holds_nothing_up (void **state)
   end_of (pid);
 }
 
+static void
+a_guard_that_fails_as_the_keeper_ends_is_run_again (void **state)
+{
+  (void)state;
+  char dir[] = "/tmp/guards-XXXXXX", once[64], done[64], script[256];
+  assert_non_null (mkdtemp (dir));
+  snprintf (once, sizeof once, "%s/once", dir);
+  snprintf (done, sizeof done, "%s/done", dir);
+  snprintf (script, sizeof script,
+            "test -e %s && touch %s && exit; touch %s; exit 1", once, done,
+            once);
+  struct guards *g = guards_new ();
+  json_t *args CLEANUP_JSON
+      = json_pack ("{s:s, s:[s, s, o], s:i}", "name", "slot", "argv", "/bin/sh",
+                   "-c", json_bytes (script, strlen (script)), "idle_s", 60);
+  assert_ok (guards_set (g, args, 0));
+  guards_run_all (g);
+  assert_int_equal (access (done, F_OK), 0);
+  guards_free (g);
+  unlink (once);
+  unlink (done);
+  rmdir (dir);
+}
+
 /* A guard that leaves a file when it lets go. */
 static struct err *
 guard (const char *file, json_int_t idle_s, const char *floor)
@@ -277,6 +302,7 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test (a_guard_that_fails_as_the_keeper_ends_is_run_again),
     kept (a_guard_lets_go_when_nobody_renews_it),
     kept (a_guard_lets_go_when_the_disk_gets_full),
     kept (
