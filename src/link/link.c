@@ -167,7 +167,7 @@ open_second (void *arg)
 {
   struct second *s = arg;
   struct carrier_turn turn = { &s->order, false };
-  bool alone = s->names == NULL || s->where->batch; /* nobody is asked */
+  bool alone = s->names == NULL || s->names->quiet; /* nobody is asked */
   if (alone || order_await (&s->order, ORDER_LOGGED_IN))
     s->error = conn_open (s->where, s->names, s->agent, &turn, &s->conn);
   return NULL;

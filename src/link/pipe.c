@@ -164,6 +164,15 @@ take_passed (struct side *a)
   return n;
 }
 
+/* The sender gets as much again, at the pace of who waits here. */
+static void
+grant_paced (struct side *a, uint64_t *owed)
+{
+  uint64_t n = port_paced (*owed);
+  side_grant (a, n);
+  *owed -= n;
+}
+
 /* The worker's pace is that of the pipe; the sender gets as much again. */
 static void
 duct_tend (struct duct *d, struct side *a, struct side *b)
@@ -171,10 +180,8 @@ duct_tend (struct duct *d, struct side *a, struct side *b)
   if (b->done && d->in >= 0)
     duct_break (d, a);
   d->owed += take_passed (a) + side_drop_pieces (a);
-  if (d->owed >= SIDE_GRANT) {
-    side_grant (a, d->owed);
-    d->owed = 0;
-  }
+  if (d->owed >= SIDE_GRANT)
+    grant_paced (a, &d->owed);
   if (a->ended && d->out >= 0) {
     request_pass_stop (&a->req);
     cleanup_close_ (&d->out);
@@ -202,8 +209,8 @@ pass (struct side *a, struct side *b, bool *end_sent)
       conn_send (b->conn, FRAME_END, b->req.id, 0, NULL, 0);
   }
   side_drop_pieces (b); /* a receiver has nothing to say here */
-  side_grant (a, b->credit + dropped);
-  b->credit = 0;
+  b->credit += dropped;
+  grant_paced (a, &b->credit);
 }
 
 /* A sender that has answered and never ended its stream: the receiver would

@@ -3,10 +3,13 @@
 #include "link/port.h"
 
 #include <pthread.h>
+#include <string.h>
 
 static pthread_mutex_t keeping = PTHREAD_MUTEX_INITIALIZER; /* of any port's */
 static _Thread_local bool (*hook) (void *ctx);
 static _Thread_local void *hook_ctx;
+static _Thread_local uint64_t (*pacing) (void *ctx, uint64_t wanted);
+static _Thread_local void *pacing_ctx;
 
 struct err *
 port_call (struct port *p, const char *verb, json_t *args, json_t **result)
@@ -63,6 +66,19 @@ port_is_cancelled (void)
   return hook != NULL && hook (hook_ctx);
 }
 
+void
+port_pace_hook (uint64_t (*pace) (void *ctx, uint64_t wanted), void *ctx)
+{
+  pacing = pace;
+  pacing_ctx = ctx;
+}
+
+uint64_t
+port_paced (uint64_t wanted)
+{
+  return pacing == NULL ? wanted : pacing (pacing_ctx, wanted);
+}
+
 json_t *
 port_kept (struct port *p, const char *name)
 {
@@ -89,4 +105,10 @@ port_forget (struct port *p)
 {
   json_decref (p->kept);
   p->kept = NULL;
+}
+
+bool
+port_is_lost (const struct err *e)
+{
+  return e != NULL && strncmp (err_code (e), "RH-LINK", 7) == 0;
 }

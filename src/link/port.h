@@ -12,6 +12,7 @@
 #include "wire/stream.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct port;
 
@@ -88,10 +89,20 @@ struct err *port_tunnel (struct port *near, struct port *far,
                          const struct tunnel_way *way, unsigned *port);
 void port_tunnel_close (struct port *near, const char *name);
 
+/* Was it that the host was not reached, or the connection to it ended?  NULL
+ * is no error. */
+bool port_is_lost (const struct err *e);
+
 /* For this thread: asked about five times a second while a call or a pipe
  * runs; once it says true the call is cancelled and ends with
  * "RH-AGENT-CANCELLED" (NULL: never asked). */
 void port_cancel_hook (bool (*cancelled) (void *ctx), void *ctx);
 bool port_is_cancelled (void);
+
+/* For this thread: how many of `wanted` bytes a pipe lets its sender send now;
+ * the rest is asked for again within a fifth of a second (NULL: all of
+ * them). */
+void port_pace_hook (uint64_t (*pace) (void *ctx, uint64_t wanted), void *ctx);
+uint64_t port_paced (uint64_t wanted);
 
 #endif

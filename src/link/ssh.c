@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "link/child.h"
+#include "link/quiet.h"
 
 #include <errno.h>
 #include <string.h>
@@ -155,6 +156,7 @@ ssh_resolve (const struct link_where *w, struct ssh_names *out)
     out->alias = strcmp (out->port, "22") == 0
                      ? mem_strdup (out->hostname)
                      : mem_printf ("[%s]:%s", out->hostname, out->port);
+  out->quiet = w->batch || quiet_login (answer);
   return restricted (w, answer, &out->own_ciphers);
 }
 

@@ -17,6 +17,7 @@ struct ssh_names {
   char *port;
   char *alias;      /* under which known_hosts has its key */
   bool own_ciphers; /* the configuration names ciphers: they are left alone */
+  bool quiet;       /* a login asks nobody for anything (quiet.h) */
 };
 
 /* "RH-LINK-SSH" when ssh does not take the name or its own configuration. */

@@ -10,7 +10,8 @@
 
 static char user[] = "deploy", hostname[] = "10.0.0.9", port[] = "22",
             alias[] = "10.0.0.9";
-static const struct ssh_names names = { user, hostname, port, alias, false };
+static const struct ssh_names names
+    = { user, hostname, port, alias, false, false };
 static const struct link_where shop = { .name = "source", .host = "shop" };
 
 static struct err *

@@ -41,13 +41,8 @@ static int
 setup (void **state)
 {
   (void)state;
-  if (!there)
-    return 0;
-  CLEANUP_FREE char *clean
-      = mem_printf ("cd %s && rm -f in.* alone seen had tools/touch tools/head",
-                    server.dir);
-  sshd_run ((const char *const[]){ "sh", "-c", clean, NULL });
-  sshd_login (&server, "");
+  if (there)
+    sshd_login (&server, "");
   return 0;
 }
 
@@ -110,69 +105,6 @@ two_links_share_the_file_and_the_last_removes_it (void **state)
   assert_ok (port_call (link_port (b), "echo", json_object (), NULL));
   link_close (b);
   assert_false (sshd_has (&server, "run/rehome"));
-}
-
-static void
-assert_holds (const char *name, const char *text)
-{
-  char got[64] = "";
-  CLEANUP_FREE char *path = mem_printf ("%s/%s", server.dir, name);
-  CLEANUP_FD int fd = open (path, O_RDONLY | O_CLOEXEC);
-  assert_true (fd >= 0 && read (fd, got, sizeof got - 1) >= 0);
-  assert_string_equal (got, text);
-}
-
-/* What each login runs first; `in.*` has a file for each that began. */
-static void
-login_with (const char *lines)
-{
-  CLEANUP_FREE char *all = mem_printf ("cd %s; mktemp in.XXXXXX >/dev/null; "
-                                       "begun () { set -- in.*; echo $#; }; %s",
-                                       server.dir, lines);
-  sshd_login (&server, all);
-}
-
-static void
-where_nobody_can_be_asked_both_connections_log_in_at_once (void **state)
-{
-  (void)state;
-  struct link_where w = where ("near");
-  w.batch = true;
-  login_with ("n=0; while [ $(begun) -lt 2 ] && [ $n -lt 200 ]; do "
-              "sleep 0.05; n=$((n + 1)); done; "
-              "[ $n -lt 200 ] || touch alone");
-  assert_ok (opening (&w));
-  assert_false (sshd_has (&server, "alone"));
-}
-
-static void
-where_somebody_could_be_asked_the_second_login_waits_for_the_first (
-    void **state)
-{
-  (void)state;
-  const struct link_where w = where ("near");
-  login_with ("n=$(begun); sleep 0.5; [ $(begun) = $n ] || exit 1; "
-              "echo $n >>seen");
-  assert_ok (opening (&w));
-  assert_true (sshd_has (&server, "seen"));
-  assert_holds ("seen", "1\n2\n");
-}
-
-static void
-the_second_connection_finds_the_agent_that_the_first_brought (void **state)
-{
-  (void)state;
-  struct link_where w = where ("near");
-  w.batch = true;
-  sshd_put (&server, "tools/touch", 0755,
-            "#!/bin/sh\necho had >>%s/had\nexec /usr/bin/touch \"$@\"\n",
-            server.dir);
-  /* Slowly, so that the other one would overtake it. */
-  sshd_put (&server, "tools/head", 0755,
-            "#!/bin/sh\n[ \"$3\" = /dev/zero ] || sleep 1\n"
-            "exec /usr/bin/head \"$@\"\n");
-  assert_ok (opening (&w));
-  assert_holds ("had", "had\n"); /* one was sent the agent, one found it */
 }
 
 /* The value of ssh's option in the command line for a host, or NULL. */
@@ -590,9 +522,6 @@ main (void)
   const struct CMUnitTest tests[] = {
     TEST (the_agent_is_pushed_and_leaves_nothing),
     TEST (two_links_share_the_file_and_the_last_removes_it),
-    TEST (where_nobody_can_be_asked_both_connections_log_in_at_once),
-    TEST (where_somebody_could_be_asked_the_second_login_waits_for_the_first),
-    TEST (the_second_connection_finds_the_agent_that_the_first_brought),
     TEST (ciphers_that_the_user_chose_are_left_alone),
     TEST (the_owner_asks_no_ssh_agent_and_shows_the_own_key_first),
     TEST (what_a_killed_agent_left_is_removed_by_the_next_and_named),
