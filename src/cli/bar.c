@@ -182,6 +182,12 @@ causes_words (const json_t *step)
       = to > 0 && from > to + to / 20
             ? mem_printf (", compressed %.1fx", (double)from / (double)to)
             : mem_strdup ("");
+  int64_t queries = member (p, "queries_ms");
+  if (queries > 0)
+    return mem_printf (", held back: queries on the source take %lld ms (limit "
+                       "%lld ms)",
+                       (long long)queries,
+                       (long long)member (p, "queries_limit_ms"));
   return slowed > 0 ? mem_printf ("%s, slowed: the source's disk needs %lld ms",
                                   packed, (long long)slowed)
                     : mem_strdup (packed);

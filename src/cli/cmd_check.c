@@ -10,13 +10,15 @@
 #include "exec/checks.h"
 #include "exec/ownkey.h"
 #include "provider/provider.h"
+#include "report/words.h"
 
 #include <stdio.h>
 #include <string.h>
 
 struct tally {
   const struct invocation *in;
-  json_t *list; /* of findings, for --json */
+  json_t *list;  /* of findings, for --json */
+  json_t *holds; /* {ITEM: what is counted in it} */
   size_t blockers, warnings, checks;
 };
 
@@ -70,6 +72,17 @@ take_warnings (struct tally *t, const struct step *s, const json_t *result)
 }
 
 static void
+take_holds (struct tally *t, const struct step *s, json_t *holds)
+{
+  CLEANUP_FREE char *item = mem_strndup (s->id, strcspn (s->id, "#"));
+  json_object_set (t->holds, item, holds);
+  if (has (t->in, OPT_JSON))
+    return;
+  CLEANUP_FREE char *words = words_holds (holds);
+  printf ("%s holds %s\n", item, words);
+}
+
+static void
 ended (void *ctx, const struct step *s, const struct err *error,
        const json_t *result, bool skipped)
 {
@@ -81,6 +94,8 @@ ended (void *ctx, const struct step *s, const struct err *error,
   } else if (skipped && !has (t->in, OPT_JSON))
     printf ("not checked: %s (it rests on a check that found a blocker)\n",
             s->title != NULL ? s->title : s->id);
+  if (json_is_object (json_object_get (result, "holds")))
+    take_holds (t, s, json_object_get (result, "holds"));
   take_warnings (t, s, result);
 }
 
@@ -177,9 +192,10 @@ sum_up (const struct tally *t, const struct loaded *l)
 {
   if (has (t->in, OPT_JSON)) {
     CLEANUP_JSON json_t *o
-        = json_pack ("{s:I, s:I, s:I, s:O}", "checks", (json_int_t)t->checks,
-                     "blockers", (json_int_t)t->blockers, "warnings",
-                     (json_int_t)t->warnings, "findings", t->list);
+        = json_pack ("{s:I, s:I, s:I, s:O, s:O}", "checks",
+                     (json_int_t)t->checks, "blockers", (json_int_t)t->blockers,
+                     "warnings", (json_int_t)t->warnings, "findings", t->list,
+                     "holds", t->holds);
     say_json (o);
     return;
   }
@@ -221,9 +237,10 @@ check (const struct invocation *in, struct tally *t)
 int
 cmd_check (const struct invocation *in)
 {
-  struct tally t = { .in = in, .list = json_array () };
+  struct tally t = { .in = in, .list = json_array (), .holds = json_object () };
   struct err *e = check (in, &t);
   json_decref (t.list);
+  json_decref (t.holds);
   if (e != NULL)
     return say_err (in, e);
   return t.blockers > 0   ? EXIT_BLOCKED

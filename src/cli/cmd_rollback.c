@@ -7,6 +7,7 @@
 #include "cli/load.h"
 #include "cli/say.h"
 #include "cli/steps.h"
+#include "provider/provider.h"
 #include "report/facts.h"
 #include "report/standing.h"
 
@@ -117,24 +118,71 @@ unlaid_of (const struct loaded *l)
                                   (const char *)b.data);
 }
 
+/* What the reverse rounds found, which nothing was laid up of: "Found by
+ * STEP: ...\n" each, or nothing. */
+static char *
+found_by_rounds (const json_t *facts)
+{
+  CLEANUP_BUF struct buf b = BUF_INIT;
+  const char *end = "#back-round";
+  size_t i;
+  json_t *one;
+  json_array_foreach (json_object_get (facts, "findings"), i, one)
+  {
+    const char *step = json_string_value (json_object_get (one, "step"));
+    const char *said = json_string_value (json_object_get (one, "message"));
+    size_t len = step == NULL ? 0 : strlen (step);
+    if (said != NULL && len > strlen (end)
+        && strcmp (step + len - strlen (end), end) == 0)
+      err_free (buf_printf (&b, "Found by %s: %s.\n", step, said));
+  }
+  return buf_steal_str (&b);
+}
+
+/* What replicates has arrived but for what is still on its way: "...\n", or
+ * nothing. */
+static char *
+streamed_of (const json_t *facts)
+{
+  CLEANUP_BUF struct buf b = BUF_INIT;
+  size_t i;
+  json_t *one;
+  json_array_foreach (json_object_get (facts, "back_ways"), i, one)
+  {
+    const json_t *bytes = json_object_get (one, "bytes");
+    const char *mode = json_string_value (json_object_get (one, "mode"));
+    if (bytes != NULL && mode != NULL
+        && strcmp (mode, reverse_name (REVERSE_REPLICATE)) == 0)
+      err_free (buf_printf (&b,
+                            "Of %s only what had not arrived yet (%lld bytes "
+                            "at the last look).\n",
+                            json_string_value (json_object_get (one, "item")),
+                            (long long)json_integer_value (bytes)));
+  }
+  return buf_steal_str (&b);
+}
+
 static char *
 what_it_costs (const struct loaded *l, const json_t *facts, bool alone)
 {
   CLEANUP_FREE char *unproven = doubts_of (facts);
   CLEANUP_FREE char *packages = packages_of (facts);
-  CLEANUP_FREE char *doubts = mem_printf ("%s%s", packages, unproven);
+  CLEANUP_FREE char *found = found_by_rounds (facts);
+  CLEANUP_FREE char *doubts = mem_printf ("%s%s%s", found, packages, unproven);
   const char *source = name_of (facts, "source");
   const char *target = name_of (facts, "target");
   CLEANUP_FREE char *seconds = seconds_of (facts);
   CLEANUP_FREE char *moment = moment_of (facts);
   CLEANUP_FREE char *unlaid = unlaid_of (l);
+  CLEANUP_FREE char *streamed = streamed_of (facts);
   if (alone)
     return mem_printf (
         "Back from %s to %s, without %s.\n"
         "Downtime forecast: %s.\n"
-        "LOST: all changes since %s, when the last reverse round began.\n%s"
+        "LOST: all changes since %s, when the last reverse round began.\n%s%s"
         "%s must be off, and stay off: if it comes back it serves, too.\n%s",
-        target, source, target, seconds, moment, unlaid, target, doubts);
+        target, source, target, seconds, moment, unlaid, streamed, target,
+        doubts);
   return mem_printf (
       "Back from %s to %s: %s stops serving, and %s takes its place.\n"
       "Downtime forecast: %s.\n"

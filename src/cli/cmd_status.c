@@ -7,6 +7,7 @@
 #include "cli/say.h"
 #include "engine/engine.h"
 #include "exec/ask.h"
+#include "provider/provider.h"
 #include "report/permits.h"
 #include "report/standing.h"
 #include "report/words.h"
@@ -61,6 +62,34 @@ print_lag (const json_t *facts)
   }
 }
 
+/* How a replicated database would come back now. */
+static void
+print_ways (const json_t *facts)
+{
+  size_t i;
+  json_t *one;
+  json_array_foreach (json_object_get (facts, "back_ways"), i, one)
+  {
+    CLEANUP_FREE char *item = words_of (one, "item");
+    CLEANUP_FREE char *mode = words_of (one, "mode");
+    CLEANUP_FREE char *why = words_of (one, "why");
+    double s
+        = (double)json_integer_value (json_object_get (one, "ms")) / 1000.0;
+    if (strcmp (mode, reverse_name (REVERSE_REPLICATE)) != 0)
+      printf ("way back: %s %s: %s\n", item,
+              strcmp (mode, reverse_name (REVERSE_NONE)) == 0
+                  ? "does not come back"
+                  : "comes back by rounds",
+              why);
+    else if (json_object_get (one, "bytes") != NULL)
+      printf ("way back: %s replicates, %.1f s and %lld bytes behind\n", item,
+              s,
+              (long long)json_integer_value (json_object_get (one, "bytes")));
+    else
+      printf ("way back: %s replicates\n", item);
+  }
+}
+
 /* What people still have to say yes to, where it is their turn. */
 static void
 print_permits (const json_t *facts)
@@ -107,6 +136,7 @@ print (const json_t *facts)
     puts (back);
   print_audit (facts);
   print_lag (facts);
+  print_ways (facts);
   print_permits (facts);
   print_attention (facts);
   if (json_is_integer (pid))

@@ -247,7 +247,13 @@ say_end (const struct following *f, int status)
   if (e != NULL)
     return;
   CLEANUP_FREE char *line = standing_line (facts);
-  if (status == EXIT_ROLLED_BACK)
+  bool from_target
+      = f->asked == REQUEST_ROLLBACK || f->asked == REQUEST_ROLLBACK_ALONE;
+  if (status == EXIT_ROLLED_BACK && from_target)
+    fputs ("The rollback was given up: the target serves on, with everything "
+           "that it acknowledged.\n",
+           stderr);
+  else if (status == EXIT_ROLLED_BACK)
     fputs ("It went back: the source serves, with everything that it "
            "acknowledged; the copy on the target is kept.\n",
            stderr);

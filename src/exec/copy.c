@@ -17,10 +17,11 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Nothing undoes a copy: what of these stages has an undo is for a move. */
 static bool
 is_wanted (const struct step *s, bool proof)
 {
-  return s->item == 0
+  return s->item == 0 && s->cls != STEP_REVERSIBLE
          && (s->stage <= STAGE_PREPARE || (proof && s->stage == STAGE_PROVE));
 }
 

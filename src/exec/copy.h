@@ -33,7 +33,8 @@ struct err *copy_preview (const struct copy *c, json_t **result);
 struct err *copy_preview_item (struct hosts *hosts, const struct plan *plan,
                                const struct plan_item *item,
                                const char *migration, json_t **result);
-/* The steps of the plan's first item up to STAGE_PREPARE, whose first copy is
+/* The steps of the plan's first item up to STAGE_PREPARE that have no undo (as
+ * nothing undoes a copy), whose first copy is
  * a delta when it was made before; with `proof` also that of STAGE_PROVE. */
 struct err *copy_graph (const struct graph *all, bool proof,
                         struct graph **out);

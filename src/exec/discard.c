@@ -82,6 +82,8 @@ discard_item (struct discarding *g, const struct plan_item *item, bool dry,
                             .target = hosts_target (g->c.hosts),
                             .inputs = g->inputs,
                             .migration = g->c.migration };
+  if (p != NULL && p->enter != NULL)
+    p->enter (&call);
   if (p == NULL || p->discard != NULL)
     return p == NULL ? NULL : p->discard (&call, dry, out);
   if (strcmp (item->kind, "cron") != 0) /* it is not in its place yet */

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/vec.h"
+#include "provider/provider.h"
 
 #include <string.h>
 
@@ -83,12 +84,13 @@ walk_ms (const struct graph *g, const struct measure *m, const struct step *s)
   return o != NULL ? 20 + measure_step_entries (m, o->id) * 5 / 4000 : -1;
 }
 
-/* A round of MariaDB reads the copy before and after it as well, and all
- * accounts: the last one, and its proof, do half of that. */
+/* What a step behind the freeze costs of a whole round. */
 static int64_t
 of_round (const struct step *s, int64_t round)
 {
-  return strcmp (s->provider, "mariadb") == 0 ? round / 2 : round;
+  const struct provider *p = provider_find (s->provider);
+  return p != NULL && p->last_percent > 0 ? round * p->last_percent / 100
+                                          : round;
 }
 
 /* The final round is a round, and the last proof of a tree looks at what it

@@ -167,7 +167,7 @@ list_all (const struct purging *g, json_t *all)
   TRY (list_side (g, hosts_target (g->c.hosts), all));
   /* A source that is off has nothing of the target's aside. */
   struct err *e = list_side (g, hosts_source (g->c.hosts), all);
-  if (e == NULL || strncmp (err_code (e), "RH-LINK", 7) != 0)
+  if (e == NULL || !port_is_lost (e))
     return e;
   log_err (LOG_WARN, e);
   err_free (e);

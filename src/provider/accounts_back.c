@@ -97,12 +97,6 @@ accounts_note (const struct step_call *call, json_t **result)
 }
 
 /* After the pivot nothing waits for the target. */
-static bool
-is_lost (const struct err *e)
-{
-  return e != NULL && strncmp (err_code (e), "RH-LINK", 7) == 0;
-}
-
 static struct err *
 not_looked_at (struct err *e, json_t **result)
 {
@@ -119,7 +113,7 @@ accounts_carry (const struct step_call *call, json_t **result)
   CLEANUP (carry_clear) struct carry c = { 0 };
   TRY (accounts_load (call->source, &c.source)); /* this one is needed */
   struct err *e = call->alone ? NULL : look (call, &c);
-  if (call->alone || is_lost (e))
+  if (call->alone || port_is_lost (e))
     return not_looked_at (e, result);
   TRY (e);
   if (c.lines.len > 0) /* hashes go to its stdin and nowhere else */

@@ -12,26 +12,41 @@
 
 #include <string.h>
 
+static const char *const reverse_names[] = {
+  [REVERSE_NONE] = "none",
+  [REVERSE_DELTA] = "delta",
+  [REVERSE_REPLICATE] = "replicate",
+  [REVERSE_EMPTY] = "empty",
+};
+
 const char *
 reverse_name (enum reverse_mode m)
 {
-  static const char *const names[] = {
-    [REVERSE_NONE] = "none",
-    [REVERSE_DELTA] = "delta",
-    [REVERSE_REPLICATE] = "replicate",
-    [REVERSE_EMPTY] = "empty",
-  };
-  return (unsigned)m <= REVERSE_EMPTY ? names[m] : "?";
+  return (unsigned)m <= REVERSE_EMPTY ? reverse_names[m] : "?";
 }
 
 enum reverse_mode
-provider_reverse (const struct plan *plan)
+provider_reverse_of (const struct plan_item *item, const json_t *said)
+{
+  const struct provider *p = provider_find (item->kind);
+  const char *name = json_string_value (json_at (said, "reverse"));
+  for (enum reverse_mode m = REVERSE_NONE; name != NULL && m <= REVERSE_EMPTY;
+       m++)
+    if (strcmp (name, reverse_names[m]) == 0)
+      return m;
+  return p != NULL ? p->reverse : REVERSE_EMPTY;
+}
+
+enum reverse_mode
+provider_reverse (const struct plan *plan, const json_t *said)
 {
   enum reverse_mode weakest = REVERSE_EMPTY;
   for (size_t i = 0; i < plan_item_count (plan); i++) {
-    const struct provider *p = provider_find (plan_item (plan, i)->kind);
-    if (p != NULL && p->reverse < weakest)
-      weakest = p->reverse;
+    const struct plan_item *item = plan_item (plan, i);
+    enum reverse_mode mode
+        = provider_reverse_of (item, json_at (said, item->name));
+    if (mode < weakest)
+      weakest = mode;
   }
   return weakest;
 }

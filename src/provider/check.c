@@ -34,8 +34,7 @@ check_needs_tls (const json_t *check)
 static bool
 is_ours (const struct err *e)
 {
-  return strncmp (err_code (e), "RH-LINK", 7) == 0
-         || strncmp (err_code (e), "RH-FENCE", 8) == 0
+  return port_is_lost (e) || strncmp (err_code (e), "RH-FENCE", 8) == 0
          || strncmp (err_code (e), "RH-EXEC", 7) == 0
          || strcmp (err_code (e), "RH-AGENT-CANCELLED") == 0
          || err_class_of (e) == ERR_BUG;

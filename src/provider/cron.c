@@ -151,14 +151,6 @@ run_stage (const struct step_call *call, json_t **result)
   return NULL;
 }
 
-static struct err *
-probe_again (const struct step_call *call, enum probe_state *out)
-{
-  (void)call;
-  *out = PROBED_PARTIAL; /* repeatable and cheap: it runs again */
-  return NULL;
-}
-
 /* Moves one file aside; by copy where the filesystems differ. */
 static struct err *
 move_file (struct port *p, const char *from, const char *to)
@@ -170,7 +162,7 @@ move_file (struct port *p, const char *from, const char *to)
   struct err *e = remote_rename (p, from, to, true);
   if (e == NULL)
     return NULL;
-  if (strncmp (err_code (e), "RH-LINK", 7) == 0)
+  if (port_is_lost (e))
     return e;
   err_free (e);
   TRY (remote_put (p, to, &a));
@@ -299,10 +291,7 @@ static struct err *
 probe_hold (const struct step_call *call, enum probe_state *out)
 {
   char *record CLEANUP_FREE = hold_record (call);
-  bool begun;
-  TRY (remote_exists (call->source, record, &begun));
-  *out = begun ? PROBED_PARTIAL : PROBED_NOT_DONE; /* a run waits for jobs */
-  return NULL;
+  return steps_probe_record (call->source, record, out);
 }
 
 static struct err *
@@ -503,12 +492,12 @@ describe (const struct plan *plan, const struct plan_item *item,
 
 static const struct step_op ops[] = {
   { "look", run_look, NULL, NULL },
-  { "stage", run_stage, probe_again, NULL },
+  { "stage", run_stage, steps_probe_again, NULL },
   { "hold", run_hold, probe_hold, undo_hold },
   { "verify", run_verify, NULL, NULL },
-  { "release", run_release, probe_again, NULL },
+  { "release", run_release, steps_probe_again, NULL },
   { "clean", run_clean, NULL, NULL },
-  { "back-release", run_back, probe_again, NULL },
+  { "back-release", run_back, steps_probe_again, NULL },
   { NULL, NULL, NULL, NULL },
 };
 

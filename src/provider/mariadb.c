@@ -8,6 +8,9 @@
 #include "provider/mariadb.h"
 
 #include "base/mem.h"
+#include "provider/credentials.h"
+#include "provider/pace.h"
+#include "provider/queries.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
@@ -30,8 +33,11 @@ is_name (const char *s)
 static struct err *
 check (const json_t *spec)
 {
-  static const char *const keys[] = { "mariadb", "in-step", "restart", NULL };
+  static const char *const keys[]
+      = { "mariadb",  "in-step",     "restart",       "queries",
+          "settings", "credentials", "latency-limit", NULL };
   const json_t *restart = json_at (spec, "restart");
+  const json_t *settings = json_at (spec, "settings");
   const json_t *how = json_at (spec, "in-step");
   TRY (spec_keys (spec, keys));
   const char *db = json_string_value (json_at (spec, "mariadb"));
@@ -50,7 +56,13 @@ check (const json_t *spec)
           || strcmp (json_string_value (restart), "allowed") != 0))
     return err_new (ERR_CORRECT, "RH-PLAN-VALUE",
                     "'restart': expected allowed");
-  return NULL;
+  if (settings != NULL
+      && (!json_is_string (settings)
+          || strcmp (json_string_value (settings), "carry") != 0))
+    return err_new (ERR_CORRECT, "RH-PLAN-VALUE", "'settings': expected carry");
+  TRY (credentials_check (spec));
+  TRY (pace_check (spec));
+  return queries_check (spec);
 }
 
 static char *
@@ -64,14 +76,6 @@ const char *
 mariadb_database (const struct step_call *call)
 {
   return json_string_value (json_at (call->item->spec, "mariadb"));
-}
-
-static struct err *
-probe_again (const struct step_call *call, enum probe_state *out)
-{
-  (void)call;
-  *out = PROBED_PARTIAL;
-  return NULL;
 }
 
 /* Statistics do not travel; events run from now on where they did before. */
@@ -93,11 +97,31 @@ run_open (const struct step_call *call, json_t **result)
 }
 
 static struct err *
+run_seed (const struct step_call *call, json_t **result)
+{
+  return pace_run (call, &mariadb_queries, mariadb_seed, result);
+}
+
+static struct err *
+run_round (const struct step_call *call, json_t **result)
+{
+  return pace_run (call, &mariadb_queries, mariadb_round, result);
+}
+
+static struct err *
+run_queries (const struct step_call *call, json_t **result)
+{
+  return queries_after (call, &mariadb_queries, result);
+}
+
+static struct err *
 run_clean (const struct step_call *call, json_t **result)
 {
-  (void)result;
   char *record CLEANUP_FREE = mariadb_record (call);
   char *accounts CLEANUP_FREE = mariadb_accounts_record (call);
+  json_t *left CLEANUP_JSON = json_array ();
+  TRY (mariadb_settings_left (call, left));
+  *result = json_pack ("{s:{s:O}}", "left", "target", left);
   TRY (remote_remove (call->target, record));
   return remote_remove (call->target, accounts);
 }
@@ -117,6 +141,8 @@ static const struct step_row rows[] = {
     0 },
   { "settled", "nobody else wrote in %s on the target", STAGE_HOLD, STEP_PURE,
     SIDE_BOTH, 0 },
+  { "settings", "settings of the source's server, for %s", STAGE_HOLD,
+    STEP_REVERSIBLE, SIDE_TARGET, 60000 },
   { "stop", "database %s takes no writes", STAGE_FREEZE, STEP_REVERSIBLE,
     SIDE_SOURCE, 0 },
   { "final", "last round of database %s", STAGE_FINAL, STEP_IDEMPOTENT,
@@ -172,7 +198,8 @@ needs_of (struct needs *needs, const struct plan *plan,
                                            { "admit", "verify" },
                                            { "back-admit", "back-verify" } };
   static const char *const alone[]
-      = { "stop", "back-stop", "back-admit", "back-release", "accounts" };
+      = { "stop",         "back-stop", "back-admit",
+          "back-release", "accounts",  "settings" };
   if (strcmp (op, "stop") == 0) /* or they would log errors first */
     needs_services (needs, plan, "");
   if (strcmp (op, "back-stop") == 0)
@@ -196,41 +223,48 @@ describe (const struct plan *plan, const struct plan_item *item,
           struct graph *g)
 {
   bool follows = mariadb_replicates (item);
+  TRY (credentials_alike (plan, item));
   const char *colon = strchr (item->name, ':');
+  const char *shown = colon == NULL ? item->name : colon + 1;
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct needs needs CLEANUP_NEEDS = { 0 };
     if (!follows && is_of_log (rows[i].op))
       continue;
+    if (!mariadb_carries (item) && strcmp (rows[i].op, "settings") == 0)
+      continue;
     if (follows && strcmp (rows[i].op, "accounts") == 0) /* it restarts it */
       needs_add (&needs, "%s#log", item->name);
     needs_of (&needs, plan, item, rows[i].op);
-    TRY (steps_add (g, &rows[i], "mariadb", item->name,
-                    colon == NULL ? item->name : colon + 1,
+    TRY (steps_add (g, &rows[i], "mariadb", item->name, shown,
                     steps_item_index (plan, item), NULL, &needs));
   }
-  return NULL;
+  return queries_describe (g, "mariadb", item, shown,
+                           steps_item_index (plan, item));
 }
 
 static const struct step_op ops[] = {
   { "look", mariadb_look, NULL, NULL },
-  { "accounts", mariadb_make_accounts, probe_again, NULL },
-  { "log", mariadb_log_on, probe_again, mariadb_log_off },
-  { "seed", mariadb_seed, probe_again, NULL },
-  { "round", mariadb_round, probe_again, NULL },
+  { "accounts", mariadb_make_accounts, steps_probe_again, NULL },
+  { "log", mariadb_log_on, steps_probe_again, mariadb_log_off },
+  { "seed", run_seed, steps_probe_again, NULL },
+  { "round", run_round, steps_probe_again, NULL },
   { "prove", mariadb_prove, NULL, NULL },
   { "settled", mariadb_settled, NULL, NULL },
+  { "settings", mariadb_settings_put, steps_probe_again,
+    mariadb_settings_back },
   { "stop", mariadb_stop, mariadb_stop_probe, mariadb_stop_undo },
-  { "final", mariadb_final, probe_again, NULL },
+  { "final", mariadb_final, steps_probe_again, NULL },
   { "verify", mariadb_verify, NULL, NULL },
-  { "admit", mariadb_admit, probe_again, mariadb_admit_undo },
+  { "admit", mariadb_admit, steps_probe_again, mariadb_admit_undo },
   { "still", mariadb_still, NULL, NULL },
-  { "leave", mariadb_log_off, probe_again, NULL },
-  { "open", run_open, probe_again, NULL },
-  { "clean", run_clean, probe_again, NULL },
-  { "sweep", mariadb_sweep, probe_again, NULL },
-  { "lay", mariadb_lay, probe_again, NULL },
-  { "apply", mariadb_apply, probe_again, NULL },
-  { "back-release", mariadb_release, probe_again, NULL },
+  { "leave", mariadb_log_off, steps_probe_again, NULL },
+  { "open", run_open, steps_probe_again, NULL },
+  { "queries", run_queries, NULL, NULL },
+  { "clean", run_clean, steps_probe_again, NULL },
+  { "sweep", mariadb_sweep, steps_probe_again, NULL },
+  { "lay", mariadb_lay, steps_probe_again, NULL },
+  { "apply", mariadb_apply, steps_probe_again, NULL },
+  { "back-release", mariadb_release, steps_probe_again, NULL },
   { NULL, NULL, NULL, NULL },
 };
 
@@ -248,9 +282,11 @@ const struct provider provider_mariadb = {
   .kind = { "mariadb", check, name },
   .about = "a MariaDB database, with its accounts",
   .describe = describe,
+  .enter = credentials_enter,
   .ops = ops,
   .back_ops = back_ops,
   .reverse = REVERSE_DELTA,
+  .last_percent = 50, /* a round also reads all accounts, and the copy twice */
   .discover = NULL,
   .discard = mariadb_discard,
 };

@@ -4,8 +4,8 @@
  * what it says of a database.
  *
  * The host's own mariadb and mariadb-dump talk to the server's socket as
- * root@localhost (unix_socket): no password, no port, no account is made for
- * the move.  A call goes from `source` to `target`; of a mirrored one these
+ * root@localhost (unix_socket, or credentials.h): no port, no account is made
+ * for the move.  A call goes from `source` to `target`; of a mirrored one these
  * are the other way round.
  */
 #ifndef REHOME_PROVIDER_MARIADB_H
@@ -17,9 +17,12 @@
 /* The database that the item names; no quoting is ever needed for it. */
 const char *mariadb_database (const struct step_call *call);
 
-/* PROGRAM with the words that each client of this provider needs, and WORDS;
- * new reference. */
-json_t *mariadb_argv (const char *program, const char *const *words);
+/* PROGRAM of the host with what lets it in (the item's credentials, or being
+ * root) and WORDS; new reference. */
+json_t *mariadb_argv (struct port *p, const char *program,
+                      const char *const *words);
+/* The same without any words. */
+json_t *mariadb_login (struct port *p, const char *program);
 /* Begins each script: values are written and read as they are stored. */
 #define MARIADB_SESSION                                             \
   "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,"  \
@@ -27,6 +30,12 @@ json_t *mariadb_argv (const char *program, const char *const *words);
   " '+00:00', foreign_key_checks = 0, check_constraint_checks = 0," \
   " group_concat_max_len = 16777216, max_statement_time = 0,"       \
   " net_write_timeout = 86400, net_read_timeout = 86400;\n"
+/* ... which then reads one moment, and values as they are stored. */
+#define MARIADB_SNAPSHOT                                       \
+  MARIADB_SESSION                                              \
+  "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;\n" \
+  "START TRANSACTION WITH CONSISTENT SNAPSHOT;\n"              \
+  "SET character_set_results = NULL;\n"
 /* Runs SQL; what it gives are rows of columns parted by tabs, escaped as the
  * client does it.  Its error is "RH-PROGRAM-FAILED".  `out` may be NULL, else
  * the caller frees. */
@@ -63,12 +72,27 @@ struct err *mariadb_exists (struct port *p, const char *database, bool *out);
  * none) that of the lines that were sent, "ROWS SUM". */
 struct err *mariadb_stream (const struct step_call *call, json_t *from,
                             json_t *into, char **said, json_t **digest);
-/* What one has and the other lacks or has otherwise, in words. */
-void mariadb_compare (const char *what, const json_t *wanted, const json_t *is,
-                      json_t *differences);
 
 /* mariadb_look.c */
 struct err *mariadb_look (const struct step_call *call, json_t **result);
+
+/* mariadb_settings.c */
+/* Does the plan want the target's server to have the source's settings? */
+bool mariadb_carries (const struct plan_item *item);
+/* What differs, in words, and what of it is carried ({NAME: VALUE}). */
+struct mariadb_settings {
+  json_t *findings, *carry;
+};
+struct err *mariadb_settings_differ (const struct step_call *call,
+                                     struct mariadb_settings *out);
+/* The target's server gets what #look says, and a file that keeps it; its own
+ * are recorded there before. */
+struct err *mariadb_settings_put (const struct step_call *call,
+                                  json_t **result);
+struct err *mariadb_settings_back (const struct step_call *call,
+                                   json_t **result);
+/* After an acceptance they stay: the file is named. */
+struct err *mariadb_settings_left (const struct step_call *call, json_t *left);
 
 /* mariadb_grants.c: pure; what of an account's grants concerns a database. */
 /* The grant without what CREATE USER says already, or NULL where it is about
@@ -119,7 +143,8 @@ struct err *mariadb_give_back (const struct step_call *call);
 /* mariadb_tables.c */
 /* Base tables and sequences: [{"name", "quoted", "kind" ("T", "S"),
  * "select", "digest", "fields", "sets", "key" (a primary key of one integer
- * column, or ""), "bytes"}...]; of one with a key "cut" says how it is cut into
+ * column, or ""), "bytes", "stats" (of one with persistent statistics its
+ * option, else "")}...]; of one with a key "cut" says how it is cut into
  * parts. A "where" that somebody adds confines its digest. */
 struct err *mariadb_tables (struct port *p, const char *database, json_t **out);
 struct parts_cut mariadb_cut (const json_t *table);
@@ -176,6 +201,21 @@ char *mariadb_record (const struct step_call *call);
 struct err *mariadb_seed (const struct step_call *call, json_t **result);
 struct err *mariadb_round (const struct step_call *call, json_t **result);
 struct err *mariadb_final (const struct step_call *call, json_t **result);
+/* mariadb_objects.c: views, triggers, routines and events; all are made again
+ * where the censuses of both servers differ. */
+/* What `from`, a mariadb-dump on the source, prints goes into the target's
+ * database; takes `from`. */
+struct err *mariadb_define (const struct step_call *call, json_t *from);
+/* Names, one to a line, as the client escapes them; the caller frees. */
+struct err *mariadb_views (struct port *p, const char *database, char **out);
+struct err *mariadb_copy_objects (const struct step_call *call,
+                                  const json_t *source, const json_t *target);
+/* Mirrored, to the old server, which has its own again where it does not take
+ * what comes: "RH-MARIADB-OBJECT". */
+struct err *mariadb_objects_back (const struct step_call *call,
+                                  const json_t *source, const json_t *target);
+/* ... or where that was interrupted, and only it is there now. */
+struct err *mariadb_objects_kept (const struct step_call *call);
 /* mariadb_first.c: all rows into tables that were made just now, several
  * tables at a time.  `sent` gets the digest of each as it left the source, of
  * those whose digest is of the columns that are sent. */
@@ -247,15 +287,16 @@ struct err *mariadb_prove (const struct step_call *call, json_t **result);
 struct err *mariadb_settled (const struct step_call *call, json_t **result);
 struct err *mariadb_verify (const struct step_call *call, json_t **result);
 
+/* mariadb_queries.c */
+extern const struct queries_engine mariadb_queries;
+
 /* mariadb_try.c */
 /* samples.h */
 struct err *mariadb_samples (const struct step_call *call, const json_t *tables,
                              json_t *differences, json_t **out);
-/* A change and a row that is put in anew in each table of the target that can
- * be tried (*tried: their names), rolled back. */
-struct err *mariadb_try_writes (const struct step_call *call,
-                                const json_t *tables, json_t *differences,
-                                json_t **tried);
+/* writes.h; *tried is a new reference */
+struct err *mariadb_try_writes (const struct step_call *call, json_t *tables,
+                                json_t *differences, json_t **tried);
 
 /* mariadb_relate.c: {"keys": {TABLE.KEY: rows that lead nowhere}, "hours":
  * {TABLE.COLUMN: "ROWS HOURS FIRST LAST GAPS LONGEST"}}, which reads the

@@ -119,7 +119,7 @@ mariadb_accounts (struct port *p, const char *database, json_t **out)
   TRY (names_of (p, database, &list));
   TRY (script_of (list, &script));
   json_t *argv
-      = mariadb_argv ("mariadb",
+      = mariadb_argv (p, "mariadb",
                       ARGV ("--batch", "--skip-column-names", "--raw"));
   TRY (remote_must (p, argv, script, &text));
   size_t len = text == NULL ? 0 : strlen (text);
@@ -143,7 +143,7 @@ run_secret (struct port *p, const char *account, const char *sql)
 {
   struct ran ran CLEANUP_RAN = { 0 };
   json_t *argv
-      = mariadb_argv ("mariadb", ARGV ("--batch", "--skip-column-names"));
+      = mariadb_argv (p, "mariadb", ARGV ("--batch", "--skip-column-names"));
   TRY (remote_run (p, argv, sql, 60000, &ran));
   if (ran.status == 0)
     return NULL;

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "provider/credentials.h"
 #include "provider/remote.h"
 
 #include <pthread.h>
@@ -13,41 +14,43 @@
 
 #define SAID_MAX ((size_t)64 << 20)
 
+/* A word on the command line would take the place of what the file says, and
+ * the file has to come first. */
 json_t *
-mariadb_argv (const char *program, const char *const *words)
+mariadb_login (struct port *p, const char *program)
 {
-  json_t *argv = remote_argv (ARGV (program, "--user=root", "--protocol=socket",
-                                    "--default-character-set=utf8mb4",
-                                    "--max-allowed-packet=1G"));
+  char *path CLEANUP_FREE = credentials_of (p, "mariadb");
+  char *file CLEANUP_FREE
+      = path == NULL ? NULL : mem_printf ("--defaults-extra-file=%s", path);
+  return remote_argv (
+      ARGV (program, file == NULL ? "--user=root" : file, "--protocol=socket"));
+}
+
+json_t *
+mariadb_argv (struct port *p, const char *program, const char *const *words)
+{
+  json_t *argv = mariadb_login (p, program);
+  remote_word (argv, "--default-character-set=utf8mb4");
+  remote_word (argv, "--max-allowed-packet=1G");
   for (; *words != NULL; words++)
     remote_word (argv, *words);
   return argv;
-}
-
-static struct err *
-collect (void *ctx, const void *data, size_t len)
-{
-  return buf_put (ctx, data, len);
 }
 
 /* Without a time limit: an index or statistics may take long. */
 static struct err *
 run (struct port *p, const char *sql, bool raw, char **out)
 {
-  struct buf said CLEANUP_BUF = BUF_INIT_MAX (SAID_MAX);
-  struct sink to = { collect, &said };
-  json_t *result CLEANUP_JSON = NULL;
-  json_t *argv = mariadb_argv ("mariadb",
+  char *said CLEANUP_FREE = NULL;
+  json_t *argv = mariadb_argv (p, "mariadb",
                                ARGV ("--batch", "--skip-column-names",
                                      "--skip-reconnect", raw ? "--raw" : NULL));
   char *script CLEANUP_FREE = mem_printf (MARIADB_SESSION "%s", sql);
   char *input CLEANUP_FREE = text_base64 (script, strlen (script));
-  TRY (port_read (p, "program.read",
-                  json_pack ("{s:o, s:s}", "argv", argv, "input", input), &to,
-                  &result));
-  TRY (buf_put (&said, "", 1));
+  TRY (remote_output (p, json_pack ("{s:o, s:s}", "argv", argv, "input", input),
+                      SAID_MAX, &said));
   if (out != NULL)
-    *out = buf_steal_str (&said);
+    *out = STEAL (said);
   return NULL;
 }
 
@@ -215,9 +218,7 @@ mariadb_stream (const struct step_call *call, json_t *from, json_t *into,
   json_t *in CLEANUP_JSON = json_pack ("{s:o}", "argv", into);
   json_t *sent CLEANUP_JSON = NULL;
   json_t *taken CLEANUP_JSON = NULL;
-  TRY (call->source->ops->pipe (call->source, "program.read", out, call->target,
-                                "program.write", in, call->tick, call->ctx,
-                                &sent, &taken));
+  TRY (remote_pipe (call, out, in, &sent, &taken));
   if (digest != NULL)
     *digest = strcmp (json_text (sent, "rows"), "0") == 0
                   ? json_string ("0")
@@ -230,28 +231,4 @@ mariadb_stream (const struct step_call *call, json_t *from, json_t *into,
   TRY (text_unbase64 (json_text (taken, "out"), &raw, &len));
   *said = mem_strndup ((const char *)raw, len);
   return NULL;
-}
-
-void
-mariadb_compare (const char *what, const json_t *wanted, const json_t *is,
-                 json_t *differences)
-{
-  const char *key;
-  json_t *value;
-  json_object_foreach ((json_t *)wanted, key, value)
-  {
-    const json_t *other = json_object_get (is, key);
-    if (other == NULL)
-      json_array_append_new (differences,
-                             json_sprintf ("%s%s is missing there", what, key));
-    else if (!json_equal (value, other))
-      json_array_append_new (differences,
-                             json_sprintf ("%s%s differs", what, key));
-  }
-  json_object_foreach ((json_t *)is, key, value)
-  {
-    if (json_object_get (wanted, key) == NULL)
-      json_array_append_new (differences,
-                             json_sprintf ("%s%s is only there", what, key));
-  }
 }

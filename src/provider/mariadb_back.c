@@ -21,14 +21,14 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "provider/lay.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SPARE_BYTES ((uint64_t)256 << 20)
-
+#define SAID_MAX ((size_t)1 << 20)
 enum { TRIES = 4 };
 
 static char *
@@ -112,16 +112,31 @@ check_rest (const struct step_call *call, const json_t *tables, json_t *laid,
   return NULL;
 }
 
-/* Both would not have the same columns. */
+static void
+add_names (const json_t *one, const json_t *other, json_t *out)
+{
+  const char *name;
+  json_t *value;
+  json_object_foreach ((json_t *)(uintptr_t)one, name, value)
+  {
+    if (!json_equal (value, json_object_get (other, name)))
+      words_add (out, name);
+  }
+}
+
+/* Both would not have the same columns.  `objects`: what else differs, which is
+ * not laid up. */
 static struct err *
-check_structure (const struct step_call *call)
+check_structure (const struct step_call *call, json_t *objects)
 {
   json_t *a CLEANUP_JSON = NULL;
   json_t *b CLEANUP_JSON = NULL;
   json_t *differences CLEANUP_JSON = json_array ();
   TRY (mariadb_both (call, mariadb_census, &a, &b));
-  mariadb_compare ("", json_at (a, "structure"), json_at (b, "structure"),
-                   differences);
+  add_names (json_at (a, "objects"), json_at (b, "objects"), objects);
+  add_names (json_at (b, "objects"), json_at (a, "objects"), objects);
+  steps_compare ("", json_at (a, "structure"), json_at (b, "structure"),
+                 differences);
   if (json_array_size (differences) == 0)
     return NULL;
   return err_todo (steps_unequal ("RH-MARIADB-DDL",
@@ -131,32 +146,34 @@ check_structure (const struct step_call *call)
                    "make the same change on the source");
 }
 
+static json_t *
+finding_of (const json_t *objects)
+{
+  json_t *out = json_array ();
+  if (json_array_size (objects) == 0)
+    return out;
+  struct err *e = steps_unequal (
+      "RH-MARIADB-OBJECT",
+      "changed on the target since the opening, which a rollback brings back, "
+      "but one without the target does not",
+      objects);
+  json_array_append_new (out, json_string (err_message (e)));
+  err_free (e);
+  return out;
+}
+
 /* ---- Laying it up ---- */
 
 static struct err *
 check_room (const struct step_call *call)
 {
-  static const char where[] = "/var/lib/rehome";
-  json_t *space CLEANUP_JSON = NULL;
   char *size CLEANUP_FREE = NULL;
-  uint64_t free_bytes;
-  TRY (port_call (
-      call->target, "space",
-      json_pack ("{s:o}", "path", json_bytes (where, strlen (where))), &space));
-  TRY (json_get_u64 (space, "bytes_free", &free_bytes));
   TRY (mariadb_ask (call->source,
                     "SELECT IFNULL(SUM(DATA_LENGTH), 0) FROM"
                     " information_schema.TABLES WHERE TABLE_SCHEMA = '%s';",
                     mariadb_database (call), &size));
-  uint64_t most = 2 * strtoull (size, NULL, 10);
-  if (free_bytes > most + SPARE_BYTES)
-    return NULL;
-  return err_new (ERR_REFUSED, "RH-FILES-NOSPACE",
-                  "what %s took cannot be laid up on the source: %llu MiB may "
-                  "be needed, %llu MiB are free",
-                  call->item->name,
-                  (unsigned long long)((most + SPARE_BYTES) >> 20),
-                  (unsigned long long)(free_bytes >> 20));
+  return lay_room (call, call->item->name, "/var/lib/rehome",
+                   2 * strtoull (size, NULL, 10));
 }
 
 /* For the client: each part's lines, its number before them. */
@@ -166,10 +183,7 @@ compose_read (const json_t *parts, char **out)
   struct buf b CLEANUP_BUF = BUF_INIT;
   size_t i;
   json_t *one;
-  TRY (buf_printf (&b, MARIADB_SESSION
-                   "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;\n"
-                   "START TRANSACTION WITH CONSISTENT SNAPSHOT;\n"
-                   "SET character_set_results = NULL;\n"));
+  TRY (buf_printf (&b, MARIADB_SNAPSHOT));
   json_array_foreach (parts, i, one)
   {
     const char *where = json_text (one, "where");
@@ -207,7 +221,7 @@ send (const struct step_call *call, const json_t *parts, const char *dir)
   TRY (remote_write (call->target, script, split, strlen (split), 0600));
   json_t *out CLEANUP_JSON = json_pack (
       "{s:o, s:s}", "argv",
-      mariadb_argv ("mariadb",
+      mariadb_argv (call->source, "mariadb",
                     ARGV ("--batch", "--skip-column-names", "--quick",
                           "--skip-reconnect", mariadb_database (call))),
       "input", input);
@@ -216,9 +230,7 @@ send (const struct step_call *call, const json_t *parts, const char *dir)
       remote_argv (ARGV ("env", "LC_ALL=C", "sed", "-n", "-f", script)));
   json_t *sent CLEANUP_JSON = NULL;
   json_t *taken CLEANUP_JSON = NULL;
-  TRY (call->source->ops->pipe (call->source, "program.read", out, call->target,
-                                "program.write", in, call->tick, call->ctx,
-                                &sent, &taken));
+  TRY (remote_pipe (call, out, in, &sent, &taken));
   json_t *sync = remote_argv (ARGV ("sync", dir));
   for (size_t i = 0; i < json_array_size (parts); i++) {
     char *file CLEANUP_FREE = mem_printf ("%s/%zu", dir, i);
@@ -287,8 +299,7 @@ numbers_of (const struct step_call *call, const json_t *tables, char **out)
       TRY (buf_printf (&b, "ALTER TABLE %s AUTO_INCREMENT = %s;\n",
                        json_text (one, "quoted"), next));
   }
-  TRY (buf_put (&b, "", 1));
-  *out = mem_strdup ((const char *)b.data);
+  *out = buf_steal_str (&b);
   return NULL;
 }
 
@@ -321,11 +332,12 @@ mariadb_lay (const struct step_call *call, json_t **result)
   json_t *tables CLEANUP_JSON = NULL;
   json_t *laid CLEANUP_JSON = json_object ();
   json_t *names CLEANUP_JSON = json_array ();
+  json_t *objects CLEANUP_JSON = json_array ();
   struct mariadb_sums now CLEANUP_SUMS = { 0 };
   struct mariadb_sums frozen CLEANUP_SUMS = { 0 };
   const char *name;
   json_t *where;
-  TRY (check_structure (call));
+  TRY (check_structure (call, objects));
   TRY (remote_recall (call->target, path, &before));
   TRY (mariadb_tables (call->source, mariadb_database (call), &tables));
   TRY (numbers_of (call, tables, &numbers));
@@ -339,7 +351,8 @@ mariadb_lay (const struct step_call *call, json_t **result)
               && strcmp (json_text (before, "numbers"), numbers) == 0;
   if (!same)
     TRY (replace (call, tables, laid, before, numbers, now.tables));
-  *result = json_pack ("{s:O}", "tables", names);
+  *result = json_pack ("{s:O, s:o}", "tables", names, "findings",
+                       finding_of (objects));
   return NULL;
 }
 
@@ -369,15 +382,8 @@ compose_load (const struct step_call *call, const json_t *record, char **out)
                      sets));
   }
   TRY (buf_printf (&b, "COMMIT;\n"));
-  TRY (buf_put (&b, "", 1));
-  *out = mem_strdup ((const char *)b.data);
+  *out = buf_steal_str (&b);
   return NULL;
-}
-
-static struct err *
-collect (void *ctx, const void *data, size_t len)
-{
-  return buf_put (ctx, data, len);
 }
 
 /* Prints nothing but a warning. */
@@ -385,19 +391,17 @@ static struct err *
 load (const struct step_call *call, const json_t *record)
 {
   char *sql CLEANUP_FREE = NULL;
-  struct buf said CLEANUP_BUF = BUF_INIT_MAX ((size_t)1 << 20);
-  struct sink to = { collect, &said };
-  json_t *result CLEANUP_JSON = NULL;
+  char *said CLEANUP_FREE = NULL;
   TRY (compose_load (call, record, &sql));
   char *input CLEANUP_FREE = text_base64 (sql, strlen (sql));
-  json_t *argv = mariadb_argv (
-      "mariadb", ARGV ("--batch", "--skip-column-names", "--skip-reconnect",
-                       "--local-infile=1", mariadb_database (call)));
-  TRY (port_read (call->target, "program.read",
-                  json_pack ("{s:o, s:s}", "argv", argv, "input", input), &to,
-                  &result));
-  TRY (buf_put (&said, "", 1));
-  return mariadb_judge_load ("what was laid up", (const char *)said.data);
+  json_t *argv = mariadb_argv (call->target, "mariadb",
+                               ARGV ("--batch", "--skip-column-names",
+                                     "--skip-reconnect", "--local-infile=1",
+                                     mariadb_database (call)));
+  TRY (remote_output (call->target,
+                      json_pack ("{s:o, s:s}", "argv", argv, "input", input),
+                      SAID_MAX, &said));
+  return mariadb_judge_load ("what was laid up", said);
 }
 
 static struct err *
@@ -417,6 +421,7 @@ mariadb_apply (const struct step_call *call, json_t **result)
   (void)result;
   if (!call->alone)
     return NULL;
+  TRY (mariadb_objects_kept (call));
   TRY (remote_recall (call->target, path, &record));
   if (record == NULL)
     return NULL;

@@ -202,10 +202,13 @@ reader (const struct step_call *call, const char *from, const char *to,
   char *stop CLEANUP_FREE = mem_printf ("--stop-position=%s", to);
   char *database CLEANUP_FREE
       = mem_printf ("--database=%s", mariadb_database (call));
-  return remote_argv (ARGV ("mariadb-binlog", "--read-from-remote-server",
-                            "--user=root", "--protocol=socket", "--to-last-log",
-                            "--skip-annotate-row-events", start, stop, database,
-                            log));
+  json_t *argv = mariadb_login (call->source, "mariadb-binlog");
+  const char *const *word
+      = ARGV ("--read-from-remote-server", "--to-last-log",
+              "--skip-annotate-row-events", start, stop, database, log);
+  for (; *word != NULL; word++)
+    remote_word (argv, *word);
+  return argv;
 }
 
 static struct err *
@@ -217,16 +220,14 @@ play (const struct step_call *call, const char *from, const char *to,
   json_t *out CLEANUP_JSON
       = json_pack ("{s:o, s:b}", "argv", reader (call, from, to, log), "binlog",
                    1);
-  json_t *in CLEANUP_JSON
-      = json_pack ("{s:o}", "argv",
-                   mariadb_argv ("mariadb", ARGV ("--batch", "--binary-mode",
-                                                  "--skip-reconnect")));
+  json_t *in CLEANUP_JSON = json_pack (
+      "{s:o}", "argv",
+      mariadb_argv (call->target, "mariadb",
+                    ARGV ("--batch", "--binary-mode", "--skip-reconnect")));
   json_t *sent CLEANUP_JSON = NULL;
   json_t *taken CLEANUP_JSON = NULL;
   uint64_t n = 0;
-  TRY (err_wrap (call->source->ops->pipe (call->source, "program.read", out,
-                                          call->target, "program.write", in,
-                                          call->tick, call->ctx, &sent, &taken),
+  TRY (err_wrap (remote_pipe (call, out, in, &sent, &taken),
                  "playing what database %s took", mariadb_database (call)));
   TRY (json_get_u64 (sent, "bytes", &n));
   *bytes = (json_int_t)n;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Copies of a MariaDB database: its structure by mariadb-dump, rows of the
- * tables whose digests differ, and then views, triggers, routines and events.
+ * tables whose digests differ, and then its objects (mariadb_objects.c).
  * Nothing touches a disk in between.
  */
 #include "provider/mariadb.h"
@@ -24,20 +24,6 @@ mariadb_record (const struct step_call *call)
   return steps_path (call, "results/mariadb-%s.json", mariadb_database (call));
 }
 
-/* mariadb-dump with `words`, into the target's mariadb. */
-static struct err *
-dump (const struct step_call *call, json_t *from)
-{
-  json_t *into
-      = mariadb_argv ("mariadb",
-                      ARGV ("--batch", "--skip-column-names",
-                            "--init-command=SET foreign_key_checks = 0",
-                            mariadb_database (call)));
-  return err_wrap (mariadb_stream (call, from, into, NULL, NULL),
-                   "copying definitions of database %s",
-                   mariadb_database (call));
-}
-
 /* ---- Structure ---- */
 
 static struct err *
@@ -54,24 +40,14 @@ make_database (const struct step_call *call)
       mariadb_database (call), call->target);
 }
 
-/* Names of the views, one to a line, as the client escapes them. */
-static struct err *
-views_of (const struct step_call *call, char **out)
-{
-  return mariadb_ask (call->source,
-                      "SELECT TABLE_NAME FROM information_schema.VIEWS WHERE"
-                      " TABLE_SCHEMA = '%s';",
-                      mariadb_database (call), out);
-}
-
 static struct err *
 make_tables (const struct step_call *call)
 {
   const char *db = mariadb_database (call);
   char *views CLEANUP_FREE = NULL;
-  TRY (views_of (call, &views));
+  TRY (mariadb_views (call->source, db, &views));
   json_t *argv
-      = mariadb_argv ("mariadb-dump",
+      = mariadb_argv (call->source, "mariadb-dump",
                       ARGV ("--no-data", "--skip-triggers", "--skip-comments",
                             "--skip-lock-tables", "--skip-add-drop-table"));
   char *at = views;
@@ -81,63 +57,7 @@ make_tables (const struct step_call *call)
       remote_word (argv, word);
     }
   remote_word (argv, db);
-  return dump (call, argv);
-}
-
-/* ---- Objects ---- */
-
-static struct err *
-drop_objects (const struct step_call *call)
-{
-  return mariadb_compose (
-      call->target,
-      "SELECT CONCAT('DROP TRIGGER `%s`.`', REPLACE(TRIGGER_NAME, '`', '``'),"
-      " '`;') FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = '%s';\n"
-      "SELECT CONCAT('DROP VIEW `%s`.`', REPLACE(TABLE_NAME, '`', '``'), '`;')"
-      " FROM information_schema.VIEWS WHERE TABLE_SCHEMA = '%s';\n"
-      "SELECT CONCAT('DROP EVENT `%s`.`', REPLACE(EVENT_NAME, '`', '``'),"
-      " '`;') FROM information_schema.EVENTS WHERE EVENT_SCHEMA = '%s';\n"
-      "SELECT CONCAT('DROP ', ROUTINE_TYPE, ' IF EXISTS `%s`.`',"
-      " REPLACE(ROUTINE_NAME, '`', '``'), '`;') FROM"
-      " information_schema.ROUTINES WHERE ROUTINE_SCHEMA = '%s' ORDER BY"
-      " ROUTINE_TYPE;\n",
-      mariadb_database (call), call->target);
-}
-
-static struct err *
-make_objects (const struct step_call *call)
-{
-  const char *db = mariadb_database (call);
-  char *views CLEANUP_FREE = NULL;
-  TRY (drop_objects (call));
-  TRY (dump (call,
-             mariadb_argv ("mariadb-dump",
-                           ARGV ("--no-create-info", "--no-data", "--triggers",
-                                 "--routines", "--events", "--skip-comments",
-                                 "--skip-lock-tables", "--skip-tz-utc", db))));
-  TRY (views_of (call, &views));
-  if (*views == '\0')
-    return NULL;
-  json_t *argv
-      = mariadb_argv ("mariadb-dump",
-                      ARGV ("--no-data", "--skip-triggers", "--skip-comments",
-                            "--skip-lock-tables", db));
-  char *at = views;
-  for (char *line; (line = strsep (&at, "\n")) != NULL;)
-    if (*line != '\0')
-      remote_word (argv, line);
-  return dump (call, argv);
-}
-
-/* The censuses were taken before the rows were copied, which changes neither.
- */
-static struct err *
-copy_objects (const struct step_call *call, const json_t *source,
-              const json_t *target)
-{
-  if (json_equal (json_at (source, "objects"), json_at (target, "objects")))
-    return NULL;
-  return make_objects (call);
+  return mariadb_define (call, argv);
 }
 
 /* ---- Rounds ---- */
@@ -356,7 +276,7 @@ one_round (const struct step_call *call, json_t **result)
   TRY (r.played.done ? take_played (call, &r)
        : anew        ? copy_first (call, &r)
                      : copy_rows (call, &r));
-  TRY (copy_objects (call, census, there_now));
+  TRY (mariadb_copy_objects (call, census, there_now));
   TRY (mariadb_grant_all (call));
   TRY (record_copy (call, structure, &r));
   return round_result (call, anew, &r, result);
@@ -468,8 +388,8 @@ look_last (struct last *l)
   json_t *differences CLEANUP_JSON = json_array ();
   struct err *e = beside_run (l->call, both, 2, 2);
   if (l->source != NULL && l->target != NULL)
-    mariadb_compare ("", json_at (l->source, "structure"),
-                     json_at (l->target, "structure"), differences);
+    steps_compare ("", json_at (l->source, "structure"),
+                   json_at (l->target, "structure"), differences);
   if (json_array_size (differences) == 0
       || (e != NULL && strncmp (err_code (e), "RH-PROGRAM-", 11) != 0))
     return e;
@@ -485,8 +405,8 @@ mariadb_final (const struct step_call *call, json_t **result)
   struct round *r = &l.r;
   TRY (look_last (&l));
   TRY (copy_changed (call, r));
-  if (!call->back)
-    TRY (copy_objects (call, l.source, l.target));
+  TRY (call->back ? mariadb_objects_back (call, l.source, l.target)
+                  : mariadb_copy_objects (call, l.source, l.target));
   *result = json_pack ("{s:O, s:o, s:O, s:I}", "tables", r->copied, "again",
                        again_of (r), "digests", r->source.tables, "bytes",
                        bytes_of (r->tables));

@@ -23,7 +23,7 @@ drop (const struct step_call *call, const char *kind, const char *name,
   struct ran r CLEANUP_RAN = { 0 };
   if (!dry)
     TRY (remote_run (call->target,
-                     mariadb_argv ("mariadb",
+                     mariadb_argv (call->target, "mariadb",
                                    ARGV ("--batch", "--execute", sql)),
                      NULL, 120000, &r));
   *gone = r.status == 0;

@@ -70,7 +70,7 @@ mariadb_there (const struct step_call *call, const char *name, bool role,
   if (!there)
     return NULL;
   json_t *argv
-      = mariadb_argv ("mariadb",
+      = mariadb_argv (call->target, "mariadb",
                       ARGV ("--batch", "--skip-column-names", "--raw"));
   TRY (remote_run (call->target, argv, sql, 60000, &ran));
   if (ran.status == 0) /* no such account: 1141, 1269 and others */

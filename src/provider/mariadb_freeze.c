@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "provider/credentials.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
@@ -274,10 +275,7 @@ struct err *
 mariadb_stop_probe (const struct step_call *call, enum probe_state *out)
 {
   char *path CLEANUP_FREE = mariadb_freeze_record (call);
-  bool begun;
-  TRY (remote_exists (call->source, path, &begun));
-  *out = begun ? PROBED_PARTIAL : PROBED_NOT_DONE;
-  return NULL;
+  return steps_probe_record (call->source, path, out);
 }
 
 char *
@@ -358,9 +356,13 @@ mariadb_thaw (const struct step_call *call, const struct plan_item *item,
       err_free (
           buf_printf (&all, " ALTER USER IF EXISTS %s ACCOUNT UNLOCK;", name));
   }
-  json_array_append_new (
-      out,
-      json_pack ("{s:s, s:o}", "why", "the database takes writes again", "argv",
-                 remote_argv (
-                     ARGV ("mariadb", "--execute", (const char *)all.data))));
+  const char *path = credentials_path (item, call->source);
+  char *file CLEANUP_FREE
+      = path == NULL ? NULL : mem_printf ("--defaults-extra-file=%s", path);
+  json_t *argv = remote_argv (ARGV ("mariadb", file));
+  remote_word (argv, "--execute");
+  remote_word (argv, (const char *)all.data);
+  json_array_append_new (out, json_pack ("{s:s, s:o}", "why",
+                                         "the database takes writes again",
+                                         "argv", argv));
 }

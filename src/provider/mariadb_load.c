@@ -14,9 +14,13 @@
 #include "provider/remote.h"
 #include "provider/steps.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { AT_ONCE = 4 }; /* tables */
+enum {
+  AT_ONCE = 4,         /* tables */
+  PLAIN_FROM = 1 << 20 /* bytes of a table */
+};
 
 static char *
 aside_path (const struct step_call *call)
@@ -60,6 +64,19 @@ emptying (const char *quoted, const char *where, bool fresh)
                                         quoted, where);
 }
 
+/* A large table has no persistent statistics meanwhile: with them the thread
+ * that purges, of 11.8 at least, turns in a loop until such a load is over, for
+ * as much CPU as the load.  `value`: "0", or what is given back. */
+static char *
+statistics (const json_t *table, bool fresh, const char *value)
+{
+  if (!fresh || *json_text (table, "stats") == '\0'
+      || atoll (json_text (table, "bytes")) < PLAIN_FROM)
+    return mem_strdup ("");
+  return mem_printf (";\nALTER TABLE %s STATS_PERSISTENT = %s",
+                     json_text (table, "quoted"), value);
+}
+
 struct err *
 mariadb_load (const struct step_call *call, const json_t *table,
               const char *where, bool fresh, json_t **digest)
@@ -69,6 +86,9 @@ mariadb_load (const struct step_call *call, const json_t *table,
   const char *sets = json_text (table, "sets");
   char *said CLEANUP_FREE = NULL;
   char *empty CLEANUP_FREE = emptying (quoted, where, fresh);
+  char *without CLEANUP_FREE = statistics (table, fresh, "0");
+  char *with CLEANUP_FREE
+      = statistics (table, fresh, json_text (table, "stats"));
   char *out CLEANUP_FREE
       = mem_printf (MARIADB_SESSION "SET character_set_results = NULL;\n"
                                     "SELECT %s FROM %s%s%s",
@@ -76,18 +96,18 @@ mariadb_load (const struct step_call *call, const json_t *table,
                     *where != '\0' ? " WHERE " : "", where);
   char *in CLEANUP_FREE
       = mem_printf (MARIADB_SESSION
-                    "%s;\n"
+                    "%s%s;\n"
                     "LOAD DATA LOCAL INFILE '/dev/stdin' INTO TABLE %s"
                     " CHARACTER SET binary (%s)%s%s;\n"
-                    "SHOW WARNINGS LIMIT 1;\nCOMMIT",
-                    empty, quoted, json_text (table, "fields"),
-                    *sets != '\0' ? " SET " : "", sets);
-  json_t *from
-      = mariadb_argv ("mariadb", ARGV ("--batch", "--skip-column-names",
-                                       "--quick", "--execute", out));
-  json_t *into
-      = mariadb_argv ("mariadb", ARGV ("--batch", "--skip-column-names",
-                                       "--local-infile=1", "--execute", in));
+                    "SHOW WARNINGS LIMIT 1;\nCOMMIT%s",
+                    empty, without, quoted, json_text (table, "fields"),
+                    *sets != '\0' ? " SET " : "", sets, with);
+  json_t *from = mariadb_argv (call->source, "mariadb",
+                               ARGV ("--batch", "--skip-column-names",
+                                     "--quick", "--execute", out));
+  json_t *into = mariadb_argv (call->target, "mariadb",
+                               ARGV ("--batch", "--skip-column-names",
+                                     "--local-infile=1", "--execute", in));
   TRY (err_wrap (mariadb_stream (call, from, into, &said, digest),
                  "copying table %s of %s", name, mariadb_database (call)));
   return mariadb_judge_load (name, said);
@@ -141,7 +161,7 @@ mariadb_triggers_aside (const struct step_call *call)
     return NULL;
   TRY (remote_exists (call->target, path, &there));
   if (!there) {
-    json_t *argv = mariadb_argv ("mariadb-dump",
+    json_t *argv = mariadb_argv (call->target, "mariadb-dump",
                                  ARGV ("--no-create-info", "--no-data",
                                        "--triggers", "--add-drop-trigger",
                                        "--skip-comments", "--skip-tz-utc", db));
@@ -161,8 +181,8 @@ mariadb_triggers_back (const struct step_call *call)
   TRY (remote_read (call->target, path, &f));
   if (!f.exists)
     return NULL;
-  json_t *argv
-      = mariadb_argv ("mariadb", ARGV ("--batch", mariadb_database (call)));
+  json_t *argv = mariadb_argv (call->target, "mariadb",
+                               ARGV ("--batch", mariadb_database (call)));
   TRY (remote_must (call->target, argv, f.content, NULL));
   return remote_remove (call->target, path);
 }

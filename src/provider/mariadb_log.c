@@ -118,7 +118,7 @@ mariadb_log_off (const struct step_call *call, json_t **result)
   (void)result;
   TRY (log_off (call));
   struct err *e = mariadb_log_strict (call);
-  if (e != NULL && strncmp (err_code (e), "RH-LINK", 7) != 0
+  if (e != NULL && !port_is_lost (e)
       && strncmp (err_code (e), "RH-PROGRAM-", 11) != 0)
     return e;
   err_free (e);

@@ -4,6 +4,8 @@
 #include "provider/mariadb.h"
 
 #include "base/mem.h"
+#include "provider/credentials.h"
+#include "provider/queries.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
@@ -25,6 +27,19 @@ static const char source_sql[]
       "SELECT 'userstat', @@GLOBAL.userstat + 0;\n"
       "SELECT 'bytes', IFNULL(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM"
       "  information_schema.TABLES WHERE TABLE_SCHEMA = '%s';\n"
+      "SELECT 'holds', JSON_OBJECT("
+      "  'tables', COUNT(*), 'rows', IFNULL(SUM(TABLE_ROWS), 0),"
+      "  'views', (SELECT COUNT(*) FROM information_schema.VIEWS WHERE"
+      "   TABLE_SCHEMA = '%s'),"
+      "  'sequences', (SELECT COUNT(*) FROM information_schema.TABLES WHERE"
+      "   TABLE_SCHEMA = '%s' AND TABLE_TYPE = 'SEQUENCE'),"
+      "  'routines', (SELECT COUNT(*) FROM information_schema.ROUTINES WHERE"
+      "   ROUTINE_SCHEMA = '%s'),"
+      "  'triggers', (SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE"
+      "   TRIGGER_SCHEMA = '%s'),"
+      "  'events', (SELECT COUNT(*) FROM information_schema.EVENTS WHERE"
+      "   EVENT_SCHEMA = '%s')) FROM information_schema.TABLES WHERE"
+      "  TABLE_SCHEMA = '%s' AND TABLE_TYPE = 'BASE TABLE';\n"
       "SELECT 'event', IFNULL(GROUP_CONCAT(EVENT_NAME SEPARATOR ', '), '')"
       "  FROM information_schema.EVENTS WHERE EVENT_SCHEMA = '%s';\n"
       "SELECT 'engine', IFNULL(GROUP_CONCAT(CONCAT(TABLE_NAME, ' (', ENGINE,"
@@ -87,30 +102,48 @@ static const char target_sql[]
       "  information_schema.GLOBAL_VARIABLES WHERE VARIABLE_NAME = 'wsrep_on'"
       "  AND VARIABLE_VALUE = 'ON';\n";
 
-/* Settings that change what statements do or find. */
-static const char settings_sql[]
-    = "SELECT LOWER(VARIABLE_NAME), VARIABLE_VALUE FROM"
-      " information_schema.GLOBAL_VARIABLES WHERE VARIABLE_NAME IN"
-      " ('sql_mode', 'time_zone', 'character_set_server', 'collation_server',"
-      " 'max_allowed_packet', 'innodb_page_size', 'ft_min_word_len',"
-      " 'innodb_ft_min_token_size', 'group_concat_max_len',"
-      " 'explicit_defaults_for_timestamp', 'default_storage_engine',"
-      " 'wait_timeout', 'innodb_strict_mode', 'tx_isolation',"
-      " 'transaction_isolation', 'innodb_autoinc_lock_mode', 'max_connections',"
-      " 'log_bin_trust_function_creators', 'div_precision_increment',"
-      " 'default_week_format', 'auto_increment_increment',"
-      " 'auto_increment_offset', 'old_mode', 'event_scheduler');";
-
 static struct err *
 no_server (struct err *e, const char *side)
 {
+  if (port_is_lost (e))
+    return e;
   struct err *cause CLEANUP_ERR = e;
   return err_advise (err_new (ERR_BLOCKED, "RH-MARIADB-SERVER",
                               "MariaDB on the %s cannot be asked: %s", side,
                               err_message (cause)),
                      "nothing was changed",
                      "install and start it there; root must be let in over "
-                     "the socket (unix_socket for root@localhost)");
+                     "the socket (unix_socket for root@localhost), or by a "
+                     "file ('credentials')");
+}
+
+/* Every other account is carried, and locked in the freeze. */
+static struct err *
+look_login (struct port *p)
+{
+  char *user CLEANUP_FREE = NULL;
+  struct err *e = mariadb_run (p, "SELECT CURRENT_USER();", &user);
+  if (e != NULL)
+    return no_server (e, p->name);
+  user[strcspn (user, "\n")] = '\0';
+  if (strcmp (user, "root@localhost") == 0)
+    return NULL;
+  return err_advise (err_new (ERR_BLOCKED, "RH-CREDENTIALS-ACCOUNT",
+                              "on the %s MariaDB's programs log in as %s",
+                              p->name, user),
+                     "nothing was changed",
+                     "put root and its password for localhost into the file of "
+                     "credentials: other accounts are locked by the freeze");
+}
+
+static struct err *
+look_access (const struct step_call *call)
+{
+  if (json_at (call->item->spec, "credentials") == NULL)
+    return NULL;
+  TRY (credentials_look (call));
+  TRY (look_login (call->source));
+  return look_login (call->target);
 }
 
 struct refusal {
@@ -288,32 +321,15 @@ look_space (const struct step_call *call, const json_t *s, const json_t *t,
                    "make room there");
 }
 
-static struct err *
-note_settings (const struct step_call *call, const json_t *s, json_t *findings)
+static void
+note_others (const json_t *s, json_t *findings)
 {
-  json_t *a CLEANUP_JSON = NULL;
-  json_t *b CLEANUP_JSON = NULL;
-  const char *key;
-  json_t *value;
-  TRY (mariadb_pairs (call->source, settings_sql, "", &a));
-  TRY (mariadb_pairs (call->target, settings_sql, "", &b));
-  json_object_foreach (a, key, value)
-  {
-    if (json_object_get (b, key) != NULL
-        && !json_equal (value, json_object_get (b, key)))
-      json_array_append_new (
-          findings,
-          json_sprintf ("MariaDB's %s is '%s' on the source and "
-                        "'%s' on the target",
-                        key, json_string_value (value), json_text (b, key)));
-  }
   if (*json_text (s, "others") != '\0')
     json_array_append_new (
         findings,
         json_sprintf ("databases of the same server stand still during the "
                       "freeze, too: %s",
                       json_text (s, "others")));
-  return NULL;
 }
 
 /* What a move sets, as it was before. */
@@ -331,6 +347,8 @@ look_both (const struct step_call *call, const json_t *s, json_t **result)
 {
   json_t *t CLEANUP_JSON = NULL;
   json_t *findings CLEANUP_JSON = json_array ();
+  json_t *carry CLEANUP_JSON = json_object ();
+  struct mariadb_settings settings = { findings, carry };
   struct err *e = mariadb_pairs (call->target, target_sql, "", &t);
   if (e != NULL)
     return no_server (e, "target");
@@ -339,14 +357,17 @@ look_both (const struct step_call *call, const json_t *s, json_t **result)
   TRY (look_collations (call, s));
   TRY (mariadb_look_log (call));
   TRY (look_in_way (call));
-  TRY (note_settings (call, s, findings));
+  TRY (mariadb_settings_differ (call, &settings));
+  note_others (s, findings);
   bool run = strcmp (json_text (s, "events"), "ON") == 0;
   *result
-      = json_pack ("{s:s, s:s, s:s, s:b, s:o, s:o, s:O}", "version",
+      = json_pack ("{s:s, s:s, s:s, s:o*, s:b, s:o, s:o, s:O, s:O}", "version",
                    json_text (s, "version"), "target_version",
                    json_text (t, "version"), "bytes", json_text (s, "bytes"),
+                   "holds", json_loads (json_text (s, "holds"), 0, NULL),
                    "events_run", run, "before", settings_of (s),
-                   "target_before", settings_of (t), "findings", findings);
+                   "target_before", settings_of (t), "findings", findings,
+                   "carry", carry);
   e = look_space (call, s, t, *result);
   if (e != NULL) {
     json_decref (*result);
@@ -361,6 +382,7 @@ mariadb_look (const struct step_call *call, json_t **result)
   bool there;
   json_t *s CLEANUP_JSON = NULL;
   const char *db = mariadb_database (call);
+  TRY (look_access (call));
   struct err *e = mariadb_exists (call->source, db, &there);
   if (e != NULL)
     return no_server (e, "source");
@@ -368,5 +390,6 @@ mariadb_look (const struct step_call *call, json_t **result)
     return refuse ("RH-MARIADB-ABSENT", "the source has no database %s", db,
                    "correct the item, or take it out of the plan");
   TRY (mariadb_pairs (call->source, source_sql, db, &s));
+  TRY (queries_try (call, &mariadb_queries));
   return look_both (call, s, result);
 }

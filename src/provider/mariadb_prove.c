@@ -6,15 +6,13 @@
 
 #include "base/mem.h"
 #include "provider/beside.h"
+#include "provider/queries.h"
+#include "provider/relations.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Of what the tables hold: a proof that reads it all once more takes the time
- * of a first digest. */
-#define READ_AGAIN_BYTES ((json_int_t)64 << 20)
 
 static int64_t
 rows_of (const json_t *digests)
@@ -54,10 +52,10 @@ compare_numbers (const json_t *wanted, const json_t *is, json_t *differences)
 static void
 compare_census (const json_t *wanted, const json_t *is, json_t *differences)
 {
-  mariadb_compare ("", json_at (wanted, "structure"), json_at (is, "structure"),
-                   differences);
-  mariadb_compare ("", json_at (wanted, "objects"), json_at (is, "objects"),
-                   differences);
+  steps_compare ("", json_at (wanted, "structure"), json_at (is, "structure"),
+                 differences);
+  steps_compare ("", json_at (wanted, "objects"), json_at (is, "objects"),
+                 differences);
 }
 
 /* Told once: what differs is copied again by the next round, and where the
@@ -96,7 +94,7 @@ mariadb_differs (const struct step_call *call, const json_t *made,
   if (!*structure) {
     TRY (mariadb_digest (call->target, db, json_at (made, "tables"), &digests));
     TRY (mariadb_numbers (call->target, db, &numbers));
-    mariadb_compare ("table ", json_at (made, "digests"), digests, differences);
+    steps_compare ("table ", json_at (made, "digests"), digests, differences);
     compare_numbers (json_at (made, "numbers"), numbers, differences);
   }
   return mariadb_check_accounts (call, json_at (made, "accounts"), differences);
@@ -173,6 +171,7 @@ mariadb_prove (const struct step_call *call, json_t **result)
   TRY (takes_writes (call, &tried));
   *result = json_pack ("{s:O, s:I, s:O}", "rows", json_at (settled, "rows"),
                        "objects", (json_int_t)objects_of (a), "tried", tried);
+  queries_before (call, &mariadb_queries, *result);
   return NULL;
 }
 
@@ -251,13 +250,13 @@ verify_rows (void *ctx)
   struct mariadb_sums b CLEANUP_SUMS = { 0 };
   if (v->all) {
     TRY (mariadb_digest (v->call->target, db, v->tables, &now));
-    mariadb_compare ("table ", json_at (v->final, "digests"), now, differences);
+    steps_compare ("table ", json_at (v->final, "digests"), now, differences);
     return NULL;
   }
   json_t *some CLEANUP_JSON
       = only_copied (v->tables, json_at (v->final, "again"));
   TRY (mariadb_digests (v->call, some, &a, &b));
-  mariadb_compare ("table ", a.tables, b.tables, differences);
+  steps_compare ("table ", a.tables, b.tables, differences);
   return NULL;
 }
 
@@ -282,11 +281,7 @@ verify_relations (void *ctx)
   if (!v->all)
     return NULL;
   TRY (mariadb_both (v->call, mariadb_relations, &v->relations, &b));
-  mariadb_compare ("rows without what they refer to by ",
-                   json_at (v->relations, "keys"), json_at (b, "keys"),
-                   differences);
-  mariadb_compare ("hours with rows in ", json_at (v->relations, "hours"),
-                   json_at (b, "hours"), differences);
+  relations_compare (v->relations, b, differences);
   return NULL;
 }
 
@@ -341,7 +336,7 @@ mariadb_verify (const struct step_call *call, json_t **result)
   json_t *differences CLEANUP_JSON = json_array ();
   json_t *still CLEANUP_JSON = NULL;
   const json_t *digests = json_at (v.final, "digests");
-  v.all = json_integer_value (json_at (v.final, "bytes")) < READ_AGAIN_BYTES;
+  v.all = relations_looked_at (v.final);
   TRY (verify_all (&v, differences));
   TRY (mariadb_still (call, &still));
   if (json_array_size (differences) > 0)

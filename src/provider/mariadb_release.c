@@ -57,6 +57,7 @@ mariadb_release (const struct step_call *call, json_t **result)
   TRY (remote_recall (call->target, accounts, &made));
   if (record != NULL)
     TRY (open_target (call, record));
+  TRY (mariadb_settings_back (call, NULL));
   json_t *left CLEANUP_JSON = json_array ();
   json_array_append_new (left, json_sprintf ("MariaDB's database %s",
                                              mariadb_database (call)));
@@ -93,7 +94,7 @@ mariadb_sweep (const struct step_call *call, json_t **result)
   json_t *left CLEANUP_JSON = json_array ();
   json_t *findings CLEANUP_JSON = json_array ();
   struct err *e = left_on_source (call, left);
-  if (e != NULL && strncmp (err_code (e), "RH-LINK", 7) != 0
+  if (e != NULL && !port_is_lost (e)
       && strncmp (err_code (e), "RH-PROGRAM-", 11) != 0)
     return e;
   if (e != NULL)

@@ -32,7 +32,9 @@ static const char tables_sql[]
       "  'SEQUENCE', 'next_not_cached_value, minimum_value, maximum_value,"
       "  start_value, increment, cache_size, cycle_option, cycle_count', sel),"
       "  IFNULL(plain, ''), IFNULL(fields, ''), IFNULL(sets, ''),"
-      "  IFNULL(k, ''), IFNULL(DATA_LENGTH, 0)"
+      "  IFNULL(k, ''), IFNULL(DATA_LENGTH, 0), IF(ENGINE = 'InnoDB' AND"
+      "  CREATE_OPTIONS NOT REGEXP 'partitioned|stats_persistent=0',"
+      "  IF(LOCATE('stats_persistent=1', CREATE_OPTIONS), '1', 'DEFAULT'), '')"
       " FROM information_schema.TABLES t LEFT JOIN"
       " (SELECT TABLE_NAME,"
       "  GROUP_CONCAT(CONCAT(flag, expr) ORDER BY ORDINAL_POSITION SEPARATOR"
@@ -76,7 +78,7 @@ add_table (json_t *out, char *line)
 {
   static const char *const keys[]
       = { "name",   "quoted", "kind", "digest", "select",
-          "fields", "sets",   "key",  "bytes" };
+          "fields", "sets",   "key",  "bytes",  "stats" };
   json_t *one CLEANUP_JSON = json_object ();
   char *at = line;
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
@@ -180,10 +182,7 @@ script_of (const json_t *tables, bool by_part, char **out)
   struct buf b CLEANUP_BUF = BUF_INIT;
   size_t i;
   json_t *one;
-  TRY (buf_printf (&b, MARIADB_SESSION
-                   "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;\n"
-                   "START TRANSACTION WITH CONSISTENT SNAPSHOT;\n"
-                   "SET character_set_results = NULL;\n"));
+  TRY (buf_printf (&b, MARIADB_SNAPSHOT));
   json_array_foreach (tables, i, one)
   {
     char *group CLEANUP_FREE = group_of (one, i, by_part);
@@ -205,7 +204,7 @@ read_sums (struct port *p, const char *database, const json_t *tables,
   json_t *got CLEANUP_JSON = NULL;
   TRY (script_of (tables, by_part, &script));
   char *input CLEANUP_FREE = text_base64 (script, strlen (script));
-  json_t *argv = mariadb_argv ("mariadb",
+  json_t *argv = mariadb_argv (p, "mariadb",
                                ARGV ("--batch", "--skip-column-names",
                                      "--quick", "--skip-reconnect", database));
   TRY (port_call (p, "program.digest",

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Looks of the proof at single records of a MariaDB database: samples side by
- * side, and whether the copy takes a change and a new row, in a transaction
- * that is rolled back.  Before the freeze, when nobody waits; what it left
- * would be found by the next round, which compares the copy with its record.
+ * side (samples.h), and writes that are rolled back (writes.h).
  */
 #include "provider/mariadb.h"
 
@@ -11,12 +9,9 @@
 #include "base/mem.h"
 #include "provider/remote.h"
 #include "provider/samples.h"
-#include "provider/steps.h"
+#include "provider/writes.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* ---- Samples ---- */
 
@@ -74,72 +69,52 @@ static const char columns_sql[]
 /* The record of the least key gets one below, so that no counter moves, and is
  * put in anew. */
 static struct err *
-try_one (struct buf *sql, size_t i, const json_t *table, const char *columns)
+try_one (struct buf *sql, size_t i, const json_t *table)
 {
   const char *key = json_text (table, "key");
   const char *quoted = json_text (table, "quoted");
+  const char *columns = json_text (table, "own");
+  if (*key == '\0' || *columns == '\0')
+    return NULL;
   return buf_printf (
       sql,
       "SET @k = NULL; SELECT MIN(%s) INTO @k FROM %s;\n"
       "UPDATE %s SET %s = @k - 1 WHERE %s = @k AND @k >= 1;\n"
-      "SELECT %zu, ROW_COUNT(), IFNULL(@k >= 1, 0);\n"
+      "SELECT CONCAT_WS(' ', %zu, ROW_COUNT(), IFNULL(@k >= 1, 0));\n"
       "REPLACE INTO %s (%s) SELECT %s FROM %s WHERE %s = @k - 1 AND @k >= 1;\n"
-      "SELECT %zu, ROW_COUNT(), IFNULL(@k >= 1, 0);\n",
+      "SELECT CONCAT_WS(' ', %zu, ROW_COUNT(), IFNULL(@k >= 1, 0));\n",
       key, quoted, quoted, key, key, i, quoted, columns, columns, quoted, key,
       i);
 }
 
 static struct err *
-compose (const json_t *tables, const json_t *columns, char **out)
+try_run (const struct step_call *call, const char *sql, char **out)
 {
-  struct buf sql CLEANUP_BUF = BUF_INIT;
-  size_t i;
-  json_t *one;
-  TRY (buf_printf (&sql, "START TRANSACTION;\n"));
-  json_array_foreach ((json_t *)(uintptr_t)tables, i, one)
-  {
-    const char *own = json_text (columns, json_text (one, "name"));
-    if (*json_text (one, "key") != '\0' && *own != '\0')
-      TRY (try_one (&sql, i, one, own));
-  }
-  TRY (buf_printf (&sql, "ROLLBACK;\n"));
-  *out = buf_steal_str (&sql);
-  return NULL;
-}
-
-/* "INDEX, rows changed, a row could be": a line for each statement. */
-static void
-judge (const json_t *tables, char *said, json_t *tried, json_t *differences)
-{
-  char *at = said;
-  for (char *line; (line = strsep (&at, "\n")) != NULL;) {
-    unsigned index, could;
-    long rows;
-    if (sscanf (line, "%u %ld %u", &index, &rows, &could) != 3 || could == 0)
-      continue;
-    const char *name = json_text (json_array_get (tables, index), "name");
-    words_add (tried, name);
-    if (rows < 1)
-      json_array_append_new (differences,
-                             json_sprintf ("table %s takes no change", name));
-  }
+  return mariadb_run (call->target, sql, out);
 }
 
 struct err *
-mariadb_try_writes (const struct step_call *call, const json_t *tables,
+mariadb_try_writes (const struct step_call *call, json_t *tables,
                     json_t *differences, json_t **tried)
 {
+  static const struct writes_engine engine = { .one = try_one,
+                                               .begin = "START TRANSACTION;\n",
+                                               .end = "ROLLBACK;\n",
+                                               .run = try_run };
   const char *db = mariadb_database (call);
   json_t *columns CLEANUP_JSON = NULL;
   json_t *list CLEANUP_JSON = json_array ();
-  char *sql CLEANUP_FREE = NULL;
-  char *said CLEANUP_FREE = NULL;
+  size_t i;
+  json_t *one;
   TRY (mariadb_pairs (call->target, columns_sql, db, &columns));
-  TRY (compose (tables, columns, &sql));
-  TRY (err_wrap (mariadb_run (call->target, sql, &said),
+  json_array_foreach (tables, i, one)
+  {
+    json_object_set_new (
+        one, "own", json_string (json_text (columns, json_text (one, "name"))));
+  }
+  TRY (err_wrap (writes_try (call, &engine, tables, list, differences, NULL),
                  "trying a change and a new row in database %s, rolled back",
                  db));
-  judge (tables, said, list, differences);
   *tried = json_incref (list);
   return NULL;
 }

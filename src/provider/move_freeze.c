@@ -181,10 +181,7 @@ struct err *
 move_arm_probe (const struct step_call *call, enum probe_state *out)
 {
   char *record CLEANUP_FREE = steps_path (call, "freeze/thaw.json");
-  bool begun;
-  TRY (remote_exists (call->source, record, &begun));
-  *out = begun ? PROBED_PARTIAL : PROBED_NOT_DONE; /* a run is repeatable */
-  return NULL;
+  return steps_probe_record (call->source, record, out);
 }
 
 struct err *

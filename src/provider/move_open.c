@@ -359,7 +359,7 @@ move_clean (const struct step_call *call, json_t **result)
   json_t *target CLEANUP_JSON = json_array ();
   json_t *findings CLEANUP_JSON = json_array ();
   struct err *e = left_on_source (call, source);
-  if (e != NULL && strncmp (err_code (e), "RH-LINK", 7) != 0)
+  if (e != NULL && !port_is_lost (e))
     return e;
   if (e != NULL) /* a source that is off stays as it is: frozen */
     json_array_append_new (findings, json_sprintf ("the source was not "
@@ -386,7 +386,7 @@ move_poweroff (const struct step_call *call, json_t **result)
                          "--on-active=30s", "--timer-property=AccuracySec=1s",
                          "systemctl", "poweroff")),
       NULL, 20000, &r);
-  if (e != NULL && strncmp (err_code (e), "RH-LINK", 7) != 0)
+  if (e != NULL && !port_is_lost (e))
     return STEAL (e);
   if (e != NULL) { /* it may well be off */
     *result = json_pack ("{s:b, s:[o]}", "told", 0, "findings",

@@ -261,7 +261,9 @@ move_thaw_text (const char *other, const char *migration,
       "do not run them, but\n   there:  rehome rollback PLAN "
       "--target-is-gone\n   which does, and loses only what came after the "
       "last round.  Once this server\n   has worked by itself, the rounds no "
-      "longer fit what is here.\n"
+      "longer fit what is here.\n   A database of which a command below ends "
+      "the "
+      "subscription does have what had\n   come back by then.\n"
       "\n"
       "2. Then run these commands here, as root, in this order.  Each is "
       "harmless\n   where it is not needed; one that fails may be passed "
@@ -285,7 +287,10 @@ move_thaw_script (const char *migration, const json_t *commands)
       "#!/bin/sh\n# Brings this server back (migration %s); see " MOVE_TEXT
       ".\n# It does not apply the reverse rounds in /var/lib/rehome/%s/back: "
       "what "
-      "the other\n# server took since it was opened is not in the files here.\n"
+      "the other\n# server took since it was opened is not in the files here "
+      "(but in "
+      "a database\n# of which it ends the subscription, as far as it had come "
+      "back).\n"
       "if [ \"$1\" != --confirm=target-is-off ]; then\n"
       "  echo \"Make sure that the other server is off, then run: $0 "
       "--confirm=target-is-off\" >&2\n  exit 64\nfi\n",

@@ -23,7 +23,11 @@ char *postgresql_literal (const char *text);
 /* postgresql_client.c */
 /* runuser -u postgres -- PROGRAM WORDS...; new reference. */
 json_t *postgresql_as (const char *program, const char *const *words);
-/* The same of psql, pg_dump or pg_restore, as the host's cluster has it, with
+/* psql with what the item's thaw by hand needs to be let in on that host; new
+ * reference. */
+json_t *postgresql_by_hand (const struct plan_item *item, const struct port *p);
+/* psql, pg_dump or pg_restore, as the host's cluster has it, let in as postgres
+ * or by the item's credentials, with
  * where its socket is; the host is asked once which one that is. */
 json_t *postgresql_argv (struct port *p, const char *program,
                          const char *const *words);
@@ -42,6 +46,10 @@ struct err *postgresql_run (struct port *p, const char *database,
  * but the caller's cancel ("RH-PROGRAM-FAILED"). */
 struct err *postgresql_long (struct port *p, const char *database,
                              const char *sql);
+/* What statements give, of any size and as long as it takes; the caller
+ * frees. */
+struct err *postgresql_output (struct port *p, const char *database,
+                               const char *sql, char **out);
 /* A statement that gives one JSON value; new reference. */
 struct err *postgresql_json (struct port *p, const char *database,
                              const char *sql, json_t **out);
@@ -73,7 +81,7 @@ struct err *postgresql_settings_try (struct port *target, json_t *carry,
 /* postgresql_collations.c: what a server says of collations; the versions that
  * the copy has recorded become those of its library; what a proof finds. */
 extern const char postgresql_collations_sql[];
-struct err *postgresql_collations_refresh (const struct step_call *call);
+extern const char postgresql_collations_refresh_sql[];
 void postgresql_collations_compare (const json_t *source, const json_t *target,
                                     json_t *findings, json_t *differences);
 
@@ -214,11 +222,22 @@ void postgresql_thaw (const struct step_call *call,
 /* postgresql_prove.c: before the freeze what does not change by itself, behind
  * it everything. */
 struct err *postgresql_prove (const struct step_call *call, json_t **result);
+/* What there is in a database: {"KIND NAME": DEFINITION}. */
+extern const char postgresql_census_sql[];
 struct err *postgresql_verify (const struct step_call *call, json_t **result);
+/* postgresql_queries.c */
+extern const struct queries_engine postgresql_queries;
 /* postgresql_samples.c, see samples.h */
 struct err *postgresql_samples (const struct step_call *call,
                                 const json_t *tables, json_t *differences,
                                 json_t **out);
+
+/* postgresql_relate.c, see relations.h; *out is a new reference */
+struct err *postgresql_relations (struct port *p, const char *database,
+                                  json_t **out);
+/* postgresql_try.c, see writes.h */
+struct err *postgresql_try_writes (const struct step_call *call, json_t *tried,
+                                   json_t *differences, json_t *findings);
 
 /* postgresql_back.c: what the new server took since the opening, laid up on the
  * old one; in a rollback without the new one it goes into the database; then it

@@ -92,25 +92,14 @@ postgresql_archive_begin (const struct archive *a)
                   a->env);
 }
 
-static struct err *
-collect (void *ctx, const void *data, size_t len)
-{
-  return buf_put (ctx, data, len);
-}
-
 struct err *
 postgresql_archive_list (const struct archive *a, char **out)
 {
-  struct buf text CLEANUP_BUF = BUF_INIT_MAX (LIST_MAX);
-  struct sink to = { collect, &text };
   char *path CLEANUP_FREE = file_of (a, "dump");
   json_t *argv = postgresql_argv (a->call->target, "pg_restore",
                                   ARGV ("-l", "--section=post-data", path));
-  json_t *result CLEANUP_JSON = NULL;
-  TRY (port_read (a->call->target, "program.read",
-                  json_pack ("{s:o}", "argv", argv), &to, &result));
-  *out = buf_steal_str (&text);
-  return NULL;
+  return remote_output (a->call->target, json_pack ("{s:o}", "argv", argv),
+                        LIST_MAX, out);
 }
 
 struct err *
@@ -132,16 +121,7 @@ postgresql_archive_remove (const struct step_call *call)
 {
   char *dir CLEANUP_FREE = dir_of (call);
   char *prefix CLEANUP_FREE = prefix_of (call);
-  json_t *names CLEANUP_JSON = NULL;
-  size_t i;
-  json_t *one;
-  TRY (remote_names (call->target, dir, &names));
-  json_array_foreach (names, i, one)
-  {
-    const char *name = json_string_value (one);
-    char *path CLEANUP_FREE = mem_printf ("%s/%s", dir, name);
-    if (strncmp (name, prefix, strlen (prefix)) == 0)
-      TRY (remote_remove (call->target, path));
-  }
+  size_t removed;
+  TRY (remote_remove_prefixed (call->target, dir, prefix, &removed));
   return remote_remove_empty (call->target, dir);
 }

@@ -9,18 +9,17 @@
  * it, and is removed with the move.  The calls are mirrored: `source` is where
  * the data comes from, the new server.
  */
-#include "provider/postgresql.h"
+#include "provider/postgresql_home.h"
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "provider/lay.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define SPARE_BYTES ((uint64_t)256 << 20)
 
 static char *
 dir_of (const struct step_call *call)
@@ -122,13 +121,16 @@ compose (const json_t *tables, const json_t *changed, const json_t *sequences,
   return NULL;
 }
 
-/* Tables that are otherwise than both servers had them at the proof. */
+/* Tables that are otherwise than the old server has them: as both had them at
+ * the proof, or, where a stream back was given up, as it left them. */
 static json_t *
-changed_of (const struct step_call *call, const json_t *tables,
-            const json_t *now)
+changed_of (const struct step_call *call, const json_t *given_up,
+            const json_t *tables, const json_t *now)
 {
-  const json_t *then
-      = json_at (steps_input (call, "%s#verify", call->item->name), "digests");
+  const json_t *then = json_at (given_up, "base");
+  if (given_up == NULL)
+    then = json_at (steps_input (call, "%s#verify", call->item->name),
+                    "digests");
   json_t *changed = json_array ();
   size_t i;
   json_t *one;
@@ -148,25 +150,11 @@ changed_of (const struct step_call *call, const json_t *tables,
 static struct err *
 check_room (const struct step_call *call)
 {
-  static const char where[] = "/var/lib/postgresql";
-  json_t *space CLEANUP_JSON = NULL;
   char *size CLEANUP_FREE = NULL;
-  uint64_t free_bytes;
-  TRY (port_call (
-      call->target, "space",
-      json_pack ("{s:o}", "path", json_bytes (where, strlen (where))), &space));
-  TRY (json_get_u64 (space, "bytes_free", &free_bytes));
   TRY (postgresql_run (call->source, postgresql_database (call),
                        "SELECT pg_database_size(current_database());", &size));
-  uint64_t most = strtoull (size, NULL, 10);
-  if (free_bytes > most + SPARE_BYTES)
-    return NULL;
-  return err_new (ERR_REFUSED, "RH-FILES-NOSPACE",
-                  "what %s took cannot be laid up on the source: %llu MiB may "
-                  "be needed, %llu MiB are free",
-                  call->item->name,
-                  (unsigned long long)((most + SPARE_BYTES) >> 20),
-                  (unsigned long long)(free_bytes >> 20));
+  return lay_room (call, call->item->name, "/var/lib/postgresql",
+                   strtoull (size, NULL, 10));
 }
 
 static struct err *
@@ -192,14 +180,12 @@ send (const struct step_call *call, const char *script)
                                  "iflag=fullblock", of)));
   json_t *sent CLEANUP_JSON = NULL;
   json_t *taken CLEANUP_JSON = NULL;
-  TRY (call->source->ops->pipe (call->source, "program.read", out, call->target,
-                                "program.write", in, call->tick, call->ctx,
-                                &sent, &taken));
+  TRY (remote_pipe (call, out, in, &sent, &taken));
   return remote_rename (call->target, fresh, path, true);
 }
 
-struct err *
-postgresql_lay (const struct step_call *call, json_t **result)
+static struct err *
+lay (const struct step_call *call, const json_t *given_up, json_t **result)
 {
   const char *db = postgresql_database (call);
   char *path CLEANUP_FREE = record_of (call);
@@ -211,7 +197,7 @@ postgresql_lay (const struct step_call *call, json_t **result)
   TRY (postgresql_tables (call->source, db, &tables));
   TRY (postgresql_sequences (call->source, db, &sequences));
   TRY (postgresql_digest (call->source, db, tables, &now));
-  json_t *changed CLEANUP_JSON = changed_of (call, tables, now);
+  json_t *changed CLEANUP_JSON = changed_of (call, given_up, tables, now);
   json_t *record CLEANUP_JSON
       = json_pack ("{s:O, s:O, s:O}", "digests", now, "sequences", sequences,
                    "changed", changed);
@@ -225,6 +211,43 @@ postgresql_lay (const struct step_call *call, json_t **result)
   return remote_record (call->target, path, record);
 }
 
+/* The stream back does without what is laid up; once it was given up, and says
+ * why, the rounds go on from what it left. */
+static struct err *
+lay_instead (const struct step_call *call, const json_t *given_up,
+             json_t **result)
+{
+  const char *why = json_text (given_up, "why");
+  char *limit CLEANUP_FREE = NULL;
+  TRY (postgresql_home_schema (call, &limit));
+  enum reverse_mode mode = limit == NULL ? REVERSE_DELTA : REVERSE_NONE;
+  if (limit == NULL)
+    TRY (lay (call, given_up, result));
+  else
+    *result = json_object ();
+  json_object_set_new (*result, "reverse", json_string (reverse_name (mode)));
+  json_object_set_new (*result, "why",
+                       json_string (limit == NULL ? why : limit));
+  json_object_set_new (
+      *result, "findings",
+      json_pack ("[o]", json_sprintf ("the way back of database %s by "
+                                      "replication was given up: %s",
+                                      postgresql_database (call), why)));
+  return NULL;
+}
+
+struct err *
+postgresql_lay (const struct step_call *call, json_t **result)
+{
+  json_t *given_up CLEANUP_JSON = NULL;
+  if (postgresql_streams (call->item))
+    TRY (postgresql_home_look (call, result, &given_up));
+  if (*result != NULL)
+    return NULL;
+  return given_up == NULL ? lay (call, NULL, result)
+                          : lay_instead (call, given_up, result);
+}
+
 /* ---- The rollback without the target ---- */
 
 struct err *
@@ -233,8 +256,12 @@ postgresql_apply (const struct step_call *call, json_t **result)
   (void)result;
   char *record CLEANUP_FREE = record_of (call);
   char *path CLEANUP_FREE = script_of (call, "");
-  bool laid;
+  bool laid, streamed = false;
   if (!call->alone)
+    return NULL;
+  if (postgresql_streams (call->item))
+    TRY (postgresql_home_keep (call, &streamed));
+  if (streamed)
     return NULL;
   TRY (remote_exists (call->target, record, &laid));
   if (!laid)
@@ -249,14 +276,29 @@ postgresql_apply (const struct step_call *call, json_t **result)
 }
 
 /* On the source, at the end of either way. */
-struct err *
-postgresql_sweep (const struct step_call *call, json_t **result)
+static struct err *
+remove_scripts (const struct step_call *call, const char *dir)
 {
-  (void)result;
-  char *dir CLEANUP_FREE = dir_of (call);
   char *path CLEANUP_FREE = script_of (call, "");
   char *fresh CLEANUP_FREE = script_of (call, ".new");
   TRY (remote_remove (call->source, path));
   TRY (remote_remove (call->source, fresh));
   return remote_remove_empty (call->source, dir);
+}
+
+/* A source that is off keeps what was laid up there; it has served, so that
+ * this is nothing new to it. */
+struct err *
+postgresql_sweep (const struct step_call *call, json_t **result)
+{
+  char *dir CLEANUP_FREE = dir_of (call);
+  struct err *e = remove_scripts (call, dir);
+  if (e == NULL || call->step->stage != STAGE_ACCEPT || !port_is_lost (e))
+    return e;
+  *result = json_pack ("{s:[o]}", "findings",
+                       json_sprintf ("the source was not reached: what was "
+                                     "laid up in %s is still there: %s",
+                                     dir, err_message (e)));
+  err_free (e);
+  return NULL;
 }

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "provider/credentials.h"
 #include "provider/remote.h"
 
 #include <stdio.h>
@@ -33,6 +34,39 @@ static const char lz4_sql[]
       " pg_settings WHERE name = 'wal_compression'), 'false');";
 
 #define BULK "64K"
+
+static void
+put_words (json_t *argv, const char *const *words)
+{
+  for (; *words != NULL; words++)
+    remote_word (argv, *words);
+}
+
+/* As postgres by peer, or as root with the user and the password of the service
+ * "rehome" in the item's file. */
+static json_t *
+login_of (const char *path)
+{
+  if (path == NULL)
+    return remote_argv (ARGV ("runuser", "-u", "postgres", "--"));
+  char *file CLEANUP_FREE = mem_printf ("PGSERVICEFILE=%s", path);
+  return remote_argv (ARGV ("env", "PGSERVICE=rehome", file));
+}
+
+static json_t *
+login (struct port *p)
+{
+  char *path CLEANUP_FREE = credentials_of (p, "postgresql");
+  return login_of (path);
+}
+
+json_t *
+postgresql_by_hand (const struct plan_item *item, const struct port *p)
+{
+  json_t *argv = login_of (credentials_path (item, p));
+  remote_word (argv, "psql");
+  return argv;
+}
 
 json_t *
 postgresql_as (const char *program, const char *const *words)
@@ -91,8 +125,9 @@ look (struct port *p, json_t **out)
   char *text CLEANUP_FREE = NULL;
   json_t *said CLEANUP_JSON = NULL;
   bool there = false;
-  json_t *argv = postgresql_as ("psql", ARGV ("-X", "-q", "-A", "-t", "-d",
-                                              "postgres", "-c", cluster_sql));
+  json_t *argv = login (p);
+  put_words (argv, ARGV ("psql", "-X", "-q", "-A", "-t", "-d", "postgres", "-c",
+                         cluster_sql));
   TRY (remote_must (p, argv, NULL, &text));
   TRY (json_parse (text, strlen (text), 4096, &said));
   char *bin CLEANUP_FREE
@@ -123,13 +158,6 @@ cluster_of (struct port *p)
 }
 
 static void
-put_words (json_t *argv, const char *const *words)
-{
-  for (; *words != NULL; words++)
-    remote_word (argv, *words);
-}
-
-static void
 put_client (json_t *argv, struct port *p, const char *program,
             const char *const *words)
 {
@@ -148,7 +176,7 @@ put_client (json_t *argv, struct port *p, const char *program,
 json_t *
 postgresql_argv (struct port *p, const char *program, const char *const *words)
 {
-  json_t *argv = remote_argv (ARGV ("runuser", "-u", "postgres", "--"));
+  json_t *argv = login (p);
   put_client (argv, p, program, words);
   return argv;
 }
@@ -156,8 +184,8 @@ postgresql_argv (struct port *p, const char *program, const char *const *words)
 json_t *
 postgresql_bulk_argv (struct port *p, const char *const *words)
 {
-  json_t *argv = remote_argv (
-      ARGV ("runuser", "-u", "postgres", "--", "stdbuf", "-i" BULK, "-o" BULK));
+  json_t *argv = login (p);
+  put_words (argv, ARGV ("stdbuf", "-i" BULK, "-o" BULK));
   put_client (argv, p, "psql", words);
   return argv;
 }

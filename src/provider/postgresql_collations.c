@@ -49,21 +49,15 @@ const char postgresql_collations_sql[]
       " ANY (partcollation::oid[]) JOIN pg_namespace m ON m.oid ="
       " collnamespace WHERE partstrat = 'r'));";
 
-struct err *
-postgresql_collations_refresh (const struct step_call *call)
-{
-  static const char sql[]
-      = "SET default_transaction_read_only = off;\n"
-        "SELECT format('ALTER COLLATION %I.%I REFRESH VERSION', nspname,"
-        " collname) FROM pg_collation c JOIN pg_namespace n ON n.oid ="
-        " collnamespace WHERE collversion IS DISTINCT FROM"
-        " pg_collation_actual_version(c.oid) AND collversion IS NOT NULL"
-        " \\gexec\n"
-        "SELECT format('ALTER DATABASE %I REFRESH COLLATION VERSION', datname)"
-        " FROM pg_database d WHERE datname = current_database() AND"
-        " to_jsonb(d) ->> 'datcollversion' IS NOT NULL \\gexec\n";
-  return postgresql_run (call->target, postgresql_database (call), sql, NULL);
-}
+const char postgresql_collations_refresh_sql[]
+    = "SELECT format('ALTER COLLATION %I.%I REFRESH VERSION', nspname,"
+      " collname) FROM pg_collation c JOIN pg_namespace n ON n.oid ="
+      " collnamespace WHERE collversion IS DISTINCT FROM"
+      " pg_collation_actual_version(c.oid) AND collversion IS NOT NULL"
+      " \\gexec\n"
+      "SELECT format('ALTER DATABASE %I REFRESH COLLATION VERSION', datname)"
+      " FROM pg_database d WHERE datname = current_database() AND"
+      " to_jsonb(d) ->> 'datcollversion' IS NOT NULL \\gexec\n";
 
 static void
 compare_one (const char *name, const json_t *source, const json_t *target,

@@ -32,9 +32,7 @@ postgresql_stream (const struct step_call *call, json_t *from, json_t *into)
   json_t *in CLEANUP_JSON = json_pack ("{s:o}", "argv", into);
   json_t *sent CLEANUP_JSON = NULL;
   json_t *taken CLEANUP_JSON = NULL;
-  return call->source->ops->pipe (call->source, "program.read", out,
-                                  call->target, "program.write", in, call->tick,
-                                  call->ctx, &sent, &taken);
+  return remote_pipe (call, out, in, &sent, &taken);
 }
 
 /* What COPY said it has taken, of what psql printed; -1: nothing. */
@@ -85,9 +83,7 @@ postgresql_send (const struct step_call *call, const json_t *out,
 {
   json_t *sent CLEANUP_JSON = NULL;
   json_t *taken CLEANUP_JSON = NULL;
-  TRY (call->source->ops->pipe (call->source, "program.read", out, call->target,
-                                "program.write", in, call->tick, call->ctx,
-                                &sent, &taken));
+  TRY (remote_pipe (call, out, in, &sent, &taken));
   const char *rows = json_text (sent, "rows");
   TRY (judge_sent (rows, taken));
   if (digest != NULL)
@@ -98,12 +94,6 @@ postgresql_send (const struct step_call *call, const json_t *out,
 }
 
 /* ---- The schema, as text ---- */
-
-static struct err *
-collect (void *ctx, const void *data, size_t len)
-{
-  return buf_put (ctx, data, len);
-}
 
 /* A dump's text has lines that differ each time. */
 static bool
@@ -117,18 +107,15 @@ is_noise (const char *line)
 struct err *
 postgresql_schema (const struct step_call *call, char **out)
 {
-  struct buf text CLEANUP_BUF = BUF_INIT_MAX (SCHEMA_MAX);
+  char *text CLEANUP_FREE = NULL;
   struct buf kept CLEANUP_BUF = BUF_INIT_MAX (SCHEMA_MAX);
-  struct sink to = { collect, &text };
-  json_t *result CLEANUP_JSON = NULL;
   json_t *argv
       = postgresql_argv (call->source, "pg_dump",
                          ARGV ("--schema-only", "--quote-all-identifiers",
                                "--dbname", postgresql_database (call)));
-  TRY (port_read (call->source, "program.read",
-                  json_pack ("{s:o}", "argv", argv), &to, &result));
-  TRY (buf_put (&text, "", 1));
-  char *at = (char *)text.data;
+  TRY (remote_output (call->source, json_pack ("{s:o}", "argv", argv),
+                      SCHEMA_MAX, &text));
+  char *at = text;
   for (char *line; (line = strsep (&at, "\n")) != NULL;)
     if (!is_noise (line))
       TRY (buf_printf (&kept, "%s\n", line));
@@ -181,16 +168,15 @@ thaw_copy (const struct step_call *call)
             : mem_printf ("SET default_transaction_read_only = %s",
                           strcmp (readonly, "on") == 0 ? "on" : "off");
   struct buf sql CLEANUP_BUF = BUF_INIT;
-  TRY (postgresql_collations_refresh (call));
   TRY (buf_printf (
       &sql,
       "SET default_transaction_read_only = off; SET synchronous_commit = on;\n"
-      "ALTER DATABASE %s %s; ALTER DATABASE %s CONNECTION LIMIT %lld;\n",
-      name, set, name,
+      "%sALTER DATABASE %s %s; ALTER DATABASE %s CONNECTION LIMIT %lld;\n",
+      postgresql_collations_refresh_sql, name, set, name,
       limit == NULL ? -1LL : (long long)json_integer_value (limit)));
   TRY (postgresql_settings_put (json_at (look, "carry"), name, &sql));
-  return postgresql_run (call->target, "postgres", (const char *)sql.data,
-                         NULL);
+  return postgresql_run (call->target, postgresql_database (call),
+                         (const char *)sql.data, NULL);
 }
 
 /* Drops a copy of ours and loads what pg_dump says with `words` besides. */

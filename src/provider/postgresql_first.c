@@ -276,12 +276,16 @@ postgresql_first (const struct step_call *call, json_t *sent, char **schema)
   f.snapshot = &snapshot;
   struct err *e = copy_of_one_moment (&f, sent, &rest);
   postgresql_snapshot_close (&snapshot);
-  if (e != NULL)
+  if (e == NULL && rest != NULL)
+    e = postgresql_archive_make_of (&f.archive, "rest", rest,
+                                    (int)f.bounds.indexes, f.archive.env);
+  if (e == NULL)
+    e = postgresql_set_sequences (call, f.sequences, NULL);
+  struct err *kept = postgresql_archive_remove (call);
+  if (e != NULL) {
+    err_free (kept);
     return e;
-  if (rest != NULL)
-    TRY (postgresql_archive_make_of (&f.archive, "rest", rest,
-                                     (int)f.bounds.indexes, f.archive.env));
-  TRY (postgresql_set_sequences (call, f.sequences, NULL));
+  }
   give_schema (&f, schema);
-  return postgresql_archive_remove (call);
+  return kept;
 }

@@ -16,11 +16,15 @@ struct snapshot {
   pthread_t thread;
   pthread_mutex_t lock; /* of what follows */
   bool ended, over;
+  bool lost; /* it had ended before it was over */
   struct err *failed;
 };
 struct err *postgresql_snapshot_open (struct snapshot *s,
                                       const struct step_call *call);
-/* The session has not ended by itself: what was read is of one moment. */
+/* Nothing needs it any more: its session is told to end, and nobody waits. */
+void postgresql_snapshot_release (struct snapshot *s);
+/* The session has not ended by itself before: what was read is of one moment.
+ */
 struct err *postgresql_snapshot_held (struct snapshot *s);
 void postgresql_snapshot_close (struct snapshot *s);
 

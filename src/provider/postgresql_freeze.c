@@ -5,7 +5,7 @@
  * ended, and the server's own counters show that nothing was written since.
  * Both settings lie in its catalog: they survive a restart.
  */
-#include "provider/postgresql.h"
+#include "provider/postgresql_home.h"
 
 #include "base/mem.h"
 #include "provider/remote.h"
@@ -149,10 +149,7 @@ struct err *
 postgresql_stop_probe (const struct step_call *call, enum probe_state *out)
 {
   char *path CLEANUP_FREE = record_of (call);
-  bool begun;
-  TRY (remote_exists (call->source, path, &begun));
-  *out = begun ? PROBED_PARTIAL : PROBED_NOT_DONE;
-  return NULL;
+  return steps_probe_record (call->source, path, out);
 }
 
 struct err *
@@ -211,6 +208,43 @@ postgresql_still (const struct step_call *call, json_t **result)
       "server's log), end it, and cut over again");
 }
 
+/* What the stream back has applied stays; nothing more is taken.  psql sends a
+ * DO statement as it is. */
+static void
+add_leave (const struct step_call *call, const struct plan_item *item,
+           json_t *out)
+{
+  const char *db = json_string_value (json_at (item->spec, "postgresql"));
+  long at = steps_item_index (call->plan, item);
+  char *name CLEANUP_FREE
+      = postgresql_stream_called (call->migration, at, true);
+  char *drop CLEANUP_FREE = mem_printf (
+      "DO $rehome$ BEGIN IF EXISTS (SELECT FROM pg_subscription WHERE subname ="
+      " '%s') THEN ALTER SUBSCRIPTION %s DISABLE; ALTER SUBSCRIPTION %s SET"
+      " (slot_name = NONE); DROP SUBSCRIPTION %s; END IF; END $rehome$",
+      name, name, name, name);
+  if (!postgresql_streams (item) || call->back)
+    return;
+  const char *const words[] = {
+    "-X",
+    "-d",
+    db,
+    "-c",
+    "SET default_transaction_read_only = off",
+    "-c",
+    drop,
+    "-c",
+    postgresql_raise_sql,
+  };
+  json_t *argv = postgresql_by_hand (item, call->source);
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+    remote_word (argv, words[i]);
+  json_array_append_new (
+      out, json_pack ("{s:s, s:o}", "why",
+                      "what came back by replication stays, and no more comes",
+                      "argv", argv));
+}
+
 void
 postgresql_thaw (const struct step_call *call, const struct plan_item *item,
                  json_t *out)
@@ -218,9 +252,13 @@ postgresql_thaw (const struct step_call *call, const struct plan_item *item,
   const json_t *look = steps_input (call, "%s#look", item->name);
   const char *db = json_string_value (json_at (item->spec, "postgresql"));
   char *sql CLEANUP_FREE = thaw_sql (db, look);
+  add_leave (call, item, out);
   /* Several statements of one -c would be one transaction, in which the first
    * could not make it writable. */
-  json_t *argv = postgresql_as ("psql", ARGV ("-X", "-d", "postgres"));
+  json_t *argv = postgresql_by_hand (item, call->source);
+  remote_word (argv, "-X");
+  remote_word (argv, "-d");
+  remote_word (argv, "postgres");
   char *rest CLEANUP_FREE = mem_strdup (sql);
   char *at = rest;
   for (char *one; (one = strsep (&at, ";")) != NULL;) {

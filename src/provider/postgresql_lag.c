@@ -92,8 +92,9 @@ postgresql_stream_way (const struct step_call *call, char **where)
   char *now CLEANUP_FREE = where_of (call, name, port);
   if (had != 0 && port != had) {
     char *quoted CLEANUP_FREE = postgresql_literal (now);
-    char *sql CLEANUP_FREE
-        = mem_printf ("ALTER SUBSCRIPTION %s CONNECTION %s;", name, quoted);
+    char *sql CLEANUP_FREE = mem_printf (POSTGRESQL_WRITABLE
+                                         "ALTER SUBSCRIPTION %s CONNECTION %s;",
+                                         name, quoted);
     TRY (postgresql_run (call->target, postgresql_database (call), sql, NULL));
   }
   if (where != NULL)

@@ -320,6 +320,15 @@ take (struct crew *c, struct piece *p)
   return got;
 }
 
+static bool
+has_all_rows (const struct crew *c)
+{
+  for (size_t i = 0; i < c->n; i++)
+    if (c->tables[i].rows != MADE)
+      return false;
+  return true;
+}
+
 static void
 give_back (struct crew *c, const struct piece *p, const char *digest,
            struct err *e)
@@ -341,6 +350,8 @@ give_back (struct crew *c, const struct piece *p, const char *digest,
     c->failed = e;
   else
     err_free (e);
+  if (p->rows && has_all_rows (c)) /* indexes need no snapshot */
+    postgresql_snapshot_release (c->load->snapshot);
   pthread_cond_broadcast (&c->news);
   pthread_mutex_unlock (&c->lock);
 }

@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "provider/beside.h"
+#include "provider/credentials.h"
+#include "provider/queries.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
@@ -18,6 +20,21 @@ static const char source_sql[]
       " 'version', current_setting('server_version_num')::int,"
       " 'encoding', pg_encoding_to_char(d.encoding),"
       " 'size', pg_database_size(d.oid),"
+      " 'holds', (SELECT json_build_object("
+      "   'tables', count(*) FILTER (WHERE relkind IN ('r', 'p')),"
+      "   'rows', coalesce(sum(greatest(reltuples, 0)) FILTER"
+      "    (WHERE relkind = 'r'), 0)::bigint,"
+      "   'views', count(*) FILTER (WHERE relkind = 'v'),"
+      "   'materialized', count(*) FILTER (WHERE relkind = 'm'),"
+      "   'sequences', count(*) FILTER (WHERE relkind = 'S'),"
+      "   'routines', (SELECT count(*) FROM pg_proc p WHERE p.oid >= 16384"
+      "    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.objid = p.oid"
+      "    AND e.classid = 'pg_proc'::regclass AND e.deptype = 'e')),"
+      "   'triggers', (SELECT count(*) FROM pg_trigger WHERE NOT"
+      "    tgisinternal),"
+      "   'extensions', (SELECT count(*) FROM pg_extension),"
+      "   'large', (SELECT count(*) FROM pg_largeobject_metadata))"
+      "   FROM pg_class WHERE oid >= 16384),"
       " 'connections', d.datconnlimit,"
       " 'readonly', (SELECT split_part(c, '=', 2) FROM pg_db_role_setting s,"
       "   unnest(s.setconfig) c WHERE s.setdatabase = d.oid AND s.setrole = 0"
@@ -64,6 +81,8 @@ static const char target_sql[]
 static struct err *
 no_server (struct err *e, const char *side)
 {
+  if (port_is_lost (e))
+    return e;
   struct err *cause CLEANUP_ERR = e;
   return err_advise (err_new (ERR_BLOCKED, "RH-POSTGRESQL-SERVER",
                               "PostgreSQL on the %s cannot be asked: %s", side,
@@ -313,6 +332,41 @@ ask_target (void *ctx)
   return e == NULL ? NULL : no_server (e, "target");
 }
 
+/* Snapshots, roles with their hashes and everybody's tables. */
+static struct err *
+look_login (struct port *p)
+{
+  char *said CLEANUP_FREE = NULL;
+  struct err *e = postgresql_run (
+      p, "postgres",
+      "SELECT current_user, rolsuper FROM pg_roles WHERE rolname ="
+      " current_user;",
+      &said);
+  if (e != NULL)
+    return no_server (e, p->name);
+  said[strcspn (said, "\n")] = '\0';
+  const char *mark = strrchr (said, '|');
+  if (mark != NULL && strcmp (mark, "|t") == 0)
+    return NULL;
+  return err_advise (
+      err_new (ERR_BLOCKED, "RH-CREDENTIALS-ACCOUNT",
+               "on the %s PostgreSQL's programs log in as %.*s, who is no "
+               "superuser",
+               p->name, mark == NULL ? 0 : (int)(mark - said), said),
+      "nothing was changed",
+      "put a superuser into the file of credentials, such as postgres");
+}
+
+static struct err *
+look_access (const struct step_call *call)
+{
+  if (json_at (call->item->spec, "credentials") == NULL)
+    return NULL;
+  TRY (credentials_look (call));
+  TRY (look_login (call->source));
+  return look_login (call->target);
+}
+
 struct err *
 postgresql_look (const struct step_call *call, json_t **result)
 {
@@ -320,6 +374,7 @@ postgresql_look (const struct step_call *call, json_t **result)
   json_t *findings CLEANUP_JSON = json_array ();
   const struct beside both[]
       = { { ask_source, &asked }, { ask_target, &asked } };
+  TRY (look_access (call));
   TRY (beside_run (call, both, 2, 2));
   const json_t *s = asked.source, *t = asked.target;
   if (number (s, "version") / 10000 > number (t, "version") / 10000)
@@ -330,6 +385,7 @@ postgresql_look (const struct step_call *call, json_t **result)
                     (long long)number (s, "version") / 10000),
         "install the same version there, or a later one");
   TRY (look_contents (call, s));
+  TRY (queries_try (call, &postgresql_queries));
   TRY (look_stream (call, s));
   TRY (look_extensions (s, t, findings));
   TRY (look_tablespaces (s, t));
@@ -340,10 +396,11 @@ postgresql_look (const struct step_call *call, json_t **result)
       = postgresql_settings_carried (asked.settings[0], asked.settings[1],
                                      findings);
   TRY (postgresql_settings_try (call->target, carry, findings));
-  *result = json_pack ("{s:I, s:I, s:O, s:O, s:O, s:O, s:O}", "version",
+  *result = json_pack ("{s:I, s:I, s:O, s:O, s:O, s:O, s:O, s:O}", "version",
                        number (s, "version"), "target_version",
                        number (t, "version"), "bytes", json_at (s, "size"),
-                       "connections", json_at (s, "connections"), "readonly",
+                       "holds", json_at (s, "holds"), "connections",
+                       json_at (s, "connections"), "readonly",
                        json_at (s, "readonly"), "findings", findings, "carry",
                        carry);
   return NULL;

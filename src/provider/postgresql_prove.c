@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The proof of a PostgreSQL database: the digest of each table on both sides,
- * sequences, a census of all objects with their definitions and rights, and
- * roles. */
+ * sequences, relations, a census of all objects with their definitions and
+ * rights, and roles; and writes that the copy takes and gives up. */
 #include "provider/postgresql.h"
 
 #include "base/mem.h"
 #include "provider/beside.h"
+#include "provider/queries.h"
+#include "provider/relations.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
@@ -18,8 +20,11 @@
  * owner's own rights and MAINTAIN, which versions imply differently, are left
  * out.
  */
-static const char census_sql[]
+const char postgresql_census_sql[]
     = "SET search_path = pg_catalog;"
+      /* Compiling it takes seconds, running it milliseconds. */
+      "DO $rehome$ BEGIN PERFORM set_config('jit', 'off', false); EXCEPTION"
+      " WHEN undefined_object THEN NULL; END $rehome$;"
       "WITH n AS (SELECT oid, nspname, nspowner, nspacl FROM pg_namespace"
       "  WHERE nspname NOT IN ('pg_catalog', 'information_schema')"
       "  AND nspname NOT LIKE 'pg\\_toast%' AND nspname NOT LIKE"
@@ -101,32 +106,6 @@ static const char census_sql[]
       "  FROM acl, aclexplode(acl) WHERE grantee <> own"
       "  AND privilege_type <> 'MAINTAIN' GROUP BY 1) AS t;";
 
-/* What one has and the other lacks or has otherwise. */
-static void
-compare (const char *what, const json_t *source, const json_t *target,
-         json_t *differences)
-{
-  const char *key;
-  json_t *value;
-  json_object_foreach ((json_t *)source, key, value)
-  {
-    const json_t *other = json_object_get (target, key);
-    if (other == NULL)
-      json_array_append_new (differences,
-                             json_sprintf ("%s%s is missing on the target",
-                                           what, key));
-    else if (!json_equal (value, other))
-      json_array_append_new (differences,
-                             json_sprintf ("%s%s differs", what, key));
-  }
-  json_object_foreach ((json_t *)target, key, value)
-  {
-    if (json_object_get (source, key) == NULL)
-      json_array_append_new (
-          differences, json_sprintf ("%s%s is only on the target", what, key));
-  }
-}
-
 /* A materialized view that nobody refreshed of late holds what its query gave
  * then; on the target it was made of the rows as they are, and is no table
  * that could be lost. */
@@ -162,6 +141,7 @@ struct proof {
   json_t *digests[2];
   json_t *differences;      /* of roles */
   json_t *samples, *unlike; /* what differs of these */
+  json_t *relations[2];     /* NULL: there is too much to read it again */
 };
 
 static void
@@ -172,6 +152,7 @@ proof_clear (struct proof *p)
     json_decref (p->sequences[i]);
     json_decref (p->collations[i]);
     json_decref (p->digests[i]);
+    json_decref (p->relations[i]);
   }
   json_decref (p->tables);
   json_decref (p->differences);
@@ -183,7 +164,8 @@ proof_clear (struct proof *p)
 static struct err *
 read_objects (struct proof *p, size_t side)
 {
-  const char *const sql[] = { census_sql, postgresql_collations_sql };
+  const char *const sql[]
+      = { postgresql_census_sql, postgresql_collations_sql };
   struct port *port = side == 0 ? p->call->source : p->call->target;
   json_t *said[2] = { NULL, NULL };
   struct err *e
@@ -193,12 +175,18 @@ read_objects (struct proof *p, size_t side)
   return e;
 }
 
+static const json_t *
+final_of (const struct proof *p)
+{
+  return steps_input (p->call, "%s#final", p->call->item->name);
+}
+
 /* Behind it: objects and sequences, and of what its tables hold the digests. */
 static struct err *
 read_side (struct proof *p, size_t side, bool digests)
 {
-  const char *const sql[]
-      = { census_sql, postgresql_sequences_sql, postgresql_tables_sql };
+  const char *const sql[] = { postgresql_census_sql, postgresql_sequences_sql,
+                              postgresql_tables_sql };
   if (!p->data)
     return read_objects (p, side);
   struct port *port = side == 0 ? p->call->source : p->call->target;
@@ -212,6 +200,8 @@ read_side (struct proof *p, size_t side, bool digests)
     return e;
   if (digests)
     TRY (postgresql_digest (port, db, tables, &p->digests[side]));
+  if (relations_looked_at (final_of (p)))
+    TRY (postgresql_relations (port, db, &p->relations[side]));
   if (side == 0)
     p->tables = STEAL (tables);
   return NULL;
@@ -223,8 +213,7 @@ static struct err *
 read_source (void *ctx)
 {
   struct proof *p = ctx;
-  const json_t *final = steps_input (p->call, "%s#final", p->call->item->name);
-  json_t *known = json_at (final, "digests");
+  json_t *known = json_at (final_of (p), "digests");
   p->digests[0] = json_incref (known);
   TRY (read_side (p, 0, known == NULL));
   return p->data
@@ -261,8 +250,9 @@ compare_data (const struct proof *p, json_t *differences, json_t *findings)
 {
   json_t *compared CLEANUP_JSON = json_copy (p->digests[0]);
   pass_views (p->tables, p->digests[0], p->digests[1], compared, findings);
-  compare ("table ", compared, p->digests[1], differences);
-  compare ("sequence ", p->sequences[0], p->sequences[1], differences);
+  steps_compare ("table ", compared, p->digests[1], differences);
+  steps_compare ("sequence ", p->sequences[0], p->sequences[1], differences);
+  relations_compare (p->relations[0], p->relations[1], differences);
 }
 
 static int64_t
@@ -289,24 +279,39 @@ judge (const json_t *differences)
                    "it does not put right, put right on the target");
 }
 
+static struct err *
+takes_writes (const struct step_call *call, json_t *tried, json_t *findings)
+{
+  json_t *differences CLEANUP_JSON = json_array ();
+  TRY (postgresql_try_writes (call, tried, differences, findings));
+  if (json_array_size (differences) == 0)
+    return NULL;
+  return err_todo (steps_unequal ("RH-POSTGRESQL-UNEQUAL",
+                                  "the copy does not take writes", differences),
+                   "look at these tables on the target, and at its log");
+}
+
 struct err *
 postgresql_prove (const struct step_call *call, json_t **result)
 {
   CLEANUP (proof_clear) struct proof p = { .call = call };
   json_t *findings CLEANUP_JSON = json_array ();
+  json_t *tried CLEANUP_JSON = json_array ();
   TRY (read_both (&p));
-  compare ("", p.census[0], p.census[1], p.differences);
+  steps_compare ("", p.census[0], p.census[1], p.differences);
   postgresql_collations_compare (p.collations[0], p.collations[1], findings,
                                  p.differences);
   TRY (judge (p.differences));
   TRY (postgresql_untouched (call));
+  TRY (takes_writes (call, tried, findings));
   char *path CLEANUP_FREE = postgresql_record (call);
   json_t *made CLEANUP_JSON = NULL;
   TRY (remote_recall (call->target, path, &made));
-  *result = json_pack ("{s:I, s:I, s:i, s:O}", "objects",
+  *result = json_pack ("{s:I, s:I, s:i, s:O, s:O}", "objects",
                        (json_int_t)json_object_size (p.census[0]), "rows",
                        (json_int_t)rows_of (json_at (made, "tables")),
-                       "differences", 0, "findings", findings);
+                       "differences", 0, "findings", findings, "tried", tried);
+  queries_before (call, &postgresql_queries, *result);
   return NULL;
 }
 
@@ -319,7 +324,7 @@ postgresql_verify (const struct step_call *call, json_t **result)
   json_t *still CLEANUP_JSON = NULL;
   TRY (read_both (&p));
   compare_data (&p, differences, findings);
-  compare ("", p.census[0], p.census[1], differences);
+  steps_compare ("", p.census[0], p.census[1], differences);
   json_array_extend (differences, p.differences);
   json_array_extend (differences, p.unlike);
   TRY (postgresql_still (call, &still));
@@ -329,5 +334,7 @@ postgresql_verify (const struct step_call *call, json_t **result)
                    "rows", (json_int_t)rows_of (p.digests[0]), "objects",
                    (json_int_t)json_object_size (p.census[0]), "differences", 0,
                    "findings", findings, "samples", p.samples);
+  if (p.relations[0] != NULL)
+    json_object_set (*result, "relations", p.relations[0]);
   return NULL;
 }

@@ -232,6 +232,8 @@ postgresql_roles (const struct step_call *call, json_t **result)
   TRY (remote_record (call->target, path, now));
   struct err *e
       = postgresql_run (call->target, "postgres", (const char *)sql.data, NULL);
+  if (port_is_lost (e))
+    return e;
   if (e != NULL) { /* the server's words may quote the statement */
     err_free (e);
     return err_todo (

@@ -4,7 +4,7 @@
  * and what the target holds then is recorded there, so that what somebody
  * else writes there is noticed and not just overwritten.
  */
-#include "provider/postgresql_stream.h"
+#include "provider/postgresql_home.h"
 
 #include "base/mem.h"
 #include "provider/beside.h"
@@ -411,6 +411,19 @@ take_round (const struct step_call *call, struct seen *seen, bool *whole,
   return *whole ? postgresql_whole (call) : NULL;
 }
 
+static json_int_t
+bytes_of (const struct seen *seen)
+{
+  json_int_t n = 0;
+  size_t i;
+  json_t *one;
+  json_array_foreach (seen->tables, i, one)
+  {
+    n += json_integer_value (json_at (one, "bytes"));
+  }
+  return n;
+}
+
 /* The digests of a frozen source are what the proof compares the target's
  * with. */
 struct err *
@@ -425,13 +438,17 @@ postgresql_round (const struct step_call *call, json_t **result)
     return postgresql_stream_round (call, result);
   if (is_streamed (call))
     TRY (postgresql_stream_reach (call, &reached));
+  else if (call->back && postgresql_streams (call->item))
+    TRY (postgresql_home_reach (call));
   TRY (take_round (call, &seen, &whole, &copied));
   *result = json_pack ("{s:b, s:O, s:I}", "whole", whole, "tables", names,
                        "parts", copied.parts);
-  if (!whole
-      && (call->step->stage == STAGE_FINAL
-          || call->step->stage == STAGE_BACK_FINAL))
-    json_object_set (*result, "digests", seen.source.tables);
+  if (call->step->stage == STAGE_FINAL || call->step->stage == STAGE_BACK_FINAL)
+  {
+    json_object_set_new (*result, "bytes", json_integer (bytes_of (&seen)));
+    if (!whole)
+      json_object_set (*result, "digests", seen.source.tables);
+  }
   json_object_update (*result, reached);
   return NULL;
 }

@@ -44,6 +44,16 @@ is_over (void *ctx)
   return over;
 }
 
+void
+postgresql_snapshot_release (struct snapshot *s)
+{
+  pthread_mutex_lock (&s->lock);
+  if (!s->over)
+    s->lost = s->ended;
+  s->over = true;
+  pthread_mutex_unlock (&s->lock);
+}
+
 static bool
 has_ended (struct snapshot *s)
 {
@@ -87,9 +97,7 @@ hold (void *arg)
 void
 postgresql_snapshot_close (struct snapshot *s)
 {
-  pthread_mutex_lock (&s->lock);
-  s->over = true;
-  pthread_mutex_unlock (&s->lock);
+  postgresql_snapshot_release (s);
   pthread_join (s->thread, NULL);
   err_free (s->failed);
   pthread_mutex_destroy (&s->lock);
@@ -105,7 +113,8 @@ lost (void)
 struct err *
 postgresql_snapshot_held (struct snapshot *s)
 {
-  return has_ended (s) ? lost () : NULL;
+  postgresql_snapshot_release (s);
+  return s->lost ? lost () : NULL;
 }
 
 /* It is there within a moment; "" while it is not. */

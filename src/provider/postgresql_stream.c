@@ -31,16 +31,22 @@ postgresql_streams (const struct plan_item *item)
 }
 
 char *
-postgresql_stream_name (const struct step_call *call)
+postgresql_stream_called (const char *migration, long item, bool back)
 {
   struct sha256_ctx ctx;
   uint8_t raw[8];
   sha256_init (&ctx);
-  sha256_update (&ctx, strlen (call->migration),
-                 (const uint8_t *)call->migration);
+  sha256_update (&ctx, strlen (migration), (const uint8_t *)migration);
   sha256_digest (&ctx, sizeof raw, raw);
   char *hex CLEANUP_FREE = text_hex (raw, sizeof raw);
-  return mem_printf ("rehome_%s_%ld", hex, call->step->item);
+  return mem_printf ("rehome_%s_%ld%s", hex, item, back ? "_back" : "");
+}
+
+char *
+postgresql_stream_name (const struct step_call *call)
+{
+  return postgresql_stream_called (call->migration, call->step->item,
+                                   call->back);
 }
 
 static char *
@@ -72,8 +78,15 @@ static const char tables_sql[]
       "  d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype ="
       "  'e')));";
 
-static bool
-is_logical (const json_t *seen)
+struct err *
+postgresql_stream_tables (const struct step_call *call, json_t **out)
+{
+  return postgresql_json (call->source, postgresql_database (call), tables_sql,
+                          out);
+}
+
+bool
+postgresql_is_logical (const json_t *seen)
 {
   return strcmp (json_text (seen, "level"), "logical") == 0;
 }
@@ -116,13 +129,10 @@ restart (const struct step_call *call, const json_t *seen)
   }
 }
 
-/* Superusers' sessions may be read-only by default. */
-#define WRITABLE "SET default_transaction_read_only = off;\n"
-
-static struct err *
-make_logical (const struct step_call *call, const json_t *seen)
+struct err *
+postgresql_make_logical (const struct step_call *call, const json_t *seen)
 {
-  if (is_logical (seen))
+  if (postgresql_is_logical (seen))
     return NULL;
   if (json_at (call->item->spec, "restart") == NULL)
     return not_logical (call, "has wal_level other than logical");
@@ -131,8 +141,8 @@ make_logical (const struct step_call *call, const json_t *seen)
   return restart (call, seen);
 }
 
-static struct err *
-put_back_level (const struct step_call *call, const json_t *record)
+struct err *
+postgresql_put_back_level (const struct step_call *call, const json_t *record)
 {
   const char *own = json_string_value (json_at (record, "own"));
   if (strcmp (json_text (record, "level"), "logical") == 0)
@@ -145,14 +155,16 @@ put_back_level (const struct step_call *call, const json_t *record)
 }
 
 /* Identities first: a published table without one cannot be changed. */
-static struct err *
-publish (const struct step_call *call, const json_t *seen, const char *name)
+struct err *
+postgresql_stream_publish (const struct step_call *call, const json_t *seen,
+                           const char *name)
 {
   struct buf sql CLEANUP_BUF = BUF_INIT;
   size_t i, n = 0;
   json_t *one;
-  TRY (buf_printf (&sql, WRITABLE "BEGIN;\nDROP PUBLICATION IF EXISTS %s;\n",
-                   name));
+  TRY (buf_printf (
+      &sql, POSTGRESQL_WRITABLE "BEGIN;\nDROP PUBLICATION IF EXISTS %s;\n",
+      name));
   json_array_foreach (json_at (seen, "tables"), i, one)
   {
     if (json_is_true (json_at (one, "bare")))
@@ -244,16 +256,16 @@ unguard (const struct step_call *call, const char *name)
                        NULL));
 }
 
-static struct err *
-leave_source (const struct step_call *call, const json_t *record)
+struct err *
+postgresql_leave_source (const struct step_call *call, const json_t *record)
 {
   char *name CLEANUP_FREE = postgresql_stream_name (call);
   struct buf sql CLEANUP_BUF = BUF_INIT;
   size_t i;
   json_t *one;
   TRY (buf_printf (&sql,
-                   WRITABLE END_READERS "\n" DROP_SLOTS
-                                        "\nDROP PUBLICATION IF EXISTS %s;\n",
+                   POSTGRESQL_WRITABLE END_READERS
+                   "\n" DROP_SLOTS "\nDROP PUBLICATION IF EXISTS %s;\n",
                    name, name, name, name));
   json_array_foreach (json_at (record, "tables"), i, one)
   {
@@ -262,14 +274,14 @@ leave_source (const struct step_call *call, const json_t *record)
   TRY (postgresql_run (call->source, postgresql_database (call),
                        (const char *)sql.data, NULL));
   unguard (call, name);
-  return put_back_level (call, record);
+  return postgresql_put_back_level (call, record);
 }
 
 /* ---- The target ---- */
 
 /* The slot is the source's matter: it may not be in reach. */
-static struct err *
-leave_target (const struct step_call *call)
+struct err *
+postgresql_leave_target (const struct step_call *call)
 {
   const char *db = postgresql_database (call);
   char *name CLEANUP_FREE = postgresql_stream_name (call);
@@ -278,7 +290,7 @@ leave_target (const struct step_call *call)
   if (!there)
     return NULL;
   char *sql CLEANUP_FREE = mem_printf (
-      WRITABLE
+      POSTGRESQL_WRITABLE
       "SELECT format(c, '%s') FROM (VALUES (1, 'ALTER SUBSCRIPTION %%s"
       " DISABLE'), (2, 'ALTER SUBSCRIPTION %%s SET (slot_name = NONE)'), (3,"
       " 'DROP SUBSCRIPTION %%s')) AS v (n, c) WHERE EXISTS (SELECT FROM"
@@ -294,8 +306,9 @@ subscribe (const struct step_call *call, const char *name)
   TRY (postgresql_stream_way (call, &where));
   char *quoted CLEANUP_FREE = postgresql_literal (where);
   char *sql CLEANUP_FREE
-      = mem_printf (WRITABLE "CREATE SUBSCRIPTION %s CONNECTION %s PUBLICATION "
-                             "%s WITH (slot_name = '%s');\n",
+      = mem_printf (POSTGRESQL_WRITABLE
+                    "CREATE SUBSCRIPTION %s CONNECTION %s PUBLICATION "
+                    "%s WITH (slot_name = '%s');\n",
                     name, quoted, name, name);
   return err_wrap (postgresql_long (call->target, postgresql_database (call),
                                     sql),
@@ -324,20 +337,21 @@ fill_views (const struct step_call *call)
 static struct err *
 set_up (const struct step_call *call, const char *path)
 {
-  const char *db = postgresql_database (call);
   char *name CLEANUP_FREE = postgresql_stream_name (call);
   json_t *seen CLEANUP_JSON = NULL;
   json_t *before CLEANUP_JSON = NULL;
-  TRY (postgresql_json (call->source, db, tables_sql, &seen));
-  if (!is_logical (seen) && json_at (call->item->spec, "restart") == NULL)
+  TRY (postgresql_stream_tables (call, &seen));
+  if (!postgresql_is_logical (seen)
+      && json_at (call->item->spec, "restart") == NULL)
     return not_logical (call, "has wal_level other than logical");
   TRY (remote_recall (call->source, path, &before));
   if (before == NULL)
     TRY (remote_record (call->source, path, seen));
-  TRY (make_logical (call, seen));
-  TRY (leave_target (call)); /* no database is dropped that subscribes */
+  TRY (postgresql_make_logical (call, seen));
+  TRY (postgresql_leave_target (
+      call)); /* no database is dropped that subscribes */
   TRY (postgresql_empty (call));
-  TRY (publish (call, seen, name));
+  TRY (postgresql_stream_publish (call, seen, name));
   TRY (postgresql_note_schema (call));
   TRY (postgresql_stream_guard (call));
   TRY (subscribe (call, name));
@@ -364,25 +378,29 @@ struct err *
 postgresql_stream_probe (const struct step_call *call, enum probe_state *out)
 {
   char *path CLEANUP_FREE = record_of (call);
-  bool begun;
-  TRY (remote_exists (call->source, path, &begun));
-  *out = begun ? PROBED_PARTIAL : PROBED_NOT_DONE;
-  return NULL;
+  return steps_probe_record (call->source, path, out);
 }
 
 /* The target's first: its server would go on asking for the slot. */
+struct err *
+postgresql_stream_away (const struct step_call *call, const char *path,
+                        json_t **record)
+{
+  char *name CLEANUP_FREE = postgresql_stream_name (call);
+  TRY (remote_recall (call->source, path, record));
+  if (*record == NULL)
+    return NULL;
+  TRY (postgresql_leave_target (call));
+  port_tunnel_close (call->target, name);
+  return postgresql_leave_source (call, *record);
+}
+
 struct err *
 postgresql_stream_undo (const struct step_call *call, json_t **result)
 {
   (void)result;
   char *path CLEANUP_FREE = record_of (call);
-  char *name CLEANUP_FREE = postgresql_stream_name (call);
   json_t *record CLEANUP_JSON = NULL;
-  TRY (remote_recall (call->source, path, &record));
-  if (record == NULL)
-    return NULL;
-  TRY (leave_target (call));
-  port_tunnel_close (call->target, name);
-  TRY (leave_source (call, record));
-  return remote_remove (call->source, path);
+  TRY (postgresql_stream_away (call, path, &record));
+  return record == NULL ? NULL : remote_remove (call->source, path);
 }

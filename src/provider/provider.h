@@ -33,6 +33,8 @@ enum probe_state {
   PROBED_UNKNOWN
 };
 
+struct pace;
+
 /* Everything one call of a provider gets; borrowed for its duration. */
 struct step_call {
   const struct plan *plan;
@@ -49,8 +51,9 @@ struct step_call {
   /* The call is mirrored: an operation that goes from the source to the
    * target is done from the target (as `source`) to the source. */
   bool back;
-  bool alone;       /* a rollback for which the target is given up */
-  bool no_way_back; /* the opening without a proven one was confirmed */
+  bool alone;        /* a rollback for which the target is given up */
+  bool no_way_back;  /* the opening without a proven one was confirmed */
+  struct pace *pace; /* holds its pipes back (pace.h); NULL: nothing does */
   /* Progress of this step for people: {"files","bytes","of_files",...}. */
   void (*tick) (void *ctx, const json_t *progress);
   bool (*cancelled) (void *ctx);
@@ -97,11 +100,17 @@ struct provider {
   const char *about;     /* one line for people */
   struct err *(*describe) (const struct plan *plan,
                            const struct plan_item *item, struct graph *g);
+  /* Before each operation and discard: tells the ports what its programs there
+   * need; NULL: nothing. */
+  void (*enter) (const struct step_call *call);
   /* The operations of its steps; ends with an entry whose op is NULL. */
   const struct step_op *ops;
   /* Ends with an entry whose op is NULL; or NULL. */
   const struct back_op *back_ops;
   enum reverse_mode reverse;
+  /* What the last round, and its proof, cost of a round before the freeze, for
+   * the forecast; 0: as much. */
+  int last_percent;
   /* Looks at the source and adds what it finds; NULL: finds nothing. */
   struct err *(*discover) (struct port *source, struct port *target,
                            struct draft *draft);
@@ -137,8 +146,13 @@ struct err *provider_undo (const struct provider *p,
                            const struct step_call *call, json_t **result);
 
 /* provider/back.c */
-/* The migration's reverse mode: the weakest of its items'. */
-enum reverse_mode provider_reverse (const struct plan *plan);
+/* An item's reverse mode: what its last look said in "reverse", or what its
+ * provider has (`said` NULL or without it); and the migration's, the weakest of
+ * its items', of {ITEM: what was said}. */
+enum reverse_mode provider_reverse_of (const struct plan_item *item,
+                                       const json_t *said);
+enum reverse_mode provider_reverse (const struct plan *plan,
+                                    const json_t *said);
 /* The call of the way back that `call` means; NULL: it is what it says. */
 struct back_call;
 const struct back_op *back_op_of (const struct provider *p,

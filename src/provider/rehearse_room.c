@@ -42,28 +42,6 @@ rehearse_bind (struct rehearsal *r, const char *from, const char *to)
 
 /* ---- away ---- */
 
-/* The files of `dir` whose names begin so; *removed counts them. */
-static struct err *
-remove_those (struct port *p, const char *dir, const char *prefix,
-              size_t *removed)
-{
-  CLEANUP_JSON json_t *names = NULL;
-  size_t i;
-  json_t *one;
-  *removed = 0;
-  TRY (remote_names (p, dir, &names));
-  json_array_foreach (names, i, one)
-  {
-    const char *name = json_string_value (one);
-    CLEANUP_FREE char *path = mem_printf ("%s/%s", dir, name);
-    if (strncmp (name, prefix, strlen (prefix)) != 0)
-      continue;
-    TRY (remote_remove (p, path));
-    ++*removed;
-  }
-  return NULL;
-}
-
 static struct err *
 stop_units (const struct step_call *call, struct port *p)
 {
@@ -75,7 +53,7 @@ stop_units (const struct step_call *call, struct port *p)
   struct ran s CLEANUP_RAN = { 0 };
   TRY (remote_run (p, remote_argv (ARGV ("systemctl", "stop", glob)), NULL,
                    150000, &r));
-  TRY (remove_those (p, UNITS, prefix, &removed));
+  TRY (remote_remove_prefixed (p, UNITS, prefix, &removed));
   if (removed > 0)
     TRY (remote_must (p, remote_argv (ARGV ("systemctl", "daemon-reload")),
                       NULL, NULL));
@@ -124,7 +102,7 @@ rehearse_close (const struct step_call *call, struct port *p)
   TRY (unmount_trees (call, p));
   TRY (remote_run (p, remote_argv (ARGV ("ip", "netns", "delete", netns)), NULL,
                    20000, &r));
-  TRY (remove_those (p, index, "rehearsal-", &removed));
+  TRY (remote_remove_prefixed (p, index, "rehearsal-", &removed));
   return remote_remove_tree (p, home);
 }
 

@@ -2,8 +2,11 @@
 /* Programs, small files and records on a host, through its port. */
 #include "provider/remote.h"
 
+#include "base/buf.h"
+
 #include "base/mem.h"
 #include "base/text.h"
+#include "provider/pace.h"
 #include "provider/provider.h"
 
 #include <string.h>
@@ -358,6 +361,27 @@ remote_names (struct port *p, const char *path, json_t **out)
 }
 
 struct err *
+remote_remove_prefixed (struct port *p, const char *dir, const char *prefix,
+                        size_t *removed)
+{
+  CLEANUP_JSON json_t *names = NULL;
+  size_t i;
+  json_t *one;
+  *removed = 0;
+  TRY (remote_names (p, dir, &names));
+  json_array_foreach (names, i, one)
+  {
+    const char *name = json_string_value (one);
+    CLEANUP_FREE char *path = mem_printf ("%s/%s", dir, name);
+    if (strncmp (name, prefix, strlen (prefix)) != 0)
+      continue;
+    TRY (remote_remove (p, path));
+    ++*removed;
+  }
+  return NULL;
+}
+
+struct err *
 remote_record (struct port *p, const char *path, const json_t *value)
 {
   char *line CLEANUP_FREE = json_line (value);
@@ -374,6 +398,46 @@ remote_recall (struct port *p, const char *path, json_t **out)
     return NULL;
   return err_wrap (json_parse (f.content, f.len, SMALL_FILE, out),
                    "reading the record %s on the %s", path, p->name);
+}
+
+static struct err *
+collect (void *ctx, const void *data, size_t len)
+{
+  return buf_put (ctx, data, len);
+}
+
+struct err *
+remote_output (struct port *p, json_t *args, size_t most, char **out)
+{
+  struct buf said CLEANUP_BUF = BUF_INIT_MAX (most);
+  struct sink to = { collect, &said };
+  json_t *result CLEANUP_JSON = NULL;
+  TRY (port_read (p, "program.read", args, &to, &result));
+  *out = buf_steal_str (&said);
+  return NULL;
+}
+
+/* ... with what holds it back. */
+static void
+tick_paced (void *ctx, const json_t *progress)
+{
+  const struct step_call *call = ctx;
+  json_t *now CLEANUP_JSON = pace_progress (call->pace, progress);
+  call->tick (call->ctx, now);
+}
+
+struct err *
+remote_pipe (const struct step_call *call, const json_t *out, const json_t *in,
+             json_t **sent, json_t **taken)
+{
+  struct step_call own = *call;
+  bool paced = call->pace != NULL && call->tick != NULL;
+  pace_enter (call->pace);
+  struct err *e = call->source->ops->pipe (
+      call->source, "program.read", out, call->target, "program.write", in,
+      paced ? tick_paced : call->tick, paced ? &own : call->ctx, sent, taken);
+  pace_leave (call->pace);
+  return e;
 }
 
 struct err *

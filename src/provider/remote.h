@@ -89,13 +89,26 @@ struct err *remote_remove_tree (struct port *p, const char *path);
  * directory is empty. */
 struct err *remote_names (struct port *p, const char *path, json_t **out);
 
+/* Removes the files in a directory whose names begin so; *removed counts them.
+ */
+struct err *remote_remove_prefixed (struct port *p, const char *dir,
+                                    const char *prefix, size_t *removed);
+
 /* Durable records: one JSON object a file.  *out is NULL where absent. */
 struct err *remote_record (struct port *p, const char *path,
                            const json_t *value);
 struct err *remote_recall (struct port *p, const char *path, json_t **out);
 
+/* What a program prints, at most `most` bytes of it; `args` are those of
+ * "program.read", and are taken.  The caller frees *out. */
+struct err *remote_output (struct port *p, json_t *args, size_t most,
+                           char **out);
 /* Waits `ms`; an error "RH-STEP-CANCELLED" once the caller cancelled. */
 struct step_call;
 struct err *remote_pause (const struct step_call *call, long ms);
+/* A program of the source into one of the target, with the step's progress:
+ * arguments and results of "program.read" and "program.write". */
+struct err *remote_pipe (const struct step_call *call, const json_t *out,
+                         const json_t *in, json_t **sent, json_t **taken);
 
 #endif

@@ -44,8 +44,7 @@ ask_reach (const struct step_call *call, const struct samples_engine *engine,
   json_t *one;
   json_array_foreach ((json_t *)(uintptr_t)tables, i, one)
   {
-    const char *key = json_string_value (json_object_get (one, "key"));
-    if (key != NULL && *key != '\0')
+    if (*json_text (one, "key") != '\0')
       TRY (engine->reach (&sql, i, one));
   }
   TRY (buf_put (&sql, "", 1));
@@ -102,9 +101,9 @@ take (const json_t *tables, char *said, const char *side, json_t *found)
     const char *key = line == NULL ? NULL : strsep (&line, "\t");
     if (key == NULL || !number_of (a, &index))
       continue;
-    const char *name = json_string_value (
-        json_object_get (json_array_get (tables, (size_t)index), "name"));
-    if (name == NULL)
+    const char *name
+        = json_text (json_array_get (tables, (size_t)index), "name");
+    if (*name == '\0')
       continue;
     char *digest CLEANUP_FREE = digest_of (line == NULL ? "" : line);
     json_t *table = json_object_get (found, name);

@@ -242,10 +242,7 @@ struct err *
 service_start_probe (const struct step_call *call, enum probe_state *out)
 {
   char *link CLEANUP_FREE = steps_path (call, "may-start");
-  bool allowed;
-  TRY (remote_exists (call->target, link, &allowed));
-  *out = allowed ? PROBED_PARTIAL : PROBED_NOT_DONE;
-  return NULL;
+  return steps_probe_record (call->target, link, out);
 }
 
 struct err *

@@ -12,12 +12,11 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "provider/files.h"
+#include "provider/lay.h"
 #include "provider/remote.h"
 #include "provider/steps.h"
 
 #include <string.h>
-
-#define SPARE_BYTES ((uint64_t)256 << 20)
 
 /* In the name of a list the way back has one of its own. */
 static char *
@@ -51,30 +50,18 @@ list_frozen (const struct step_call *call, const struct lite_db *db)
                                   call->ctx, &pages, &kept);
 }
 
-/* The frozen source may serve others: its disk is not filled. */
 static struct err *
 check_room (const struct step_call *call, const struct lite_db *db)
 {
   CLEANUP_FREE char *back = steps_path (call, "back");
-  CLEANUP_JSON json_t *space = NULL;
   CLEANUP_JSON json_t *look = NULL;
-  uint64_t free_bytes, pages;
-  TRY (port_call (call->target, "space",
-                  json_pack ("{s:o}", "path", json_bytes (back, strlen (back))),
-                  &space));
-  TRY (json_get_u64 (space, "bytes_free", &free_bytes));
+  uint64_t pages;
   TRY (port_call (call->source, "sqlite.look",
                   sqlite_args (call, db, false, false), &look));
   TRY (json_get_u64 (look, "pages", &pages));
-  uint64_t most
-      = pages * (uint64_t)json_integer_value (json_at (look, "page_size"));
-  if (free_bytes > most + SPARE_BYTES)
-    return NULL;
-  return err_new (ERR_REFUSED, "RH-FILES-NOSPACE",
-                  "what %s took cannot be laid up on the source: %llu MiB may "
-                  "be needed, %llu MiB are free",
-                  db->name, (unsigned long long)((most + SPARE_BYTES) >> 20),
-                  (unsigned long long)(free_bytes >> 20));
+  return lay_room (
+      call, db->name, back,
+      pages * (uint64_t)json_integer_value (json_at (look, "page_size")));
 }
 
 static struct err *

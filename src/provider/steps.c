@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "provider/remote.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -45,6 +46,8 @@ perform (const struct provider *p, const struct step_call *call, bool undo,
 {
   json_t *made CLEANUP_JSON = NULL;
   const struct back_op *back = back_op_of (p, call);
+  if (p->enter != NULL)
+    p->enter (call);
   if (back_passes (call))
     made = json_pack ("{s:b}", "passed_over", 1);
   else if (back == NULL)
@@ -83,6 +86,8 @@ provider_probe (const struct provider *p, const struct step_call *call,
   const struct step_op *op;
   const struct back_op *back = back_op_of (p, call);
   *out = PROBED_NOT_DONE;
+  if (p->enter != NULL)
+    p->enter (call);
   if (back_passes (call))
     return NULL;
   if (back != NULL && back->how == BACK_UNDONE) {
@@ -381,6 +386,47 @@ steps_unequal (const char *code, const char *what, const json_t *differences)
   if (n > 5)
     TRY (buf_printf (&text, "; and %zu more", n - 5));
   return err_new (ERR_UNEQUAL, code, "%s: %s", what, (const char *)text.data);
+}
+
+struct err *
+steps_probe_again (const struct step_call *call, enum probe_state *out)
+{
+  (void)call;
+  *out = PROBED_PARTIAL;
+  return NULL;
+}
+
+struct err *
+steps_probe_record (struct port *p, const char *path, enum probe_state *out)
+{
+  bool begun;
+  TRY (remote_exists (p, path, &begun));
+  *out = begun ? PROBED_PARTIAL : PROBED_NOT_DONE;
+  return NULL;
+}
+
+void
+steps_compare (const char *what, const json_t *source, const json_t *target,
+               json_t *differences)
+{
+  const char *key;
+  json_t *value;
+  json_object_foreach ((json_t *)(uintptr_t)source, key, value)
+  {
+    const json_t *other = json_object_get (target, key);
+    if (other == NULL)
+      json_array_append_new (differences,
+                             json_sprintf ("%s%s is missing there", what, key));
+    else if (!json_equal (value, other))
+      json_array_append_new (differences,
+                             json_sprintf ("%s%s differs", what, key));
+  }
+  json_object_foreach ((json_t *)(uintptr_t)target, key, value)
+  {
+    if (json_object_get (source, key) == NULL)
+      json_array_append_new (differences,
+                             json_sprintf ("%s%s is only there", what, key));
+  }
 }
 
 bool

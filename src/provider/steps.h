@@ -70,6 +70,17 @@ struct err *spec_flag (const json_t *spec, const char *key);
  * names the first five. */
 struct err *steps_unequal (const char *code, const char *what,
                            const json_t *differences);
+/* For steps that may run again, whatever they have done: always so. */
+struct err *steps_probe_again (const struct step_call *call,
+                               enum probe_state *out);
+/* For steps that begin with a file on a host, which their undo removes last:
+ * begun, and to be run again, or not. */
+struct err *steps_probe_record (struct port *p, const char *path,
+                                enum probe_state *out);
+/* Of two objects what one has and the other lacks, or has otherwise: adds
+ * WHAT KEY and words to `differences`. */
+void steps_compare (const char *what, const json_t *source,
+                    const json_t *target, json_t *differences);
 /* Is `word` in the array of strings? */
 bool words_have (const json_t *words, const char *word);
 void words_add (json_t *words, const char *word); /* unless it is there */

@@ -12,6 +12,7 @@
 #include "report/mapping.h"
 #include "report/moved.h"
 #include "report/permits.h"
+#include "report/queries.h"
 #include "report/timeline.h"
 
 #include <string.h>
@@ -133,13 +134,20 @@ audit_fact (const struct fold *f, const struct graph *g)
                                     : "");
 }
 
+/* From where a rollback could be asked for, or has not frozen anything. */
+static bool
+may_go_back (enum phase p)
+{
+  return p == PHASE_OPENING || p == PHASE_GUARDED || p == PHASE_RETURNING
+         || p == PHASE_BACK_HOLDING;
+}
+
 /* The way back after the pivot: what it costs now, or what it has cost. */
 static void
 put_rollback (json_t *o, const struct fold *f, const struct graph *g)
 {
   bool opened = false;
   int64_t ms = 0, since = engine_back_since (f->engine);
-  enum phase p = engine_phase (f->engine);
   if (engine_opened_at (f->engine) == 0)
     return;
   if (measure_downtime (f->measure, true, &opened, &ms)) {
@@ -151,8 +159,7 @@ put_rollback (json_t *o, const struct fold *f, const struct graph *g)
   json_object_set_new (o, "back_since_ms",
                        json_integer (
                            since != 0 ? since : engine_opened_at (f->engine)));
-  if (p == PHASE_OPENING || p == PHASE_GUARDED || p == PHASE_RETURNING
-      || p == PHASE_BACK_HOLDING)
+  if (may_go_back (engine_phase (f->engine)))
     json_object_set_new (o, "forecast_back_now", forecast_fact (f, g, true));
 }
 
@@ -226,6 +233,47 @@ was_rehearsed (const struct facts_from *from, const struct fold *f)
 /* What a rollback brings back, and why it may not work: a service of another
  * version, for which the plan gives no reason (back-why) and which was not
  * rehearsed. */
+/* What the last look of the guard, or the rehearsal, said of an item's way
+ * back; NULL: nothing. */
+static const json_t *
+said_back (const struct fold *f, const struct plan_item *item)
+{
+  static const char *const steps[] = { "back-round", "home" };
+  for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+    CLEANUP_FREE char *id = mem_printf ("%s#%s", item->name, steps[i]);
+    const json_t *said = engine_result (f->engine, id);
+    if (json_object_get (said, "reverse") != NULL)
+      return said;
+  }
+  return NULL;
+}
+
+/* Each item that has more to say than its kind: how it comes back, why not
+ * better, and how far behind it is.  Returns the weakest mode of all items. */
+static enum reverse_mode
+put_ways (json_t *o, const struct facts_from *from, const struct fold *f)
+{
+  CLEANUP_JSON json_t *all = json_object ();
+  CLEANUP_JSON json_t *ways = json_array ();
+  for (size_t i = 0; i < plan_item_count (from->plan); i++) {
+    const struct plan_item *item = plan_item (from->plan, i);
+    const json_t *said = said_back (f, item);
+    if (said == NULL)
+      continue;
+    json_object_set (all, item->name, (json_t *)(uintptr_t)said);
+    json_array_append_new (
+        ways,
+        json_pack ("{s:s, s:s, s:O*, s:O*, s:O*}", "item", item->name, "mode",
+                   reverse_name (provider_reverse_of (item, said)), "why",
+                   json_object_get (said, "why"), "bytes",
+                   json_object_get (said, "lag_bytes"), "ms",
+                   json_object_get (said, "lag_ms")));
+  }
+  if (json_array_size (ways) > 0 && may_go_back (engine_phase (f->engine)))
+    json_object_set (o, "back_ways", ways);
+  return provider_reverse (from->plan, all);
+}
+
 static void
 put_mode (json_t *o, const struct facts_from *from, const struct fold *f)
 {
@@ -255,9 +303,10 @@ put_mode (json_t *o, const struct facts_from *from, const struct fold *f)
                                              "changed since it was looked at"));
   if (changed != NULL)
     json_object_set (o, "back_packages", (json_t *)(uintptr_t)changed);
+  enum reverse_mode weakest = put_ways (o, from, f);
   const char *mode = json_array_size (why) > 0 ? "none"
-                     : known ? reverse_name (provider_reverse (from->plan))
-                             : "unknown";
+                     : known                   ? reverse_name (weakest)
+                                               : "unknown";
   json_object_set_new (o, "back_mode", json_string (mode));
   if (rehearsed)
     json_object_set (o, "rehearsal",
@@ -301,6 +350,7 @@ make (const struct facts_from *from, struct fold *f, json_t **out)
   timeline_put (f->timeline, f->engine, o);
   json_object_set_new (o, "mapping", mapping_make (f->mapping));
   moved_put (from->plan, from->graph, f->engine, o);
+  queries_put (from->plan, f->engine, o);
   keeping_put (from->plan, json_object_get (o, "purged"), o);
   json_object_del (o, "purged");
   *out = o;

@@ -22,6 +22,7 @@
  *   kept, retention       report/keeping.h
  *   mapping               report/mapping.h
  *   outages               report/outages.h
+ *   queries               report/queries.h
  *   forecast              {"lower_ms", "upper_ms", "causes", "at_ms"}
  *   downtime_ms, downtime_opened
  *   findings              [{"step", "text"} or as the provider gave it]

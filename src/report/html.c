@@ -4,6 +4,7 @@
 #include "report/text.h"
 
 #include "base/mem.h"
+#include "report/queries.h"
 #include "report/standing.h"
 #include "report/words.h"
 
@@ -383,6 +384,22 @@ put_findings (const json_t *facts, struct buf *out)
 }
 
 static struct err *
+put_queries (const json_t *facts, struct buf *out)
+{
+  const json_t *list = json_object_get (facts, "queries");
+  size_t i;
+  json_t *one;
+  if (list == NULL)
+    return NULL;
+  TRY (begin (out, "queries", "Declared queries, before and after"));
+  TRY (buf_put_str (out, "<ul>\n"));
+  json_array_foreach (list, i, one)
+      TRY (put_in (out, "<li>", queries_words (one), "</li>\n"));
+  TRY (buf_put_str (out, "</ul>\n"));
+  return end (out);
+}
+
+static struct err *
 put_left (const json_t *facts, struct buf *out)
 {
   const char *phase = json_string_value (json_object_get (facts, "phase"));
@@ -437,6 +454,7 @@ report_html (const json_t *facts, struct buf *out)
   TRY (put_covers (facts, out));
   TRY (put_items (facts, out));
   TRY (put_findings (facts, out));
+  TRY (put_queries (facts, out));
   TRY (put_steps (facts, out));
   TRY (put_outages (facts, out));
   TRY (put_requests (facts, out));

@@ -72,6 +72,7 @@ item_fact (const struct plan_item *item, size_t index, const struct graph *g,
            const struct engine *e)
 {
   json_t *moved = json_object (), *proof = json_object ();
+  json_t *holds = NULL;
   for (size_t i = 0; i < graph_len (g); i++) {
     const struct step *s = graph_at (g, i);
     const json_t *result = engine_result (e, s->id);
@@ -82,9 +83,11 @@ item_fact (const struct plan_item *item, size_t index, const struct graph *g,
       add_sum (moved, summed[k], result);
     if (is_proof (s))
       take_proof (proof, s, result);
+    if (s->stage == STAGE_PREFLIGHT && holds == NULL)
+      holds = json_object_get (result, "holds");
   }
-  return json_pack ("{s:s, s:s, s:o, s:o}", "name", item->name, "kind",
-                    item->kind, "moved", moved, "proof", proof);
+  return json_pack ("{s:s, s:s, s:O*, s:o, s:o}", "name", item->name, "kind",
+                    item->kind, "holds", holds, "moved", moved, "proof", proof);
 }
 
 static bool

@@ -3,6 +3,7 @@
 #include "report/text.h"
 
 #include "base/mem.h"
+#include "report/queries.h"
 #include "report/standing.h"
 #include "report/words.h"
 
@@ -228,6 +229,23 @@ put_findings (const json_t *facts, struct buf *out)
 }
 
 static struct err *
+put_queries (const json_t *facts, struct buf *out)
+{
+  const json_t *list = json_object_get (facts, "queries");
+  size_t i;
+  json_t *one;
+  if (list == NULL)
+    return NULL;
+  TRY (heading (out, "Declared queries, before and after", "queries"));
+  json_array_foreach (list, i, one)
+  {
+    CLEANUP_FREE char *text = queries_words (one);
+    TRY (buf_printf (out, "  %s\n", text));
+  }
+  return NULL;
+}
+
+static struct err *
 put_left (const json_t *facts, struct buf *out)
 {
   const json_t *list = json_object_get (facts, "left");
@@ -284,6 +302,7 @@ report_text (const json_t *facts, struct buf *out)
   TRY (put_requests (facts, out));
   TRY (put_approvals (facts, out));
   TRY (put_findings (facts, out));
+  TRY (put_queries (facts, out));
   TRY (put_left (facts, out));
   TRY (put_witnesses (facts, out));
   TRY (put_mapping (facts, out));

@@ -173,6 +173,37 @@ add_count (struct buf *b, const json_t *o, const char *key, const char *name)
 }
 
 char *
+words_holds (const json_t *holds)
+{
+  static const char *const names[][3]
+      = { { "tables", "table", "tables" },
+          { "views", "view", "views" },
+          { "materialized", "materialized view", "materialized views" },
+          { "sequences", "sequence", "sequences" },
+          { "routines", "routine", "routines" },
+          { "triggers", "trigger", "triggers" },
+          { "events", "event", "events" },
+          { "extensions", "extension", "extensions" },
+          { "large", "large object", "large objects" } };
+  CLEANUP_BUF struct buf b = BUF_INIT;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    int64_t n = moved_number (json_object_get (holds, names[i][0]));
+    if (n > 0)
+      add_count (&b, holds, names[i][0], names[i][n == 1 ? 1 : 2]);
+    int64_t rows = moved_number (json_object_get (holds, "rows"));
+    if (i > 0 || n <= 0 || rows < 0)
+      continue;
+    CLEANUP_FREE char *count = standing_count (rows);
+    CLEANUP_FREE char *text
+        = mem_printf ("about %s row%s", count, rows == 1 ? "" : "s");
+    add (&b, text);
+  }
+  if (b.len == 0)
+    add (&b, "nothing");
+  return buf_steal_str (&b);
+}
+
+char *
 words_item (const json_t *item)
 {
   CLEANUP_BUF struct buf b = BUF_INIT;
@@ -180,6 +211,10 @@ words_item (const json_t *item)
   const json_t *proof = json_object_get (item, "proof");
   int64_t bytes = moved_number (json_object_get (moved, "bytes"));
   const char *digest = json_string_value (json_object_get (proof, "digest"));
+  const json_t *held = json_object_get (item, "holds");
+  CLEANUP_FREE char *holds = held != NULL ? words_holds (held) : NULL;
+  if (holds != NULL)
+    add (&b, holds);
   add_count (&b, moved, "files", "files sent");
   if (bytes >= 0) {
     CLEANUP_FREE char *text = standing_bytes (bytes);
@@ -326,6 +361,7 @@ words_demands (const char *section)
     { "findings", "S0.27" },     { "left", "S0.39" },
     { "outages", "S0.28" },      { "witnesses", "S0.34, S0.35" },
     { "approvals", "S0.34" },    { "mapping", "S0.34, S2.54" },
+    { "queries", "S0.38" },
   };
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
     if (strcmp (table[i][0], section) == 0)

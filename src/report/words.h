@@ -13,6 +13,8 @@ char *words_covers (const json_t *facts);
 char *words_downtime (const json_t *facts);
 /* The same of the way back; NULL before the pivot. */
 char *words_back (const json_t *facts);
+/* What a database holds, "4 tables, about 3,060,000 rows, 2 views". */
+char *words_holds (const json_t *holds);
 /* "20,123 files, 45 MB; all equal (sha256 1f3a...)". */
 char *words_item (const json_t *item);
 /* One finding, "CODE message (step)". */

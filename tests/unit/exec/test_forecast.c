@@ -166,6 +166,51 @@ what_lies_outside_the_freeze_does_not_count (void **state)
   assert_int_equal (before.upper_ms, after.upper_ms);
 }
 
+/* The upper end, of a provider whose round took ten seconds. */
+static int64_t
+upper_of (const char *provider)
+{
+  static const char *const no_needs[] = { NULL };
+  static const struct {
+    const char *id;
+    enum stage stage;
+    enum step_class cls;
+  } steps[] = { { "x#round", STAGE_ROUND, STEP_IDEMPOTENT },
+                { "x#stop", STAGE_FREEZE, STEP_REVERSIBLE },
+                { "x#final", STAGE_FINAL, STEP_IDEMPOTENT },
+                { "x#pivot", STAGE_PIVOT, STEP_PIVOT } };
+  struct graph *g = graph_new ();
+  for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+    struct step s = { .id = steps[i].id,
+                      .provider = provider,
+                      .op = "op",
+                      .title = "a step",
+                      .stage = steps[i].stage,
+                      .cls = steps[i].cls,
+                      .side = SIDE_BOTH,
+                      .needs = no_needs };
+    assert_ok (graph_add (g, &s));
+  }
+  assert_ok (graph_seal (g));
+  struct measure *m = measure_new (g);
+  CLEANUP_FORECAST struct forecast f = { 0 };
+  ran (m, "x#round", 0, 10000);
+  forecast_make (g, m, false, &f);
+  measure_free (m);
+  graph_free (g);
+  return f.upper_ms;
+}
+
+static void
+a_provider_says_what_its_last_round_costs_of_a_round (void **state)
+{
+  (void)state;
+  int64_t whole = upper_of ("postgresql");
+  int64_t half = upper_of ("mariadb");
+  assert_true (whole > 10000);
+  assert_true (half < whole * 2 / 3);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown (t, setup, teardown)
 
 int
@@ -180,6 +225,7 @@ main (void)
     TEST (the_range_is_never_wider_than_three_to_one),
     TEST (what_was_measured_moves_it),
     TEST (what_lies_outside_the_freeze_does_not_count),
+    cmocka_unit_test (a_provider_says_what_its_last_round_costs_of_a_round),
   };
   return cmocka_run_group_tests_name ("forecast", tests, NULL, NULL);
 }

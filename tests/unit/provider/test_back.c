@@ -77,7 +77,7 @@ an_undone_call_leaves_the_hosts_where_they_are (void **state)
 }
 
 static const char *
-mode_of (const char *items)
+mode_said (const char *items, const json_t *said)
 {
   CLEANUP_FREE char *text
       = mem_printf ("rehome: 1\nname: shop\nsource: {host: old}\nitems: %s\n",
@@ -85,7 +85,13 @@ mode_of (const char *items)
   CLEANUP_PLAN struct plan *p = NULL;
   assert_ok (
       plan_parse (text, strlen (text), "shop.yaml", provider_kinds (), &p));
-  return reverse_name (provider_reverse (p));
+  return reverse_name (provider_reverse (p, said));
+}
+
+static const char *
+mode_of (const char *items)
+{
+  return mode_said (items, NULL);
 }
 
 static void
@@ -95,6 +101,23 @@ the_migration_has_the_weakest_mode_of_its_items (void **state)
   assert_string_equal (mode_of ("[{service: shop.service}]"), "empty");
   assert_string_equal (
       mode_of ("[{service: shop.service}, {files: /srv/shop}]"), "delta");
+}
+
+static void
+what_an_items_last_look_said_counts_more_than_its_kind (void **state)
+{
+  (void)state;
+  static const char items[] = "[{postgresql: crm, in-step: replicate}]";
+  CLEANUP_JSON json_t *stands
+      = json_pack ("{s:{s:s}}", "postgresql:crm", "reverse", "replicate");
+  CLEANUP_JSON json_t *stopped
+      = json_pack ("{s:{s:s}}", "postgresql:crm", "reverse", "none");
+  CLEANUP_JSON json_t *other
+      = json_pack ("{s:{s:s}}", "postgresql:crm", "reverse", "nonsense");
+  assert_string_equal (mode_of (items), "delta");
+  assert_string_equal (mode_said (items, stands), "replicate");
+  assert_string_equal (mode_said (items, stopped), "none");
+  assert_string_equal (mode_said (items, other), "delta");
 }
 
 static void
@@ -124,6 +147,7 @@ main (void)
     cmocka_unit_test (an_error_of_a_mirrored_call_names_the_right_host),
     cmocka_unit_test (an_undone_call_leaves_the_hosts_where_they_are),
     cmocka_unit_test (the_migration_has_the_weakest_mode_of_its_items),
+    cmocka_unit_test (what_an_items_last_look_said_counts_more_than_its_kind),
     cmocka_unit_test (without_the_target_only_its_steps_are_passed_over),
   };
   return cmocka_run_group_tests (tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a PostgreSQL item may say, and how SQL is quoted. */
-#include "provider/postgresql.h"
+#include "provider/postgresql_home.h"
+
+#include "base/mem.h"
 
 #include "../cmocka_api.h"
 
@@ -73,10 +75,52 @@ how_it_is_kept_in_step_has_two_words_and_a_restart_one (void **state)
   assert_code (check_word ("restart", "true"), "RH-PLAN-VALUE");
 }
 
+#define APPLIER(pid, error, table)                                          \
+  "2026-11-21 22:04:48 UTC [" pid "] ERROR:  " error                        \
+  "\n2026-11-21 22:04:48 UTC [" pid "] DETAIL:  Key (id)=(1) exists.\n"     \
+  "2026-11-21 22:04:48 UTC [" pid "] CONTEXT:  processing remote data for " \
+  "replication origin \"pg_16399\" during message type \"INSERT\" for "     \
+  "replication target relation \"" table "\" in transaction 748\n"
+
+/* The process tells whose error it was; what is cut off is none. */
+static void
+the_log_says_why_an_applier_stopped (void **state)
+{
+  (void)state;
+  static const struct {
+    const char *log, *said;
+  } cases[] = {
+    { "", "" },
+    { "no newline", "" },
+    { APPLIER ("7", "old", "public.a") APPLIER ("8", "new", "public.b"),
+      "new (public.b)" },
+    { "t [8] ERROR:  mine\nt [9] crm ERROR:  of another\n"
+      "t [8] CONTEXT:  processing remote data for replication origin "
+      "\"pg_16399\" during message type \"COMMIT\"\n"
+      "t [9] HINT:  for replication target relation \"public.c\"\n",
+      "mine" },
+    { "t CONTEXT:  processing remote data for replication origin "
+      "\"pg_16399\"",
+      "" },
+    { "t [8] CONTEXT:  processing remote data for replication origin "
+      "\"pg_16399\" of \"x\" target relation \"",
+      "" },
+    { "t [8] ERROR:  its\nt [8] CONTEXT:  processing remote data for "
+      "replication origin \"pg_163990\"\n",
+      "" },
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char *log CLEANUP_FREE = mem_strdup (cases[i].log);
+    char *said CLEANUP_FREE = postgresql_log_error (log, "pg_16399");
+    assert_string_equal (said, cases[i].said);
+  }
+}
+
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test (the_log_says_why_an_applier_stopped),
     cmocka_unit_test (strings_are_quoted_so_that_nothing_gets_out),
     cmocka_unit_test (names_that_psql_would_read_as_something_else_are_refused),
     cmocka_unit_test (other_words_of_an_item_are_refused),
