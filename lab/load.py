@@ -63,6 +63,8 @@ class ClientRun:
 
 
 def read_log(path):
-    """The attempts of a client's log; a line that is still being written is left out."""
-    with open(path, encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+    """The attempts of a client's log; a line that is still being written is left out: the file is read in one go, or the
+    rest of such a line would follow as a line of its own."""
+    with open(path, encoding="utf-8") as log:
+        *lines, _ = log.read().split("\n")
+    return [json.loads(line) for line in lines]

@@ -12,6 +12,7 @@ import unittest.mock
 
 from . import Lab, observer, settings, stores
 from .command import run
+from .load import read_log
 from .net import NETNS
 
 NAME = os.environ.get("REHOME_LAB_NAME", "rhlself")
@@ -175,6 +176,12 @@ class Observing(unittest.TestCase):
             log.flush()
             seen = observer.observe(None, log.name, None)
         self.assertEqual((["a1"], ["a2"], ["7"]), (seen.lost, seen.doubled, seen.unbalanced))
+
+    def test_a_log_is_read_while_its_last_line_is_written(self):
+        halves = "import os\nfor _ in range(160000):\n  os.write(1, b'{\"status\": ')\n  os.write(1, b'\"acked\"}\\n')"
+        with tempfile.NamedTemporaryFile("ab") as log, subprocess.Popen(["/usr/bin/python3", "-c", halves], stdout=log) as writer:
+            while writer.poll() is None:
+                self.assertLessEqual({row["status"] for row in read_log(log.name)}, {"acked"})
 
     def test_the_order_service_keeps_its_orders_in_either_database(self):
         for store in ("mariadb", "postgresql"):

@@ -162,6 +162,19 @@ static const char shape_script[]
       "grep -E ' /(srv|etc|home|opt|usr)' /proc/mounts\n"
       "ps -eo pid=,stat=,comm= | awk '$2 ~ /^T/ {print $3}' | sort\n"
       "ls /root/REHOME-FROZEN.txt 2>/dev/null\n"
+      "command -v mariadb >/dev/null && mariadb -N -e \"SELECT VARIABLE_NAME,"
+      " GLOBAL_VALUE FROM information_schema.SYSTEM_VARIABLES WHERE"
+      " GLOBAL_VALUE IS NOT NULL AND VARIABLE_NAME NOT LIKE 'GTID%' ORDER BY"
+      " 1; SELECT User, Host, JSON_COMPACT(JSON_REMOVE(Priv,"
+      " '\\$.account_locked')), IFNULL(JSON_VALUE(Priv, '\\$.account_locked'),"
+      " 0) FROM mysql.global_priv ORDER BY 1, 2\""
+      " && find /etc/mysql -type f -exec sha256sum {} + | sort\n"
+      "command -v psql >/dev/null && cd / && runuser -u postgres -- psql -XAtc"
+      " 'SELECT name, setting FROM pg_settings ORDER BY 1' -c 'SELECT rolname,"
+      " rolcanlogin, rolpassword FROM pg_authid ORDER BY 1' -c 'SELECT datname,"
+      " datallowconn, datconnlimit, setconfig FROM pg_database LEFT JOIN"
+      " pg_db_role_setting ON setdatabase = oid ORDER BY 1, 4' -c 'SELECT"
+      " slot_name FROM pg_replication_slots'\n"
       "true\n";
 
 static char *

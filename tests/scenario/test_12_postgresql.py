@@ -4,8 +4,10 @@ target stops the cutover and is named. The checker is psql.
 
 S0.16-17, S1.4-5, S2.25-27 and S2.41 partly.
 """
+import json
 import os
 import pathlib
+import subprocess
 import time
 
 import pytest
@@ -50,8 +52,8 @@ def stop_writer(host):
     host.sh("systemctl stop crm-writer")
 
 
-def synced_move(lab, build, more="", before=lambda old: None, end=""):
-    """Servers as delivered, the database with its writer on the old one, and a first copy; `more` lines of the item."""
+def ready_move(lab, build, more="", before=lambda old: None, end=""):
+    """Servers as delivered, the database with its writer on the old one, and a plan; `more` lines of the item."""
     lab.reset()
     lab.install(build)
     old = lab.old
@@ -72,13 +74,33 @@ def synced_move(lab, build, more="", before=lambda old: None, end=""):
         "    after: [\"postgresql:crm\"]\n"
         "  - service: nginx.service\n", 1).replace(
         "leave:\n", "leave:\n  - {unit: mariadb.service, why: it has another owner}\n", 1) + end)
+    return move
+
+
+def synced_move(*args, **more):
+    """And a first copy."""
+    move = ready_move(*args, **more)
     move.sync()
     return move
 
 
+QUERIES = '''    queries:
+      - {name: refs, sql: "SELECT count(*) FROM refs WHERE $$;$$ <> $$\\\\ ''$$ -- counted"}
+      - {name: slow there, sql: "SELECT pg_sleep(CASE WHEN current_setting('server_version_num')::int > 160000 THEN 0.1 ELSE 0 END);"}
+'''
+
+
 @pytest.fixture(scope="module")
 def synced(database_lab, build):
-    return synced_move(database_lab, build)
+    return synced_move(database_lab, build, QUERIES)
+
+
+def test_a_check_says_what_the_database_holds(synced):
+    seen = psql(synced.lab.old, "SELECT count(*) FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog', 'information_schema')"
+                " AND table_type = 'BASE TABLE'; SELECT count(*) FROM pg_views WHERE schemaname NOT IN ('pg_catalog', 'information_schema');"
+                "SELECT count(*) FROM information_schema.sequences; SELECT count(*) FROM pg_extension").split()
+    holds = json.loads(synced.rehome("check", PLAN, "--json", expect=None))["holds"]["postgresql:crm"]
+    assert [str(holds[what]) for what in ("tables", "views", "sequences", "extensions")] == seen
 
 
 FAULTS = {
@@ -99,6 +121,10 @@ def findings(move, step):
             for f in r["data"]["result"].get("findings", [])]
 
 
+def results(move):
+    return {r["step"]: r["data"]["result"] for r in move.records() if r["type"] == "outcome" and "result" in r["data"]}
+
+
 def test_settings_that_differ_are_named_and_those_of_the_language_are_carried(synced):
     new = synced.lab.new
     said = findings(synced, "postgresql:crm#look")
@@ -106,6 +132,19 @@ def test_settings_that_differ_are_named_and_those_of_the_language_are_carried(sy
     assert any("temp_file_limit is '78848'kB" in f for f in said), said
     assert psql(new, "SHOW intervalstyle").strip() == "iso_8601"
     assert psql(new, "SHOW intervalstyle", "postgres").strip() == "postgres"
+
+
+@pytest.mark.parametrize("sql", ("WITH t AS (DELETE FROM kinds RETURNING 1) SELECT * FROM t", "SELECT 1; SELECT 2",
+                                 "SELECT 1; COMMIT; DELETE FROM kinds", "SELECT nextval('orders_id_seq')"))
+def test_a_query_that_is_more_than_one_statement_or_writes_blocks_by_name(synced, sql):
+    text = synced.at.sh(f"cat {PLAN}").replace("SELECT count(*) FROM refs WHERE $$;$$ <> $$\\\\ ''$$ -- counted", sql)
+    assert sql in text
+    put(synced.at, "/root/refused.yaml", text, 644)
+    ask = "SELECT count(*) FROM kinds"
+    counted = psql(synced.lab.old, ask)
+    said = synced.rehome("check", "/root/refused.yaml", expect=None)
+    assert "RH-QUERY-REFUSED" in said and "refs" in said, said
+    assert psql(synced.lab.old, ask) == counted
 
 
 SHORT = ("collation of another version", "float one unit off", "missing row of a table without key", "lost grant")
@@ -190,6 +229,29 @@ def test_the_proof_has_sample_records_side_by_side(moved):
     assert all(one["source"] == one["target"] for name in samples for one in samples[name])
 
 
+def test_declared_queries_are_timed_before_and_after_and_a_slower_one_is_a_finding(moved):
+    wait_for(lambda: len([q for q in moved.facts().get("queries", []) if "after_us" in q]) == 2)
+    times = {q["name"]: q for q in moved.facts()["queries"]}
+    assert times["slow there"]["after_us"] > 100000 > times["slow there"]["before_us"] and times["slow there"]["rows_after"] == 1
+    said = moved.rehome("report", PLAN)
+    assert "postgresql:crm, slow there: " in said and said.count("the query 'slow there' takes") == 1
+    assert "the query 'refs' takes" not in said
+
+
+def test_the_proof_has_rows_that_lead_nowhere_and_gaps_in_time_as_they_were_before(moved):
+    found = results(moved)["postgresql:crm#verify"]["relations"]
+    assert found["keys"] == {'public."the child".leads': "1", "public.refs.refs_o_fkey": "0"}
+    assert found["hours"]["public.hourly.at"] == "3 3 2024-01-01 00:00:00 2024-01-01 05:00:00 1 3"
+    assert found["hours"]["public.hourly.day"] == "3 2 2024-01-01 2024-01-03 1 1" and "public.hourly_1.day" not in found["hours"]
+
+
+def test_tables_took_a_write_and_gave_it_up(moved):
+    proved = results(moved)["postgresql:crm#prove"]
+    assert {'public."the child"', "public.hourly_1", "public.hourly_2", "public.kinds", "public.many"} <= set(proved["tried"])
+    assert "public.orders" not in proved["tried"], "it has a trigger"
+    assert any("public.refused: " in f and "more" in f for f in proved["findings"]), proved
+
+
 def test_the_frozen_database_takes_nobody(moved):
     said = moved.lab.old.sh("PGPASSWORD=geheim psql -h 127.0.0.1 -U crm crm -c 'SELECT 1' 2>&1 || true")
     assert "too many connections" in said, said
@@ -211,6 +273,42 @@ def test_what_the_new_server_took_comes_back(moved):
     assert acked > 800 and lost == []
     assert psql(old, "SELECT datconnlimit, (SELECT count(*) FROM pg_db_role_setting WHERE setconfig::text LIKE "
                      "'%read_only%') FROM pg_database WHERE datname = 'crm'").strip() == "-1|0"
+
+
+# An index that takes the target's server ten seconds.
+SLOW = """CREATE FUNCTION slow(i int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$BEGIN
+    IF current_setting('server_version_num')::int >= 170000 THEN PERFORM pg_sleep(0.05); END IF; RETURN i; END$$;
+  CREATE TABLE slowly (i int); INSERT INTO slowly SELECT generate_series(1, 200); CREATE INDEX ON slowly (slow(i));"""
+
+
+def archives(host):
+    return host.sh("ls -d /var/lib/postgresql/rehome-*/* 2>/dev/null || true").split()
+
+
+@pytest.mark.skipif(not os.environ.get("REHOME_LONG"), reason="the long version: a lab more")
+@pytest.mark.parametrize("how", ["asked", "killed"])
+def test_an_abort_amid_the_first_copy_leaves_no_archive(database_lab, build, how):
+    move = ready_move(database_lab, build, before=lambda old: psql(old, SLOW))
+    new = move.lab.new
+    sync = move.at.popen(["rehome", "sync", PLAN, "--no-input"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: any(path.endswith(".rest") for path in archives(new)))
+    if how == "killed":
+        new.sh(f"kill -9 {json.loads(move.rehome('status', PLAN, '--json'))['owner_pid']}")
+    move.rehome("abort", PLAN, "--no-input", expect=None)
+    wait_for(lambda: phase_of(move) == "aborted")
+    sync.wait()
+    assert archives(new) == [] and new.sh("ls /var/lib/postgresql | grep rehome || true") == ""
+
+
+@pytest.mark.skipif(not os.environ.get("REHOME_LONG"), reason="the long version: a move more")
+def test_an_acceptance_with_the_source_off_says_what_is_laid_up_there(database_lab, build):
+    move = synced_move(database_lab, build, end="back-every: 5s\n")
+    move.cutover()
+    wait_for(lambda: [r for r in move.records() if r["type"] == "outcome" and r.get("step") == "postgresql:crm#back-round"])
+    move.lab.old.power_cut()
+    move.rehome("accept", PLAN, "--no-input", "--confirm=shop-old", expect=None)
+    wait_for(lambda: move.facts()["phase"] == "accepted")
+    assert any("the source was not reached" in f and "/var/lib/postgresql/rehome-" in f for f in findings(move, "postgresql:crm#sweep"))
 
 
 @pytest.mark.skipif(not os.environ.get("REHOME_LONG"), reason="the long version: a first copy more")

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.skipif(not os.environ.get("REHOME_LONG"), reason="the l
 # What a move by replication may not leave behind, as the servers themselves tell it.
 LEFT = """SELECT 'slot ' || slot_name FROM pg_replication_slots UNION ALL SELECT 'publication ' || pubname FROM pg_publication WHERE pubname <> 'own'
   UNION ALL SELECT 'subscription ' || subname FROM pg_subscription
+  UNION ALL SELECT 'origin ' || roname FROM pg_replication_origin
+  UNION ALL SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname LIKE 'rehome%'
   UNION ALL SELECT 'identity ' || relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
     WHERE relkind = 'r' AND relreplident <> 'd' AND nspname IN ('public', 'Odd Schema')
   UNION ALL SELECT 'setting ' || name FROM pg_file_settings WHERE sourcefile LIKE '%postgresql.auto.conf'
@@ -28,9 +30,11 @@ LOOK_AT = "SELECT count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM 
 
 @pytest.fixture(scope="module")
 def streaming(database_lab, build):
-    return synced_move(database_lab, build, more="    in-step: replicate\n    restart: allowed\n",
-                       before=lambda old: psql(old, "SELECT lo_unlink(4711); CREATE PUBLICATION own FOR TABLE orders, kinds"
-                                                    " WITH (publish = 'insert')"), end="back-every: 5s\n")
+    """Somebody else's database is on the new server, which is not restarted for it: the way back is by rounds."""
+    def before(old):
+        psql(old, "SELECT lo_unlink(4711); DROP TABLE refused; CREATE PUBLICATION own FOR TABLE orders, kinds WITH (publish = 'insert')")
+        psql(database_lab.new, "CREATE DATABASE others", "postgres")
+    return synced_move(database_lab, build, more="    in-step: replicate\n    restart: allowed\n", before=before, end="back-every: 5s\n")
 
 
 def left(move):
@@ -48,6 +52,12 @@ def test_the_servers_replicate_and_writes_arrive_without_a_round(streaming):
     wait_for(lambda: int(psql(new, "SELECT coalesce(max(id), 0) FROM orders")) >= at)
     psql(old, "DELETE FROM nokey WHERE a = 3; UPDATE nokey SET b = 'other' WHERE a = 4")
     wait_for(lambda: psql(new, "SELECT count(*), count(*) FILTER (WHERE b = 'other') FROM nokey").strip() == "4500|500")
+
+
+def test_a_server_on_which_others_work_is_not_restarted_and_the_way_back_is_by_rounds(streaming):
+    said = [r["data"]["result"] for r in streaming.records() if r["type"] == "outcome" and r.get("step") == "postgresql:crm#level"][-1]
+    assert said["logical"] is False and "database others works there, too" in said["findings"][0], said
+    assert psql(streaming.lab.new, "SHOW wal_level").strip() == "replica"
 
 
 def test_the_users_own_publications_come_along(streaming):
@@ -137,7 +147,7 @@ def laid(move):
 
 
 def test_a_lost_new_server_loses_what_came_after_the_last_reverse_round(streaming):
-    """Given up while it runs: only its address is taken, as if it were off."""
+    """By rounds.  Given up while it runs: only its address is taken, as if it were off."""
     new, old = streaming.lab.new, streaming.lab.old
     new.sh("systemctl start crm-writer")
     time.sleep(2)

@@ -4,6 +4,7 @@ stops the cutover and is named. The checker is the mariadb client, with CHECKSUM
 
 S0.16-17, S1.4-5, S2.25-27 and S2.41 partly.
 """
+import json
 import os
 import pathlib
 import time
@@ -12,7 +13,7 @@ import pytest
 
 import maria_state
 from left import at_rest
-from story import PLAN, Move, codes, phase_of
+from story import PLAN, Move, codes, phase_of, wait_for
 
 PLANS = pathlib.Path(__file__).with_name("plans")
 UNIT = """[Unit]
@@ -27,7 +28,8 @@ WantedBy=multi-user.target
 """
 # What the servers themselves say of every table's rows; orders and nokey go on growing.
 SAYS = """SET SESSION group_concat_max_len = 16777216, time_zone = '+00:00';
-CHECKSUM TABLE kinds, parent, child, log, odd, `od``d 2`, parts EXTENDED;
+CHECKSUM TABLE kinds, parent, child, log, odd, `od``d 2`, parts, large, large_too EXTENDED;
+SELECT TABLE_NAME, CREATE_OPTIONS, DATA_LENGTH > 1048576 FROM information_schema.TABLES WHERE TABLE_NAME LIKE 'large%' ORDER BY 1;
 SELECT HEX(l1), HEX(u16), HEX(vc), HEX(bl), HEX(gm), HEX(bt), HEX(i6), f + 0e0, g, dt, dtt, ts, tm, e + 0, st + 0, inv, gen, vir,
   `from ``x`, d, b8u, MD5(mt) FROM odd ORDER BY id;
 SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_NAME = 'counted';
@@ -37,6 +39,23 @@ SELECT ROUTINE_NAME, ROUTINE_DEFINITION, DEFINER FROM information_schema.ROUTINE
 SELECT EVENT_NAME, STARTS, STATUS, DEFINER FROM information_schema.EVENTS;
 SELECT * FROM dear; SELECT next_not_cached_value FROM numbers;
 SHOW GRANTS FOR shop@'%'; SHOW GRANTS FOR reader@localhost; SHOW GRANTS FOR watch@localhost; SHOW GRANTS FOR clerks;
+"""
+# Settings of the server that its administrator has chosen, and as the variables say them.
+CHOSEN = "SET GLOBAL sql_mode = 'PIPES_AS_CONCAT,STRICT_TRANS_TABLES', GLOBAL div_precision_increment = 6, GLOBAL max_connections = 77;"
+TAKEN = "SELECT @@GLOBAL.sql_mode, @@GLOBAL.div_precision_increment, @@GLOBAL.collation_server, @@GLOBAL.max_connections"
+
+# Views, triggers, routines and events, and who may run them; what is made of them in the guard.
+OBJECTS = """SELECT TABLE_NAME, VIEW_DEFINITION, DEFINER FROM information_schema.VIEWS WHERE TABLE_SCHEMA = 'shop' ORDER BY 1;
+SELECT TRIGGER_NAME, ACTION_STATEMENT, DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'shop' ORDER BY 1;
+SELECT ROUTINE_NAME, ROUTINE_DEFINITION, DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'shop' ORDER BY 1;
+SELECT EVENT_NAME, EVENT_DEFINITION, STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 'shop' ORDER BY 1;
+SHOW GRANTS FOR reader@localhost"""
+CHANGED = """CREATE OR REPLACE VIEW dear AS SELECT id, n FROM kinds WHERE n > 2;
+CREATE TRIGGER noted BEFORE DELETE ON child FOR EACH ROW INSERT INTO log VALUES ('child');
+ALTER EVENT nightly DO INSERT INTO log VALUES ('weekly');
+CREATE OR REPLACE PROCEDURE many (n INT) SELECT n, 2;
+GRANT EXECUTE ON PROCEDURE many TO reader@localhost;
+CREATE FUNCTION quarter (x INT) RETURNS INT RETURN x / 4;
 """
 
 
@@ -67,12 +86,13 @@ def wait_for_acks(host, more):
         time.sleep(0.2)
 
 
-def synced_move(lab, build, before=lambda old: None, change=None):
+def planned_move(lab, build, before=lambda old: None, change=None):
     lab.reset()
     lab.install(build)
     old = lab.old
     maria(old, (PLANS / "maria.sql").read_text(), None)
     maria(old, (PLANS / "maria-odd.sql").read_text(), None)
+    maria(old, CHOSEN, None)
     before(old)
     state = {"source": maria_state.look(old), "target": maria_state.look(lab.new)}
     old.sh("useradd -m clerk; mkdir /srv/clerk; chown clerk: /srv/clerk")
@@ -83,6 +103,11 @@ def synced_move(lab, build, before=lambda old: None, change=None):
     move = Move(lab)
     move.state = state
     move.write_plan(change, template="maria.yaml")
+    return move
+
+
+def synced_move(lab, build, before=lambda old: None, change=None):
+    move = planned_move(lab, build, before, change)
     move.sync()
     return move
 
@@ -90,6 +115,27 @@ def synced_move(lab, build, before=lambda old: None, change=None):
 @pytest.fixture(scope="module")
 def synced(database_lab, build):
     return synced_move(database_lab, build)
+
+
+def test_a_check_says_what_the_database_holds(synced):
+    seen = maria(synced.lab.old, "SELECT COUNT(*) FROM TABLES WHERE TABLE_SCHEMA = 'shop' AND TABLE_TYPE = 'BASE TABLE';"
+                 "SELECT COUNT(*) FROM VIEWS WHERE TABLE_SCHEMA = 'shop'; SELECT COUNT(*) FROM ROUTINES WHERE ROUTINE_SCHEMA = 'shop';"
+                 "SELECT COUNT(*) FROM EVENTS WHERE EVENT_SCHEMA = 'shop'", "information_schema").split()
+    holds = json.loads(synced.rehome("check", PLAN, "--json", expect=None))["holds"]["mariadb:shop"]
+    assert [str(holds[what]) for what in ("tables", "views", "routines", "events")] == seen
+    rows = int(maria(synced.lab.old, "SELECT COUNT(*) FROM orders"))
+    assert rows / 2 < holds["rows"] < 10 * rows, (rows, holds)
+
+
+@pytest.mark.parametrize("sql", ("WITH t AS (SELECT 1) DELETE FROM kinds", "SELECT 1; DELETE FROM kinds",
+                                 "SELECT 1 INTO OUTFILE '/tmp/out'", "SELECT NEXTVAL(numbers)"))
+def test_a_query_that_is_more_than_one_statement_or_writes_blocks_by_name(synced, sql):
+    plan = synced.write_plan(lambda text: text.replace("sql: \"SELECT COUNT(*) FROM orders WHERE note LIKE 'a%' -- counted\"",
+                                                       f'sql: "{sql}"'), "/root/refused.yaml", "maria.yaml")
+    counted = maria(synced.lab.old, "SELECT COUNT(*) FROM kinds; SELECT next_not_cached_value FROM numbers")
+    said = synced.rehome("check", plan, expect=None)
+    assert "RH-QUERY-REFUSED" in said and "by note" in said, said
+    assert maria(synced.lab.old, "SELECT COUNT(*) FROM kinds; SELECT next_not_cached_value FROM numbers") == counted
 
 
 FAULTS = {
@@ -142,6 +188,20 @@ def test_everything_is_as_the_source_has_it_by_the_servers_own_word(moved):
     assert other in a and other not in b
     assert [line for line in a.splitlines() if line != other] == b.splitlines()
     assert "langer" not in a and "16777216" in a and "2024-02-30" in a
+    assert "large\tstats_persistent=1 stats_sample_pages=9\t1" in a and "large_too\tstats_sample_pages=9\t1" in a
+
+
+def test_settings_of_the_language_are_carried_and_others_named(moved):
+    old, new = (maria(host, TAKEN, None).split() for host in (moved.lab.old, moved.lab.new))
+    assert new[:3] == old[:3] and "PIPES_AS_CONCAT" in new[0] and new[3] != old[3] == "77"
+    assert maria(moved.lab.new, "SELECT @@GLOBAL.character_set_collations = ''", None).strip() == "1", "a literal has the collation it had"
+    conf = "/etc/mysql/mariadb.conf.d/zz-rehome-*-settings.cnf"
+    assert "sql_mode = PIPES_AS_CONCAT,STRICT_TRANS_TABLES" in moved.lab.new.sh(f"cat {conf}")
+    options = moved.lab.new.sh("my_print_defaults mariadbd").split()
+    assert "--div_precision_increment=6" in options, "the server reads the file"
+    said = [f["message"] for f in moved.facts()["findings"]]
+    assert any("max_connections is '77' on the source" in one and "is given" not in one for one in said), said
+    assert any("div_precision_increment" in one and "is given the source's" in one for one in said), said
 
 
 def test_the_proof_has_rows_that_lead_nowhere_and_gaps_in_time_as_they_were_before(moved):
@@ -159,6 +219,16 @@ def test_the_proof_has_samples_side_by_side_and_tables_that_took_a_write_and_gav
     assert all(one["source"] == one["target"] and len(one["source"]) == 32 for name in samples for one in samples[name])
     tried = set(results["mariadb:shop#prove"]["tried"])
     assert {"orders", "parent", "child"} <= tried and not tried & {"kinds", "nokey", "od`d 2"}, "it has a trigger, or no key"
+
+
+def test_declared_queries_are_timed_before_and_after_and_a_slower_one_is_a_finding(moved):
+    wait_for(lambda: len([q for q in moved.facts().get("queries", []) if "after_us" in q]) == 2)
+    times = {q["name"]: q for q in moved.facts()["queries"]}
+    assert times["slow there"]["after_us"] > 100000 > times["slow there"]["before_us"] and times["slow there"]["rows_after"] == 1
+    assert times["by note"]["rows_before"] == 1
+    said = moved.rehome("report", PLAN)
+    assert "mariadb:shop, slow there: " in said and said.count("the query 'slow there' takes") == 1
+    assert "the query 'by note' takes" not in said
 
 
 def test_accounts_log_in_on_the_target_and_no_more_on_the_source(moved):
@@ -179,10 +249,24 @@ def test_no_hash_is_in_the_journal(moved):
             assert host.sh(f"grep -rlF '{one[1:]}' /var/lib/rehome /root 2>/dev/null || true").strip() == ""
 
 
+@pytest.mark.skipif(not os.environ.get("REHOME_LONG"), reason="the long version: a rollback more")
+def test_a_routine_that_the_old_server_does_not_take_is_named_and_its_own_stay(moved):
+    new, old = moved.lab.new, moved.lab.old
+    before = maria(old, OBJECTS)
+    assert "GRANT EXECUTE ON PROCEDURE `shop`.`many`" in before
+    maria(new, "CREATE PROCEDURE modern (a INT DEFAULT 3) SELECT a; DROP VIEW dear")
+    said = moved.rehome("rollback", PLAN, "--no-input", "--confirm=shop-new", expect=None)
+    assert "RH-MARIADB-OBJECT" in codes(said) and phase_of(moved) == "guarded", said
+    assert maria(old, OBJECTS) == before and "objects" not in old.sh("ls /var/lib/rehome/*/results")
+    maria(new, "DROP PROCEDURE modern; CREATE VIEW dear AS SELECT id, twice(kind) AS k FROM kinds WHERE n > 1")
+
+
 def test_what_the_new_server_took_comes_back(moved):
     new, old = moved.lab.new, moved.lab.old
     new.sh("systemctl start maria-writer")
+    maria(new, CHANGED)
     wait_for_acks(new, 50)
+    wait_for(lambda: "trigger noted" in moved.rehome("rollback", PLAN, "--dry-run"), seconds=60, every=1)
     moved.rehome("rollback", PLAN, "--no-input", "--confirm=shop-new")
     wait_for_acks(old, 20)
     old.sh("systemctl stop maria-writer")
@@ -191,7 +275,10 @@ def test_what_the_new_server_took_comes_back(moved):
     assert maria(old, "SELECT DISTINCT host FROM orders ORDER BY 1").split() == ["shop-new", "shop-old"]
     assert maria(old, "SELECT @@read_only, @@userstat").split() == ["0", "0"]
     assert old.sh("ls /etc/mysql/mariadb.conf.d | grep rehome || true").strip() == ""
-    assert maria(old, "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'shop'").strip() == "stamped"
+    a, b = ([line for line in maria(host, OBJECTS).splitlines() if "`other`" not in line] for host in (old, new))
+    assert a == b
+    for word in ("stamped", "noted", "SELECT n, 2", "quarter", "`n` > 2", "weekly", "GRANT EXECUTE ON PROCEDURE `shop`.`many`"):
+        assert word in maria(old, OBJECTS), word
 
 
 def test_both_servers_have_the_settings_and_accounts_of_before_but_for_the_copy(moved):

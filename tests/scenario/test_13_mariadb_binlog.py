@@ -86,8 +86,8 @@ def test_a_round_plays_what_the_source_took_and_tells_how_far_behind_it_is(synce
                                  "DELETE FROM child WHERE id = 1; UPDATE parent SET id = 5 WHERE id = 1")[-1]
     assert last["played"] > 0 and last["tables"] == [] and last["lag_ms"] >= 0 and last["lag_bytes"] >= 0, last
     assert "in step: mariadb:shop replicates, " in synced.rehome("status", PLAN)
-    odd = "SET time_zone = '+00:00'; " + SAYS.split(";\n")[2]
-    assert "FROM odd" in odd and maria(old, odd) == maria(new, odd)
+    odd = "SET time_zone = '+00:00'; " + next(one for one in SAYS.split(";\n") if "FROM odd" in one)
+    assert maria(old, odd) == maria(new, odd)
     for table in ("kinds", "child", "parent"):
         sums = {maria(host, f"CHECKSUM TABLE {table} EXTENDED") for host in (old, new)}
         assert len(sums) == 1, table

@@ -16,9 +16,20 @@ pytestmark = pytest.mark.skipif(not os.environ.get("REHOME_LONG"), reason="./che
 MINUTE = 60
 
 
-@pytest.fixture(scope="module", params=["mariadb", "postgresql"])
-def lab(request):
-    it = Lab(os.environ.get("REHOME_LAB_NAME", "story")[:7] + "o", store=request.param)
+# Both ways that package defaults allow.
+ROUNDS, REPLICATE = "", "    in-step: replicate\n    restart: allowed\n"
+WAYS = {f"{store}, {how}": (store, line) for store in ("mariadb", "postgresql")
+        for how, line in (("rounds", ROUNDS), ("replicate", REPLICATE))}
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def way(request):
+    return WAYS[request.param]
+
+
+@pytest.fixture(scope="module")
+def lab(way):
+    it = Lab(os.environ.get("REHOME_LAB_NAME", "story")[:7] + "o", store=way[0])
     it.down()
     try:
         yield it
@@ -27,9 +38,9 @@ def lab(request):
 
 
 @pytest.fixture(scope="module")
-def there_and_back(lab, build):
+def there_and_back(lab, build, way):
     """The move, what the new server took in a minute, and the way back, all under one load."""
-    move = orders.fresh(lab, build)
+    move = orders.fresh(lab, build, way[1])
     with lab.client(rate=75, writers=3) as load:
         load.wait_acks(100)
         move.sync()

@@ -39,5 +39,18 @@ CREATE TABLE names (n text COLLATE german, i int) PARTITION BY RANGE (n);
 CREATE TABLE names_1 PARTITION OF names FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
 CREATE INDEX names_n ON names (n);
 INSERT INTO names SELECT chr(192 + i % 60) || i, i FROM generate_series(1, 500) i;
+CREATE TABLE parent (a int, b int, PRIMARY KEY (a, b));
+INSERT INTO parent VALUES (1, 1), (1, 2);
+CREATE TABLE "the child" (id int PRIMARY KEY, a int, "B" int);
+INSERT INTO "the child" VALUES (5, 1, 2), (6, 1, NULL), (7, NULL, 9), (8, 1, 9);
+ALTER TABLE "the child" ADD CONSTRAINT leads FOREIGN KEY (a, "B") REFERENCES parent DEFERRABLE INITIALLY DEFERRED NOT VALID;
+CREATE TABLE hourly (id serial PRIMARY KEY, at timestamp, day date) PARTITION BY RANGE (id);
+CREATE TABLE hourly_1 PARTITION OF hourly FOR VALUES FROM (0) TO (3);
+CREATE TABLE hourly_2 PARTITION OF hourly FOR VALUES FROM (3) TO (100);
+INSERT INTO hourly (at, day) VALUES ('2024-01-01 00:10', '2024-01-01'), ('2024-01-01 01:20', '2024-01-01'), ('2024-01-01 05:30',
+  '2024-01-03'), ('infinity', NULL);
+CREATE TABLE refused (id int PRIMARY KEY, n int);
+INSERT INTO refused VALUES (1, 1);
+ALTER TABLE refused ADD CONSTRAINT more CHECK (n > 1) NOT VALID;
 GRANT SELECT ON nokey TO reader;
 SELECT lo_from_bytea(4711, 'a large object');

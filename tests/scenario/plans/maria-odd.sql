@@ -34,3 +34,10 @@ INSERT INTO `od``d 2` VALUES ('a', 1), ('a', 1), (NULL, NULL), ('ü', 0.1 + 0.2)
 CREATE TABLE parts (d DATE NOT NULL, v INT, KEY (v)) PARTITION BY RANGE (YEAR(d)) (PARTITION p0 VALUES LESS THAN (2020),
   PARTITION p1 VALUES LESS THAN MAXVALUE);
 INSERT INTO parts VALUES ('2019-01-01', 1), ('2021-01-01', 2);
+-- Of more than 1 MiB: loaded without persistent statistics.
+CREATE TABLE large (id INT PRIMARY KEY, n INT, body MEDIUMTEXT, KEY (n)) STATS_PERSISTENT = 1 STATS_SAMPLE_PAGES = 9;
+INSERT INTO large SELECT seq, NULLIF(seq % 3, 0), REPEAT(MD5(seq), 900) FROM seq_1_to_99;
+CREATE TABLE large_too LIKE large;
+ALTER TABLE large_too STATS_PERSISTENT = DEFAULT;
+INSERT INTO large_too SELECT * FROM large;
+ANALYZE TABLE large, large_too;
