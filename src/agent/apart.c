@@ -3,6 +3,7 @@
  * bytes, a second one hears what the worker says. */
 #include "agent/apart.h"
 
+#include "agent/sole.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -23,12 +24,13 @@
 #include <time.h>
 
 enum {
-  LOOK_MS = 500,
+  LOOK_MS = 100,
   GRACE_MS = 10000, /* for a cancelled worker to end by itself */
   CALL_ID = 1,
   PIPE_SIZE = 1 << 20,
   CONTROL_FD = 3,
   STREAM_FD = 4,
+  SOLE_FD = 5,
 };
 #define BLOCK ((size_t)256 << 10)
 
@@ -63,7 +65,7 @@ lift (int *fd)
 }
 
 static int
-start_process (const int fds[2], pid_t *pid)
+start_process (const int fds[2], int lock, pid_t *pid)
 {
   posix_spawn_file_actions_t files;
   posix_spawnattr_t attr;
@@ -76,6 +78,8 @@ start_process (const int fds[2], pid_t *pid)
   posix_spawnattr_init (&attr);
   posix_spawn_file_actions_adddup2 (&files, fds[0], CONTROL_FD);
   posix_spawn_file_actions_adddup2 (&files, fds[1], STREAM_FD);
+  if (lock >= 0)
+    posix_spawn_file_actions_adddup2 (&files, lock, SOLE_FD);
   posix_spawnattr_setsigmask (&attr, &none);
   posix_spawnattr_setsigdefault (&attr, &dflt);
   posix_spawnattr_setflags (&attr,
@@ -114,7 +118,7 @@ start (struct worker *w, bool downwards)
   int theirs[2] = { -1, -1 };
   int bad = make_channels (w, downwards, theirs);
   if (bad == 0)
-    bad = start_process (theirs, &w->pid);
+    bad = start_process (theirs, sole_fd (), &w->pid);
   for (int i = 0; i < 2; i++)
     if (theirs[i] >= 0)
       close (theirs[i]);

@@ -5,8 +5,9 @@
  *
  * The process is this program begun anew (/proc/self/exe --worker) with two
  * descriptors: 3, a socket with the frames of one call (CALL down; TICK,
- * RESULT or ERROR up), and 4, a pipe with the bytes of its stream.  It ends
- * with the call, and with the agent.
+ * RESULT or ERROR up), and 4, a pipe with the bytes of its stream; and 5, the
+ * lock of a claim (agent/sole.h), where there is one.  It ends with the call,
+ * and with the agent.
  */
 #ifndef REHOME_AGENT_APART_H
 #define REHOME_AGENT_APART_H

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CONTROL_FD = 3, STREAM_FD = 4, CALL_ID = 1, TICK_MS = 100 };
+enum { CONTROL_FD = 3, STREAM_FD = 4, SOLE_FD = 5, CALL_ID = 1, TICK_MS = 100 };
 
 static bool is_worker;
 static atomic_bool stopped;
@@ -139,6 +140,13 @@ perform (struct serving *s, json_t **result)
   return NULL;
 }
 
+static bool
+is_orphan (void)
+{
+  struct pollfd p = { .fd = CONTROL_FD, .events = POLLRDHUP };
+  return poll (&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP)) != 0;
+}
+
 /* With its agent it ends, too, whatever it does; signals that ask it to end
  * make its call one that was cancelled. */
 static struct err *
@@ -152,10 +160,13 @@ prepare (void)
     return err_new (ERR_CORRECT, "RH-AGENT-START",
                     "--worker is for the agent itself");
   prctl (PR_SET_PDEATHSIG, SIGKILL);
+  if (is_orphan ()) /* it ended before that counted */
+    return err_new (ERR_TRANSIENT, "RH-AGENT-WORKER", "the agent has ended");
   /* Begun as /proc/self/exe it would be "exe" to who looks for writers. */
   prctl (PR_SET_NAME, "rehome-agent");
   fcntl (CONTROL_FD, F_SETFD, FD_CLOEXEC);
   fcntl (STREAM_FD, F_SETFD, FD_CLOEXEC);
+  fcntl (SOLE_FD, F_SETFD, FD_CLOEXEC); /* mostly there */
   sigaction (SIGTERM, &stop, NULL);
   sigaction (SIGHUP, &stop, NULL);
   sigaction (SIGINT, &stop, NULL);

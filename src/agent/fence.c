@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/fence.h"
 
+#include "agent/sole.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/vec.h"
@@ -386,9 +387,8 @@ fence_claimed (const char *id, int64_t *epoch, char **controller)
 }
 
 static struct err *
-remove_fence (const char *id)
+remove_fence (const char *path)
 {
-  CLEANUP_FREE char *path = mem_printf ("%s/%s", fence_state_dir (), id);
   CLEANUP_FD int dir = -1;
   TRY (rooted_open_root (path, &dir));
   bool removed;
@@ -419,8 +419,10 @@ fence_release (const char *id, bool tombstone)
     return err_new (ERR_REFUSED, "RH-FENCE-EPOCH",
                     "migration %s is not claimed on this connection", id);
   TRY (fence_still_ours ());
+  CLEANUP_FREE char *path = mem_printf ("%s/%s", fence_state_dir (), id);
+  sole_forget (path);
   if (!tombstone)
-    return remove_fence (id);
+    return remove_fence (path);
   has.released = true;
   return save (id, &has);
 }

@@ -4,6 +4,7 @@
 
 #include "agent/fence.h"
 #include "agent/keeper_call.h"
+#include "agent/sole.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "host/durable.h"
@@ -76,6 +77,18 @@ get_known (const json_t *args, struct fence_head *known, char **hash)
   return NULL;
 }
 
+/* The claim counts; what an older connection still does ends before more is
+ * asked of this one. */
+static struct err *
+be_sole (struct verb_call *call, const char *id)
+{
+  const char *side, *channel;
+  CLEANUP_FREE char *dir = mem_printf ("%s/%s", fence_state_dir (), id);
+  TRY (json_get_str (call->args, "side", &side));
+  TRY (json_get_str (call->args, "channel", &channel));
+  return sole_take (dir, side, channel, call->cancelled, call->ctx);
+}
+
 static struct err *
 run_claim (struct verb_call *call, json_t **result)
 {
@@ -92,7 +105,8 @@ run_claim (struct verb_call *call, json_t **result)
   CLEANUP_FREE char *hash = NULL;
   struct fence_head known = { .hash = NULL };
   TRY (get_known (args, &known, &hash));
-  return fence_claim (id, &f, hash != NULL ? &known : NULL);
+  TRY (fence_claim (id, &f, hash != NULL ? &known : NULL));
+  return be_sole (call, id);
 }
 
 static struct err *

@@ -78,10 +78,11 @@ make_claim (struct side *s, struct link *link)
   pthread_mutex_lock (&h->lock);
   uint64_t seq = h->seq;
   CLEANUP_JSON json_t *args
-      = json_pack ("{s:s, s:I, s:s, s:O, s:I, s:s}", "migration",
-                   h->where.migration, "epoch", (json_int_t)h->epoch,
-                   "controller", h->where.controller, "items", h->items, "seq",
-                   (json_int_t)h->seq, "hash", h->hash);
+      = json_pack ("{s:s, s:s, s:I, s:s, s:O, s:I, s:s}", "side", s->port.name,
+                   "migration", h->where.migration, "epoch",
+                   (json_int_t)h->epoch, "controller", h->where.controller,
+                   "items", h->items, "seq", (json_int_t)h->seq, "hash",
+                   h->hash);
   pthread_mutex_unlock (&h->lock);
   TRY (show (h, remembered, args));
   TRY (

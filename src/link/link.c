@@ -27,23 +27,38 @@ of (struct port *p)
   return (struct link *)p;
 }
 
+static struct err *
+claim_on (struct conn *c, const char *channel, const json_t *args,
+          json_t **result)
+{
+  CLEANUP_JSON json_t *own = json_copy ((json_t *)(uintptr_t)args);
+  json_object_set_new (own, "channel", json_string (channel));
+  return pipe_call (c, "fence.claim", own, NULL, NULL, NULL, result);
+}
+
 /* A claim counts for a connection, so each of the two makes it. */
+static struct err *
+claim (const struct link *l, const json_t *args, json_t **result)
+{
+  CLEANUP_JSON json_t *again = NULL;
+  TRY (claim_on (l->control, "control", args, result));
+  struct err *e = claim_on (l->data, "data", args, &again);
+  if (e != NULL) {
+    json_decref (*result);
+    *result = NULL;
+  }
+  return e;
+}
+
 static struct err *
 link_call (struct port *p, const char *verb, const json_t *args,
            void (*tick) (void *ctx, const json_t *progress), void *ctx,
            json_t **result)
 {
   struct link *l = of (p);
-  TRY (pipe_call (l->control, verb, args, NULL, tick, ctx, result));
-  if (strcmp (verb, "fence.claim") != 0)
-    return NULL;
-  CLEANUP_JSON json_t *again = NULL;
-  struct err *e = pipe_call (l->data, verb, args, NULL, NULL, NULL, &again);
-  if (e != NULL) {
-    json_decref (*result);
-    *result = NULL;
-  }
-  return e;
+  if (strcmp (verb, "fence.claim") == 0)
+    return claim (l, args, result);
+  return pipe_call (l->control, verb, args, NULL, tick, ctx, result);
 }
 
 static struct err *

@@ -344,10 +344,10 @@ raise_epoch (struct port *local, const char *migration, json_int_t *epoch)
                        : json_integer_value (now);
   *epoch = was + 1;
   json_t *args
-      = json_pack ("{s:s,s:s,s:O,s:O,s:O}", "migration", migration,
-                   "controller", "thaw", "items", json_at (fence, "items"),
-                   "seq", json_at (fence, "seq"), "hash",
-                   json_at (fence, "hash"));
+      = json_pack ("{s:s,s:s,s:s,s:O,s:O,s:O}", "migration", migration, "side",
+                   "source", "controller", "thaw", "items",
+                   json_at (fence, "items"), "seq", json_at (fence, "seq"),
+                   "hash", json_at (fence, "hash"));
   json_object_set_new (args, "epoch",
                        json_is_string (now) ? json_u64 ((uint64_t)*epoch)
                                             : json_integer (*epoch));

@@ -31,9 +31,10 @@ static struct err *
 claim (struct port *p)
 {
   return port_call (p, "fence.claim",
-                    json_pack ("{s:s, s:i, s:s, s:[], s:i, s:s}", "migration",
-                               MIGRATION, "epoch", 1, "controller", "bench",
-                               "items", "seq", 0, "hash", "0"),
+                    json_pack ("{s:s, s:s, s:i, s:s, s:[], s:i, s:s}", "side",
+                               p->name, "migration", MIGRATION, "epoch", 1,
+                               "controller", "bench", "items", "seq", 0, "hash",
+                               "0"),
                     NULL);
 }
 

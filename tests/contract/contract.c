@@ -387,14 +387,15 @@ one_step (struct suite *s, const struct step *step, bool walk)
 static struct err *
 claim (struct suite *s)
 {
+  static const char *const names[] = { "source", "target" };
   for (int side = 0; side < 2; side++) {
     json_t *said CLEANUP_JSON = NULL;
-    TRY (
-        port_call (link_port (s->links[side]), "fence.claim",
-                   json_pack ("{s:s,s:s,s:s,s:[],s:s,s:s}", "migration",
-                              MIGRATION, "epoch", "1", "controller", "suite",
-                              "items", "seq", "0", "hash", plan_hash (s->plan)),
-                   &said));
+    TRY (port_call (link_port (s->links[side]), "fence.claim",
+                    json_pack ("{s:s,s:s,s:s,s:s,s:[],s:s,s:s}", "side",
+                               names[side], "migration", MIGRATION, "epoch",
+                               "1", "controller", "suite", "items", "seq", "0",
+                               "hash", plan_hash (s->plan)),
+                    &said));
   }
   return NULL;
 }

@@ -20,9 +20,13 @@ BLOCK = 4096
 def _children(pid):
     """All descendants of a process that we started, as (pid, words of its command line)."""
     out = []
-    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+    try:
+        tasks = list(pathlib.Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return out
+    for task in tasks:
         try:
-            pids = [int(p) for p in task.read_text().split()]
+            pids = [int(p) for p in (task / "children").read_text().split()]
         except OSError:
             continue
         for child in pids:
@@ -126,3 +130,71 @@ def test_killed_at_any_moment_it_goes_on_and_ends_equal(tmp_path, rehome):
         left = [p for p in tmp_path.rglob("*") if ".rehome-tmp" in p.name]
         assert not left, left
         subprocess.run(["rm", "-rf", target], check=True)
+
+
+def _is_receiver(pid, words):
+    """The worker of a tree that reads its stream (descriptor 4)."""
+    try:
+        flags = pathlib.Path(f"/proc/{pid}/fdinfo/4").read_text().split("flags:")[1].split()[0]
+    except OSError:
+        return False
+    return words.split(b"\0")[1:2] == [b"--worker"] and int(flags, 8) & os.O_ACCMODE == os.O_RDONLY
+
+
+def _state_and_parent(pid):
+    state, parent = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    return state, int(parent)
+
+
+def _runs(pid):
+    try:
+        return _state_and_parent(pid)[0] != "Z"
+    except OSError:
+        return False
+
+
+def _receiver_at_work(running, target):
+    """The receiver and its agent, once some files have come."""
+    for _ in range(3000):
+        met = [pid for pid, words in _children(running.pid) if _is_receiver(pid, words)]
+        if met and target.is_dir() and len(list(target.rglob("f*"))) > 20:
+            return met[0], _state_and_parent(met[0])[1]
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.001)
+    raise AssertionError("no copy was met at work")
+
+
+def test_what_an_older_agent_still_holds_never_comes_behind_the_next_copy(tmp_path, rehome):
+    """Its processes stand still, with a full pipe, while the controller dies and the copy is taken up again."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    for number in range(6000):
+        place = source / f"d{number // 100:02}"
+        place.mkdir(exist_ok=True, parents=True)
+        (place / f"f{number}").write_bytes(b"%d" % number * 1000)
+    running = rehome.popen("copy", "--no-input", "--no-proof", source, target)
+    old = _receiver_at_work(running, target)
+    try:
+        for pid in old:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.5)  # the pipe fills
+        running.kill()
+        running.wait()
+        gone = [p for p in source.rglob("f*") if not (target / p.relative_to(source)).exists()]
+        assert len(gone) > 100, "the copy was nearly over"
+        for path in gone:
+            path.unlink()
+        rehome("copy", "--no-input", "--no-proof", source, target)
+    finally:
+        for pid in old:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+    for pid in old:
+        for _ in range(300):
+            if not _runs(pid):
+                break
+            time.sleep(0.1)
+        else:
+            raise AssertionError(f"the older agent's {pid} goes on")
+    assert not checker.differences(checker.look(source), checker.look(target))

@@ -17,9 +17,10 @@ claim (const char *id, int epoch, const char *controller, const char *item,
   json_t *none;
   struct err *e
       = fence ("fence.claim",
-               json_pack ("{s:s, s:i, s:s, s:[s], s:i, s:s}", "migration", id,
-                          "epoch", epoch, "controller", controller, "items",
-                          item, "seq", seq, "hash", hash),
+               json_pack ("{s:s, s:s, s:s, s:i, s:s, s:[s], s:i, s:s}", "side",
+                          "target", "channel", "data", "migration", id, "epoch",
+                          epoch, "controller", controller, "items", item, "seq",
+                          seq, "hash", hash),
                &none);
   json_decref (none);
   return e;
@@ -31,13 +32,13 @@ claim_knowing (int epoch, int seq, const char *hash, int known_seq,
                const char *known_hash)
 {
   json_t *none;
-  struct err *e
-      = fence ("fence.claim",
-               json_pack ("{s:s, s:i, s:s, s:[s], s:i, s:s, s:i, s:s}",
-                          "migration", "shop", "epoch", epoch, "controller",
-                          "b", "items", "x", "seq", seq, "hash", hash,
-                          "known_seq", known_seq, "known_hash", known_hash),
-               &none);
+  struct err *e = fence (
+      "fence.claim",
+      json_pack ("{s:s, s:s, s:s, s:i, s:s, s:[s], s:i, s:s, s:i, s:s}", "side",
+                 "target", "channel", "data", "migration", "shop", "epoch",
+                 epoch, "controller", "b", "items", "x", "seq", seq, "hash",
+                 hash, "known_seq", known_seq, "known_hash", known_hash),
+      &none);
   json_decref (none);
   return e;
 }
