@@ -27,6 +27,18 @@ static const struct known known_costs[] = {
   { NULL, STAGE_PIVOT, 75 },
 };
 
+/* What the step's provider knows of it; -1: nothing. */
+static int64_t
+declared_ms (const struct step *s)
+{
+  const struct provider *p = provider_find (s->provider);
+  const struct step_cost *c = p != NULL ? p->costs : NULL;
+  for (; c != NULL && c->op != NULL; c++)
+    if (strcmp (c->op, s->op) == 0)
+      return c->ms;
+  return -1;
+}
+
 /* The same stage of the way there. */
 static enum stage
 stage_there (enum stage s)
@@ -132,12 +144,13 @@ cost_of (const struct graph *g, const struct measure *m, const struct step *s,
   *basis = BASIS_MEASURED;
   if (ms >= 0)
     return ms;
-  ms = modelled_ms (g, m, s);
-  *basis = BASIS_ROUND;
+  *basis = BASIS_KNOWN;
+  ms = declared_ms (s);
   if (ms >= 0)
     return ms;
-  *basis = BASIS_KNOWN;
-  return known_cost (s);
+  ms = modelled_ms (g, m, s);
+  *basis = ms >= 0 ? BASIS_ROUND : BASIS_KNOWN;
+  return ms >= 0 ? ms : known_cost (s);
 }
 
 struct stage_cost {

@@ -402,6 +402,14 @@ static const struct step_op ops[] = {
   { NULL, NULL, NULL, NULL },
 };
 
+/* Of the lab (docs/BENCHMARKS.md): the end of one stream, and the beginning of
+ * the other with a row on trial. */
+static const struct step_cost costs[] = {
+  { "leave", 200 },
+  { "home", 300 },
+  { NULL, 0 },
+};
+
 static const struct back_op back_ops[] = {
   { "level", BACK_MIRRORED, "level" },
   { "level-end", BACK_MIRRORED, "level-end" },
@@ -427,6 +435,7 @@ const struct provider provider_postgresql = {
   .ops = ops,
   .back_ops = back_ops,
   .reverse = REVERSE_DELTA,
+  .costs = costs,
   .discover = NULL,
   .discard = postgresql_discard,
 };

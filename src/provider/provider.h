@@ -95,6 +95,12 @@ enum reverse_mode {
 };
 const char *reverse_name (enum reverse_mode m);
 
+/* What a step takes where it was never measured, for the forecast. */
+struct step_cost {
+  const char *op;
+  int64_t ms;
+};
+
 struct provider {
   struct plan_kind kind; /* .kind is the key in the plan: "files" */
   const char *about;     /* one line for people */
@@ -111,6 +117,9 @@ struct provider {
   /* What the last round, and its proof, cost of a round before the freeze, for
    * the forecast; 0: as much. */
   int last_percent;
+  /* Steps that are not as others of their stage; ends with an entry whose op
+   * is NULL; or NULL. */
+  const struct step_cost *costs;
   /* Looks at the source and adds what it finds; NULL: finds nothing. */
   struct err *(*discover) (struct port *source, struct port *target,
                            struct draft *draft);

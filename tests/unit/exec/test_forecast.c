@@ -166,9 +166,10 @@ what_lies_outside_the_freeze_does_not_count (void **state)
   assert_int_equal (before.upper_ms, after.upper_ms);
 }
 
-/* The upper end, of a provider whose round took ten seconds. */
+/* The upper end, of a provider whose round took ten seconds; `op`: of the step
+ * behind its last round. */
 static int64_t
-upper_of (const char *provider)
+upper_with (const char *provider, const char *op)
 {
   static const char *const no_needs[] = { NULL };
   static const struct {
@@ -178,12 +179,13 @@ upper_of (const char *provider)
   } steps[] = { { "x#round", STAGE_ROUND, STEP_IDEMPOTENT },
                 { "x#stop", STAGE_FREEZE, STEP_REVERSIBLE },
                 { "x#final", STAGE_FINAL, STEP_IDEMPOTENT },
+                { "x#verify", STAGE_VERIFY, STEP_IDEMPOTENT },
                 { "x#pivot", STAGE_PIVOT, STEP_PIVOT } };
   struct graph *g = graph_new ();
   for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
     struct step s = { .id = steps[i].id,
                       .provider = provider,
-                      .op = "op",
+                      .op = steps[i].stage == STAGE_VERIFY ? op : "op",
                       .title = "a step",
                       .stage = steps[i].stage,
                       .cls = steps[i].cls,
@@ -205,10 +207,20 @@ static void
 a_provider_says_what_its_last_round_costs_of_a_round (void **state)
 {
   (void)state;
-  int64_t whole = upper_of ("postgresql");
-  int64_t half = upper_of ("mariadb");
+  int64_t whole = upper_with ("postgresql", "verify");
+  int64_t half = upper_with ("mariadb", "verify");
   assert_true (whole > 10000);
   assert_true (half < whole * 2 / 3);
+}
+
+static void
+a_provider_says_what_a_step_of_another_kind_costs (void **state)
+{
+  (void)state;
+  int64_t proof = upper_with ("postgresql", "verify");
+  int64_t home = upper_with ("postgresql", "home");
+  assert_true (home > 10000);
+  assert_true (home < proof - 8000);
 }
 
 #define TEST(t) cmocka_unit_test_setup_teardown (t, setup, teardown)
@@ -222,6 +234,7 @@ main (void)
     TEST (a_failed_pivot_does_not_end_the_downtime),
     TEST (an_undo_is_not_taken_for_a_run),
     TEST (after_a_reboot_the_wall_clock_counts),
+    cmocka_unit_test (a_provider_says_what_a_step_of_another_kind_costs),
     TEST (the_range_is_never_wider_than_three_to_one),
     TEST (what_was_measured_moves_it),
     TEST (what_lies_outside_the_freeze_does_not_count),
