@@ -242,6 +242,7 @@ run_send (struct verb_call *call, json_t **result)
   TRY (json_opt_bool (call->args, "atimes", false, &a.atimes));
   CLEANUP (resume_point_free) struct resume_point point = { 0 };
   TRY (json_opt_bool (call->args, "patch", false, &a.patch));
+  TRY (json_opt_bool (call->args, "grown", false, &a.grown));
   a.maps = &c.maps;
   TRY (json_opt_int (call->args, "attempt", 0, INT64_MAX, 0, &a.attempt));
   TRY (resume_point_read (json_at (call->args, "resume"), &point));

@@ -21,6 +21,7 @@ enum how { HOW_FULL, HOW_DELTA, HOW_LISTING };
 struct copy {
   const struct step_call *call;
   bool seed, final;
+  bool followed;   /* by a final round, which is read with more care */
   bool whole;      /* large files, too, are sent whole where they changed */
   json_t *force;   /* paths to send in any case, or NULL */
   json_t *remove;  /* paths to remove on the target, or NULL */
@@ -52,6 +53,7 @@ send_args (const struct copy *c, enum how how)
   json_object_set_new (args, "base", json_boolean (how != HOW_FULL));
   json_object_set_new (args, "listing", json_boolean (how == HOW_LISTING));
   json_object_set_new (args, "final", json_boolean (c->final));
+  json_object_set_new (args, "grown", json_boolean (c->followed));
   /* In place only where nobody but this migration uses what lies there. */
   json_object_set_new (args, "patch",
                        json_boolean (!c->whole
@@ -293,7 +295,8 @@ files_seed (const struct step_call *call, json_t **result)
 struct err *
 files_round (const struct step_call *call, json_t **result)
 {
-  return delta (&(struct copy){ .call = call, .round = 1 }, result);
+  struct copy c = { .call = call, .followed = true, .round = 1 };
+  return delta (&c, result);
 }
 
 /* Of a file with several names a watcher's round may leave the change to a

@@ -170,17 +170,22 @@ check_apart (const struct step_call *call)
 }
 
 /* What the target's filesystem lacks; what cannot be tried is found out by
- * other checks. */
-static json_t *
-lacking (const struct step_call *call)
+ * other checks.  A probe that was cut off is made again: it takes away what
+ * the first has left. */
+static struct err *
+find_lacks (const struct step_call *call, json_t **lacks)
 {
   CLEANUP_FREE char *to = files_to (call->item->spec);
   CLEANUP_JSON json_t *probed = NULL;
-  CLEANUP_ERR struct err *e
+  struct err *e
       = port_call (call->target, "tree.probe",
                    json_pack ("{s:o}", "root", json_bytes (to, strlen (to))),
                    &probed);
-  return e == NULL ? json_incref (json_at (probed, "lacks")) : json_array ();
+  if (port_is_lost (e))
+    return e;
+  *lacks = e == NULL ? json_incref (json_at (probed, "lacks")) : json_array ();
+  err_free (e);
+  return NULL;
 }
 
 struct err *
@@ -190,7 +195,7 @@ files_usage (const struct step_call *call, json_t **result)
   CLEANUP_JSON json_t *lacks = NULL;
   CLEANUP_FREE char *path = files_from (call->item->spec);
   TRY (check_apart (call));
-  lacks = lacking (call);
+  TRY (find_lacks (call, &lacks));
   TRY (count_source (call, lacks, &usage));
   TRY (check_readable (path, usage));
   TRY (check_space (call, usage, usage));

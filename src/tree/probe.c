@@ -262,7 +262,7 @@ struct err *
 probe_root (const char *root, json_t **result)
 {
   CLEANUP_FD int near = -1;
-  /* A walk passes it over and a receiver removes it, should we be killed. */
+  /* A walk passes it over; should we be killed, the next probe removes it. */
   static const char name[] = TREE_TMP;
   TRY (open_nearest (root, &near));
   wait_for_others (near);

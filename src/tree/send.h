@@ -36,6 +36,8 @@ struct tree_send {
   bool atimes;  /* carry the times of last access, too */
   bool patch;   /* of large files only the blocks that changed; block indexes
                    are kept */
+  bool grown;   /* a file that grew may be taken for one that was appended to:
+                   a final round follows, and reads all of it */
   bool final;   /* a file that changes meanwhile is "RH-TREE-CHANGING"; the
                    result has the digest of the tree (tree/canon.h) */
   const struct idmaps *maps; /* for that digest; NULL: none is made */

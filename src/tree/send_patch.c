@@ -9,9 +9,9 @@
  * one.
  *
  * A file that grew is taken for one that was appended to where its last old
- * block and a sample of those before are as they were.  That is an assumption:
- * the entry is marked doubtful, and a final round reads all of it, before
- * anything is proven.
+ * block and a sample of those before are as they were, if a final round
+ * follows.  That is an assumption: the entry is marked doubtful, and the final
+ * round reads all of it, before anything is proven.
  */
 #include "tree/sender.h"
 
@@ -129,7 +129,7 @@ only_grew (struct patch *p, bool *out)
   const struct sender *s = p->s;
   uint64_t whole = p->known->size / BLOCKS_SIZE;
   *out = false;
-  if (s->a->final || sender_listed (s->a->reread, p->e)
+  if (!s->a->grown || s->a->final || sender_listed (s->a->reread, p->e)
       || p->e->size <= p->known->size || p->e->ino != p->known->ino)
     return NULL;
   for (uint64_t i = 0; i <= SAMPLES; i++) {

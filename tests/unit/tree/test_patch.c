@@ -93,22 +93,40 @@ of_a_file_that_grew_the_tail_is_sent (void **state)
   assert_int_equal (write (fd, "and more", 8), 8);
   close (fd);
   settle ();
+  g->send.grown = true;
   assert_ok (ground_round (g));
   assert_int_equal (ground_sent (g, "bytes"), 13);
   assert_same_trees (g->src, g->dst);
 }
 
-/* The sample misses the changed block; the final round does not. */
+/* A block that the sample misses, and a tail. */
 static void
-a_change_that_a_grown_file_hides_is_found_in_the_final_round (void **state)
+hide_in_growth (struct ground *g)
 {
-  struct ground *g = *state;
   copied (g, 4 * MIB);
   poke (on_src (g, "big"), 5 * 4096 + 1, "hidden");
   int fd = open (on_src (g, "big"), O_WRONLY | O_APPEND);
   assert_int_equal (write (fd, "tail", 4), 4);
   close (fd);
   settle ();
+}
+
+static void
+a_change_that_a_grown_file_hides_is_found_where_nothing_follows (void **state)
+{
+  struct ground *g = *state;
+  hide_in_growth (g);
+  assert_ok (ground_round (g));
+  assert_int_equal (ground_sent (g, "bytes"), 4096 + 4);
+  assert_same_trees (g->src, g->dst);
+}
+
+static void
+a_change_that_a_grown_file_hides_is_found_in_the_final_round (void **state)
+{
+  struct ground *g = *state;
+  hide_in_growth (g);
+  g->send.grown = true;
   assert_ok (ground_round (g));
   assert_int_equal (ground_sent (g, "bytes"), 4);
   g->send.final = true;
@@ -528,6 +546,7 @@ main (void)
     T (of_a_file_changed_in_place_the_blocks_that_changed_are_sent),
     T (the_file_keeps_its_inode_on_the_target),
     T (of_a_file_that_grew_the_tail_is_sent),
+    T (a_change_that_a_grown_file_hides_is_found_where_nothing_follows),
     T (a_change_that_a_grown_file_hides_is_found_in_the_final_round),
     T (a_file_that_became_shorter_or_mostly_new_is_sent_whole),
     T (new_times_alone_send_no_block),
