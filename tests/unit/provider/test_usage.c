@@ -2,7 +2,7 @@
 /* What the first look at a tree does when the target's probe fails. */
 #include "canned.h"
 
-#include "../cmocka_api.h"
+#include "cmocka_api.h"
 
 #include "provider/files.h"
 #include "provider/provider.h"
@@ -27,17 +27,23 @@ was_asked (const struct canned *c, const char *verb)
 static bool
 counts_behind (const char *code)
 {
-  json_t *a CLEANUP_JSON = json_pack ("{s:{s:s}}", "facts", "machine_id", "a");
+  static const char text[] = "rehome: 1\nname: shop\n"
+                             "source: {host: root@old}\nitems:\n"
+                             "  - files: /srv/x\n";
+  json_t *a CLEANUP_JSON
+      = json_pack ("{s:{s:s}, s:{s:s}}", "facts", "machine_id", "a", "files",
+                   "/srv/x/", "");
   json_t *b CLEANUP_JSON
       = json_pack ("{s:{s:s}, s:{s:s}}", "facts", "machine_id", "b", "fail",
                    "tree.probe", code);
-  json_t *spec CLEANUP_JSON = json_pack ("{s:s}", "path", "/srv/x");
-  const struct plan_item item
-      = { .kind = "files", .name = "files:/srv/x", .spec = spec };
+  CLEANUP_PLAN struct plan *plan = NULL;
+  assert_ok (
+      plan_parse (text, strlen (text), "plan.yaml", provider_kinds (), &plan));
   struct canned source, target;
   canned_init (&source, "source", a);
   canned_init (&target, "target", b);
-  const struct step_call call = { .item = &item,
+  const struct step_call call = { .plan = plan,
+                                  .item = plan_item (plan, 0),
                                   .source = &source.port,
                                   .target = &target.port,
                                   .migration = "shop" };
