@@ -104,13 +104,17 @@ look_at (struct port *p, const char *path)
 }
 
 struct err *
-credentials_look (const struct step_call *call)
+credentials_look (const struct step_call *call,
+                  struct err *(*login) (struct port *p))
 {
   struct port *const both[] = { call->source, call->target };
+  if (json_at (call->item->spec, "credentials") == NULL)
+    return NULL;
   for (size_t i = 0; i < 2; i++) {
     const char *path = credentials_path (call->item, both[i]);
     if (path != NULL)
       TRY (look_at (both[i], path));
   }
-  return NULL;
+  TRY (login (call->source));
+  return login (call->target);
 }

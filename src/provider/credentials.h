@@ -26,7 +26,10 @@ void credentials_enter (const struct step_call *call);
 /* The same by the kind of the item, where only the port is at hand; the caller
  * frees. */
 char *credentials_of (struct port *p, const char *kind);
-/* Both files are there, root's, and nobody else's: "RH-CREDENTIALS-FILE". */
-struct err *credentials_look (const struct step_call *call);
+/* Where the item names credentials: both files are there, root's, and nobody
+ * else's ("RH-CREDENTIALS-FILE"), and then `login`, which looks as whom the
+ * server lets in, has nothing against the source and the target. */
+struct err *credentials_look (const struct step_call *call,
+                              struct err *(*login) (struct port *p));
 
 #endif

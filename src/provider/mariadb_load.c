@@ -135,20 +135,12 @@ load_table (const struct step_call *call, json_t *table, struct parts *changed)
 
 /* ---- Triggers ---- */
 
-static struct err *
-collect (void *ctx, const void *data, size_t len)
-{
-  return buf_put (ctx, data, len);
-}
-
 struct err *
 mariadb_triggers_aside (const struct step_call *call)
 {
   const char *db = mariadb_database (call);
   char *path CLEANUP_FREE = aside_path (call);
   struct buf text CLEANUP_BUF = BUF_INIT_MAX ((size_t)3 << 20);
-  struct sink to = { collect, &text };
-  json_t *result CLEANUP_JSON = NULL;
   char *drops CLEANUP_FREE = NULL;
   bool there;
   TRY (mariadb_ask (call->target,
@@ -165,8 +157,8 @@ mariadb_triggers_aside (const struct step_call *call)
                                  ARGV ("--no-create-info", "--no-data",
                                        "--triggers", "--add-drop-trigger",
                                        "--skip-comments", "--skip-tz-utc", db));
-    TRY (port_read (call->target, "program.read",
-                    json_pack ("{s:o}", "argv", argv), &to, &result));
+    json_t *args = json_pack ("{s:o}", "argv", argv);
+    TRY (remote_gather (call->target, args, &text));
     TRY (remote_write (call->target, path, (const char *)text.data, text.len,
                        0600));
   }

@@ -136,16 +136,6 @@ look_login (struct port *p)
                      "credentials: other accounts are locked by the freeze");
 }
 
-static struct err *
-look_access (const struct step_call *call)
-{
-  if (json_at (call->item->spec, "credentials") == NULL)
-    return NULL;
-  TRY (credentials_look (call));
-  TRY (look_login (call->source));
-  return look_login (call->target);
-}
-
 struct refusal {
   const char *key, *code, *message, *todo; /* "%s": what was found */
 };
@@ -382,7 +372,7 @@ mariadb_look (const struct step_call *call, json_t **result)
   bool there;
   json_t *s CLEANUP_JSON = NULL;
   const char *db = mariadb_database (call);
-  TRY (look_access (call));
+  TRY (credentials_look (call, look_login));
   struct err *e = mariadb_exists (call->source, db, &there);
   if (e != NULL)
     return no_server (e, "source");

@@ -151,21 +151,6 @@ grants_of (struct port *p, const char *db, json_t **out)
 }
 
 static struct err *
-collect (void *ctx, const void *data, size_t len)
-{
-  return buf_put (ctx, data, len);
-}
-
-static struct err *
-read_dump (struct port *p, json_t *argv, struct buf *text)
-{
-  struct sink to = { collect, text };
-  json_t *result CLEANUP_JSON = NULL;
-  return port_read (p, "program.read", json_pack ("{s:o}", "argv", argv), &to,
-                    &result);
-}
-
-static struct err *
 keep (const struct step_call *call)
 {
   const char *db = mariadb_database (call);
@@ -173,13 +158,16 @@ keep (const struct step_call *call)
   char *beside CLEANUP_FREE = grants_path (call);
   struct buf text CLEANUP_BUF = BUF_INIT_MAX (KEPT_MAX);
   json_t *grants CLEANUP_JSON = NULL;
-  json_t *views;
+  json_t *args, *views;
   TRY (grants_of (call->target, db, &grants));
   TRY (remote_record (call->target, beside, grants));
-  TRY (read_dump (call->target, dump_others (call->target, db), &text));
+  args = json_pack ("{s:o}", "argv", dump_others (call->target, db));
+  TRY (remote_gather (call->target, args, &text));
   TRY (dump_views (call->target, db, &views));
-  if (views != NULL)
-    TRY (read_dump (call->target, views, &text));
+  if (views != NULL) {
+    args = json_pack ("{s:o}", "argv", views);
+    TRY (remote_gather (call->target, args, &text));
+  }
   return remote_write (call->target, path, (const char *)text.data, text.len,
                        0600);
 }

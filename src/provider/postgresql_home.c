@@ -237,12 +237,8 @@ hold_still (const struct step_call *call, const char *name)
   char *sql CLEANUP_FREE = mem_printf (
       POSTGRESQL_WRITABLE
       "ALTER SUBSCRIPTION %s DISABLE;\n"
-      "ALTER SUBSCRIPTION %s SET (synchronous_commit = 'off');\n"
-      "DO $rehome$ BEGIN FOR i IN 1..500 LOOP PERFORM pg_terminate_backend(pid)"
-      " FROM pg_stat_subscription WHERE subname = '%s' AND pid IS NOT NULL;"
-      " EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_subscription WHERE subname ="
-      " '%s' AND pid IS NOT NULL); PERFORM pg_sleep(0.01); END LOOP; END"
-      " $rehome$;\n"
+      "ALTER SUBSCRIPTION %s SET (synchronous_commit ="
+      " 'off');\n" POSTGRESQL_END_APPLIER
       "SELECT json_build_object('rows', (SELECT count(*) FROM %s.way),"
       " 'running', (SELECT count(*) FROM pg_stat_subscription WHERE subname ="
       " '%s' AND pid IS NOT NULL));",

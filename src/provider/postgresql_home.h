@@ -25,6 +25,15 @@ struct err *postgresql_level_undo (const struct step_call *call,
 /* The plan's first item whose database is replicated; NULL: none is. */
 const struct plan_item *postgresql_first_streamed (const struct plan *plan);
 
+/* A printf form that takes the name of a disabled subscription twice: its
+ * applier is ended, and waited for up to five seconds. */
+#define POSTGRESQL_END_APPLIER                                               \
+  "DO $rehome$ BEGIN FOR i IN 1..500 LOOP PERFORM pg_terminate_backend(pid)" \
+  " FROM pg_stat_subscription WHERE subname = '%s' AND pid IS NOT NULL;"     \
+  " EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_subscription WHERE subname ="  \
+  " '%s' AND pid IS NOT NULL); PERFORM pg_sleep(0.01); END LOOP; END"        \
+  " $rehome$;\n"
+
 /* postgresql_home.c: sets it up and sends a row of a table of its own through
  * it: "RH-POSTGRESQL-HOME" where that does not arrive. */
 struct err *postgresql_home (const struct step_call *call, json_t **result);

@@ -428,15 +428,11 @@ postgresql_home_keep (const struct step_call *call, bool *was)
   *was = said[0] == '1';
   if (!*was)
     return NULL;
-  char *sql CLEANUP_FREE = mem_printf (
-      POSTGRESQL_WRITABLE
-      "ALTER SUBSCRIPTION %s DISABLE;\n"
-      "DO $rehome$ BEGIN FOR i IN 1..500 LOOP PERFORM pg_terminate_backend(pid)"
-      " FROM pg_stat_subscription WHERE subname = '%s' AND pid IS NOT NULL;"
-      " EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_subscription WHERE subname ="
-      " '%s' AND pid IS NOT NULL); PERFORM pg_sleep(0.01); END LOOP; END"
-      " $rehome$;\n%s\n",
-      name, name, name, postgresql_raise_sql);
+  char *sql CLEANUP_FREE
+      = mem_printf (POSTGRESQL_WRITABLE
+                    "ALTER SUBSCRIPTION %s DISABLE;\n" POSTGRESQL_END_APPLIER
+                    "%s\n",
+                    name, name, name, postgresql_raise_sql);
   TRY (postgresql_long (call->target, db, sql));
   TRY (postgresql_leave_target (call));
   port_tunnel_close (call->target, name);

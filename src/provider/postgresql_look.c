@@ -357,16 +357,6 @@ look_login (struct port *p)
       "put a superuser into the file of credentials, such as postgres");
 }
 
-static struct err *
-look_access (const struct step_call *call)
-{
-  if (json_at (call->item->spec, "credentials") == NULL)
-    return NULL;
-  TRY (credentials_look (call));
-  TRY (look_login (call->source));
-  return look_login (call->target);
-}
-
 struct err *
 postgresql_look (const struct step_call *call, json_t **result)
 {
@@ -374,7 +364,7 @@ postgresql_look (const struct step_call *call, json_t **result)
   json_t *findings CLEANUP_JSON = json_array ();
   const struct beside both[]
       = { { ask_source, &asked }, { ask_target, &asked } };
-  TRY (look_access (call));
+  TRY (credentials_look (call, look_login));
   TRY (beside_run (call, both, 2, 2));
   const json_t *s = asked.source, *t = asked.target;
   if (number (s, "version") / 10000 > number (t, "version") / 10000)

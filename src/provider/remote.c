@@ -407,12 +407,18 @@ collect (void *ctx, const void *data, size_t len)
 }
 
 struct err *
+remote_gather (struct port *p, json_t *args, struct buf *out)
+{
+  struct sink to = { collect, out };
+  json_t *result CLEANUP_JSON = NULL;
+  return port_read (p, "program.read", args, &to, &result);
+}
+
+struct err *
 remote_output (struct port *p, json_t *args, size_t most, char **out)
 {
   struct buf said CLEANUP_BUF = BUF_INIT_MAX (most);
-  struct sink to = { collect, &said };
-  json_t *result CLEANUP_JSON = NULL;
-  TRY (port_read (p, "program.read", args, &to, &result));
+  TRY (remote_gather (p, args, &said));
   *out = buf_steal_str (&said);
   return NULL;
 }

@@ -99,8 +99,10 @@ struct err *remote_record (struct port *p, const char *path,
                            const json_t *value);
 struct err *remote_recall (struct port *p, const char *path, json_t **out);
 
-/* What a program prints, at most `most` bytes of it; `args` are those of
- * "program.read", and are taken.  The caller frees *out. */
+/* Appends what a program prints to `out`, whose max bounds it; `args` are those
+ * of "program.read", and are taken. */
+struct err *remote_gather (struct port *p, json_t *args, struct buf *out);
+/* The same as a string of at most `most` bytes; the caller frees *out. */
 struct err *remote_output (struct port *p, json_t *args, size_t most,
                            char **out);
 /* Waits `ms`; an error "RH-STEP-CANCELLED" once the caller cancelled. */

@@ -16,8 +16,7 @@ import subprocess
 
 import pytest
 
-from story import Move
-from test_14_fidelity import copy, different, mariadb, postgresql
+from test_14_fidelity import copy, different, mariadb, move, postgresql
 
 SETS = pathlib.Path(os.environ.get("REHOME_DATASETS", "/nonexistent"))
 AS_POSTGRES = ["runuser", "-u", "postgres", "--"]
@@ -25,14 +24,6 @@ SYSBENCH = ["sysbench", "libluajit-5.1-2", "libluajit-5.1-common"]
 
 pytestmark = pytest.mark.skipif(not os.environ.get("REHOME_LONG"), reason="the long version: data sets of others")
 given = pytest.mark.skipif(not SETS.is_dir(), reason="REHOME_DATASETS names no directory with the sets")
-
-
-@pytest.fixture(scope="module")
-def move(database_lab, build):
-    lab = database_lab
-    lab.reset()
-    lab.install(build)
-    return Move(lab)
 
 
 def same(of, lab, database, least):

@@ -2,6 +2,8 @@
 /* An sshd of one's own on the loopback; see sshd.h. */
 #include "sshd.h"
 
+#include "../cmocka_api.h"
+
 #include "base/cleanup.h"
 #include "base/mem.h"
 
@@ -21,6 +23,8 @@
 #include <unistd.h>
 
 extern char **environ;
+
+struct sshd server;
 
 static const char program[] = "/usr/sbin/sshd";
 
@@ -193,12 +197,10 @@ begin (struct sshd *s)
   must (answers (s->port), "sshd does not answer");
 }
 
-bool
-sshd_start (struct sshd *s)
+static void
+set_up (struct sshd *s)
 {
   static const char *const below[] = { "bin", "tools", "home", "run" };
-  if (access (program, X_OK) != 0)
-    return false;
   snprintf (s->dir, sizeof s->dir, "/tmp/rehome-ssh-XXXXXX");
   must (mkdtemp (s->dir) != NULL, s->dir);
   for (size_t i = 0; i < sizeof below / sizeof below[0]; i++) {
@@ -213,14 +215,34 @@ sshd_start (struct sshd *s)
   CLEANUP_FREE char *search = mem_printf ("%s/bin:%s", s->dir, getenv ("PATH"));
   setenv ("PATH", search, 1);
   begin (s);
-  return true;
+}
+
+int
+sshd_begin_tests (void **state)
+{
+  (void)state;
+  server.there = access (program, X_OK) == 0;
+  if (server.there)
+    set_up (&server);
+  return 0;
+}
+
+int
+sshd_end_tests (void **state)
+{
+  (void)state;
+  if (!server.there)
+    return 0;
+  kill (server.pid, SIGTERM);
+  waitpid (server.pid, NULL, 0);
+  const char *const argv[] = { "rm", "-rf", "--", server.dir, NULL };
+  sshd_run (argv);
+  return 0;
 }
 
 void
-sshd_stop (struct sshd *s)
+sshd_needed (void)
 {
-  kill (s->pid, SIGTERM);
-  waitpid (s->pid, NULL, 0);
-  const char *const argv[] = { "rm", "-rf", "--", s->dir, NULL };
-  sshd_run (argv);
+  if (!server.there)
+    skip ();
 }

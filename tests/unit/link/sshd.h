@@ -13,15 +13,21 @@
 #include <sys/types.h>
 
 struct sshd {
+  bool there; /* not where this machine has no sshd */
   char dir[64];
   int port;
   pid_t pid;
   char fingerprint[80]; /* of its host key */
 };
 
-/* False where there is no sshd on this machine. */
-bool sshd_start (struct sshd *s);
-void sshd_stop (struct sshd *s);
+/* The one of this test program, from the first of its tests to the last: these
+ * two are the fixtures of its group. */
+extern struct sshd server;
+int sshd_begin_tests (void **state);
+int sshd_end_tests (void **state);
+/* Skips a test where there is none. */
+void sshd_needed (void);
+
 /* Runs a program, which must succeed. */
 void sshd_run (const char *const *argv);
 

@@ -12,32 +12,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static struct sshd server;
-static bool there;
-
-static int
-start (void **state)
-{
-  (void)state;
-  there = sshd_start (&server);
-  return 0;
-}
-
-static int
-stop (void **state)
-{
-  (void)state;
-  if (there)
-    sshd_stop (&server);
-  return 0;
-}
-
 /* What an earlier test's logins wrote goes. */
 static int
 setup (void **state)
 {
   (void)state;
-  if (!there)
+  if (!server.there)
     return 0;
   CLEANUP_FREE char *clean
       = mem_printf ("cd %s && rm -f in.* alone seen had tools/touch tools/head",
@@ -45,13 +25,6 @@ setup (void **state)
   sshd_run ((const char *const[]){ "sh", "-c", clean, NULL });
   sshd_login (&server, "");
   return 0;
-}
-
-static void
-needs_sshd (void)
-{
-  if (!there)
-    skip ();
 }
 
 static struct err *
@@ -92,7 +65,7 @@ static void
 where_nobody_can_be_asked_both_connections_log_in_at_once (void **state)
 {
   (void)state;
-  needs_sshd ();
+  sshd_needed ();
   login_with ("n=0; while [ $(begun) -lt 2 ] && [ $n -lt 200 ]; do "
               "sleep 0.05; n=$((n + 1)); done; "
               "[ $n -lt 200 ] || touch alone");
@@ -104,7 +77,7 @@ static void
 without_an_ssh_agent_both_connections_log_in_at_once (void **state)
 {
   (void)state;
-  needs_sshd ();
+  sshd_needed ();
   login_with ("n=0; while [ $(begun) -lt 2 ] && [ $n -lt 200 ]; do "
               "sleep 0.05; n=$((n + 1)); done; "
               "[ $n -lt 200 ] || touch alone");
@@ -118,7 +91,7 @@ where_somebody_could_be_asked_the_second_login_waits_for_the_first (
     void **state)
 {
   (void)state;
-  needs_sshd ();
+  sshd_needed ();
   login_with ("n=$(begun); sleep 0.5; [ $(begun) = $n ] || exit 1; "
               "echo $n >>seen");
   setenv ("SSH_AUTH_SOCK", "/nonexistent", 1);
@@ -133,7 +106,7 @@ static void
 the_second_connection_finds_the_agent_that_the_first_brought (void **state)
 {
   (void)state;
-  needs_sshd ();
+  sshd_needed ();
   sshd_put (&server, "tools/touch", 0755,
             "#!/bin/sh\necho had >>%s/had\nexec /usr/bin/touch \"$@\"\n",
             server.dir);
@@ -156,5 +129,5 @@ main (void)
     TEST (where_somebody_could_be_asked_the_second_login_waits_for_the_first),
     TEST (the_second_connection_finds_the_agent_that_the_first_brought),
   };
-  return cmocka_run_group_tests (tests, start, stop);
+  return cmocka_run_group_tests (tests, sshd_begin_tests, sshd_end_tests);
 }

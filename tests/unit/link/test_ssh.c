@@ -16,32 +16,12 @@
 #include <time.h>
 #include <unistd.h>
 
-static struct sshd server;
-static bool there;
-
-static int
-start (void **state)
-{
-  (void)state;
-  there = sshd_start (&server);
-  return 0;
-}
-
-static int
-stop (void **state)
-{
-  (void)state;
-  if (there)
-    sshd_stop (&server);
-  return 0;
-}
-
 /* Every test begins with a login that does no more than it should. */
 static int
 setup (void **state)
 {
   (void)state;
-  if (there)
+  if (server.there)
     sshd_login (&server, "");
   return 0;
 }
@@ -49,8 +29,7 @@ setup (void **state)
 static struct link_where
 where (const char *host)
 {
-  if (!there)
-    skip ();
+  sshd_needed ();
   return (struct link_where){ .name = "source",
                               .host = host,
                               .agent_path = getenv ("REHOME_TEST_AGENT") };
@@ -461,7 +440,7 @@ with_sudo_the_agent_runs_through_it (void **state)
 static void
 login_with_mounts (const char *exec_on_run)
 {
-  if (there && geteuid () != 0)
+  if (server.there && geteuid () != 0)
     skip ();
   CLEANUP_FREE char *lines
       = mem_printf ("if [ -z \"$INNER\" ]; then INNER=1; export INNER; "
@@ -471,7 +450,7 @@ login_with_mounts (const char *exec_on_run)
                     "mount -t tmpfs -o noexec none /var/tmp && "
                     "mount -t tmpfs %s none /run || exit 1",
                     exec_on_run);
-  if (there)
+  if (server.there)
     sshd_login (&server, lines);
 }
 
@@ -547,5 +526,5 @@ main (void)
     TEST (noexec_everywhere_names_every_place_tried),
     TEST (an_agent_of_another_version_is_refused),
   };
-  return cmocka_run_group_tests (tests, start, stop);
+  return cmocka_run_group_tests (tests, sshd_begin_tests, sshd_end_tests);
 }
