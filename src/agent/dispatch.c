@@ -8,10 +8,10 @@
 
 #include <string.h>
 
-static const struct verb *const tables[] = {
-  verbs_host,   verbs_file,    verbs_process, verbs_fence,   verbs_tree,
-  verbs_keeper, verbs_program, verbs_sqlite,  verbs_discard, verbs_tunnel
-};
+static const struct verb *const tables[]
+    = { verbs_host,   verbs_file,    verbs_process, verbs_fence,
+        verbs_tree,   verbs_laid,    verbs_keeper,  verbs_program,
+        verbs_sqlite, verbs_discard, verbs_tunnel };
 
 /* The verbs that change nothing on the host but caches of their own, and the
  * fence's own, which decide for themselves. */

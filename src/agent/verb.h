@@ -46,6 +46,7 @@ extern const struct verb verbs_file[];
 extern const struct verb verbs_process[];
 extern const struct verb verbs_fence[];
 extern const struct verb verbs_tree[];
+extern const struct verb verbs_laid[];
 extern const struct verb verbs_keeper[];
 extern const struct verb verbs_program[];
 extern const struct verb verbs_sqlite[];

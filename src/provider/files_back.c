@@ -63,7 +63,8 @@ wants_whole (const struct step_call *call, bool *whole)
   TRY (json_get_u64 (laid, "bytes", &all));
   if (n > 0)
     TRY (json_get_u64 (json_array_get (rounds, 0), "bytes", &first));
-  *whole = n >= ROUNDS_MAX || (n > 1 && all > BYTES_MIN && all > 3 * first);
+  *whole = json_is_true (json_at (laid, "new")) || n >= ROUNDS_MAX
+           || (n > 1 && all > BYTES_MIN && all > 3 * first);
   return NULL;
 }
 
@@ -82,7 +83,10 @@ lay (const struct step_call *call, bool whole, json_t **sent, json_t **laid)
                                 laid));
   json_t *commit = index_args (call, false);
   json_object_set_new (commit, "round", json_integer (ROUND));
-  return port_call (call->source, "tree.commit", commit, NULL);
+  TRY (port_call (call->source, "tree.commit", commit, NULL));
+  json_t *laid_up = index_args (call, true);
+  json_object_set_new (laid_up, "laid", json_true ());
+  return port_call (call->target, "tree.commit", laid_up, NULL);
 }
 
 struct err *

@@ -153,6 +153,18 @@ both_results (const struct step_call *call, const json_t *sent,
   return out;
 }
 
+/* The target hears that the source knows of it.  Where that is lost the next
+ * round lists everything, no more. */
+static void
+acknowledge (const struct step_call *call)
+{
+  CLEANUP_FREE char *index = files_own_index (call, true);
+  err_free (port_call (call->target, "tree.commit",
+                       json_pack ("{s:s, s:s}", "migration", call->migration,
+                                  "index", index),
+                       NULL));
+}
+
 static struct err *
 stream (const struct copy *c, enum how how, json_t **result)
 {
@@ -175,6 +187,8 @@ stream (const struct copy *c, enum how how, json_t **result)
                   json_pack ("{s:s, s:s, s:i}", "migration", call->migration,
                              "index", index, "round", c->round),
                   NULL));
+  if (!c->final) /* nothing follows, and nothing serves meanwhile */
+    acknowledge (call);
   *result = both_results (call, sent, got);
   return NULL;
 }
@@ -309,5 +323,6 @@ files_final (const struct step_call *call, json_t **result)
   if (json_integer_value (json_at (*result, "left")) == 0)
     return NULL;
   json_decref (STEAL (*result));
+  acknowledge (call);
   return delta (&c, result);
 }

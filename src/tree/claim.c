@@ -7,6 +7,7 @@
 #include "host/durable.h"
 #include "host/slurp.h"
 #include "tree/index.h"
+#include "tree/made.h"
 #include "tree/meta.h"
 #include "tree/walk.h"
 
@@ -246,10 +247,17 @@ struct err *
 claim_done (struct claim *c, const char *root)
 {
   TRY (own_mark (c, root));
-  TRY (meta_set_mtime (c->parent, c->above));
-  if (unlink (c->busy) < 0 && errno != ENOENT)
-    return err_sys (errno, "RH-TREE-WRITE", "cannot remove %s", c->busy);
-  return NULL;
+  return meta_set_mtime (c->parent, c->above);
+}
+
+struct err *
+tree_acknowledge (const char *index_dir, const char *index)
+{
+  CLEANUP_FREE char *busy = NULL;
+  TRY (index_path (index_dir, index, "busy", &busy));
+  if (unlink (busy) < 0 && errno != ENOENT)
+    return err_sys (errno, "RH-TREE-WRITE", "cannot remove %s", busy);
+  return made_drop (index_dir, index);
 }
 
 void

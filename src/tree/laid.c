@@ -158,11 +158,39 @@ drop_old (const char *dir, const char *name, const struct laid *l, size_t n)
   }
 }
 
-static struct err *
-keep (const char *dir, const char *part, const char *path, struct tee *t)
+static char *
+mark_of (const char *dir, const char *name)
 {
+  return mem_printf ("%s/.%s.new", dir, name);
+}
+
+/* Made before the round has its name, and synced with it. */
+static struct err *
+mark_new (const char *mark)
+{
+  CLEANUP_FD int fd
+      = open (mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  return fd < 0 ? err_sys (errno, "RH-TREE-LAID", "cannot make %s", mark)
+                : NULL;
+}
+
+struct err *
+tree_laid_acknowledge (const char *dir, const char *name)
+{
+  CLEANUP_FREE char *mark = mark_of (dir, name);
+  if (unlink (mark) < 0 && errno != ENOENT)
+    return err_sys (errno, "RH-TREE-LAID", "cannot remove %s", mark);
+  return NULL;
+}
+
+static struct err *
+keep (const char *dir, const char *name, const char *part, const char *path,
+      struct tee *t)
+{
+  CLEANUP_FREE char *mark = mark_of (dir, name);
   if (fsync (t->fd) < 0)
     return err_sys (errno, "RH-TREE-LAID", "cannot sync %s", part);
+  TRY (mark_new (mark));
   if (rename (part, path) < 0)
     return err_sys (errno, "RH-TREE-LAID", "cannot name %s", path);
   CLEANUP_FD int d = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -193,7 +221,7 @@ tree_lay (const char *dir, const char *name, bool whole, struct source *in,
   struct counts c = { 0 };
   struct err *e = read_through (&teed, watch, &c);
   if (e == NULL)
-    e = keep (dir, part, path, &t);
+    e = keep (dir, name, part, path, &t);
   if (e != NULL) {
     unlink (part);
     return e;
@@ -221,7 +249,9 @@ tree_laid (const char *dir, const char *name, json_t **result)
                                               json_u64 ((uint64_t)r->bytes),
                                               "whole", r->whole));
   }
-  *result = json_pack ("{s:o, s:o}", "rounds", rounds, "bytes", json_u64 (all));
+  CLEANUP_FREE char *mark = mark_of (dir, name);
+  *result = json_pack ("{s:o, s:o, s:b}", "rounds", rounds, "bytes",
+                       json_u64 (all), "new", access (mark, F_OK) == 0);
   return NULL;
 }
 
@@ -265,6 +295,7 @@ tree_laid_apply (const char *dir, const struct tree_receive *a,
   if (left > 0) {
     CLEANUP_FREE char *path = path_of (dir, a->index, &l.v.v[l.first]);
     TRY (apply_one (path, a, watch, &got));
+    TRY (tree_acknowledge (a->index_dir, a->index));
     if (unlink (path) < 0)
       return err_sys (errno, "RH-TREE-LAID", "cannot remove %s", path);
     left--;

@@ -152,10 +152,12 @@ made_next (struct made *m, uint64_t *at, struct made_entry *out, bool *more)
 }
 
 struct err *
-made_done (struct made *m)
+made_drop (const char *index_dir, const char *index)
 {
-  if (unlink (m->path) != 0 && errno != ENOENT)
-    return bad (m, "remove");
+  CLEANUP_FREE char *path = NULL;
+  TRY (index_path (index_dir, index, "made", &path));
+  if (unlink (path) != 0 && errno != ENOENT)
+    return err_sys (errno, "RH-TREE-INDEX", "cannot remove %s", path);
   return NULL;
 }
 

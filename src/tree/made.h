@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What receives that did not end have made below a root that is also others'
- * (NAME.made beside the index): the source may have lost it again before it
- * ever acknowledged it, and then nobody else knows that it is to go.
+ * What receives that were not acknowledged have made below a root that is also
+ * others' (NAME.made beside the index): the source may have lost it again
+ * before it ever knew that it is there, and then nobody else knows that it is
+ * to go.
  *
  * A record is there before its entry can be, also when the process is killed
  * right then: it lies in a shared mapping, and its length is written last.
@@ -21,7 +22,7 @@
 #include <stdint.h>
 
 struct made;
-/* `on`: what is there was left by a receive that did not end, and stays; else
+/* `on`: what is there was left by a receive without an end, and stays; else
  * it is removed.  New records come behind it. */
 struct err *made_open (const char *index_dir, const char *index, bool on,
                        struct made **out);
@@ -41,7 +42,7 @@ struct err *made_next (struct made *m, uint64_t *at, struct made_entry *out,
                        bool *more);
 
 /* All of it is acknowledged or gone. */
-struct err *made_done (struct made *m);
+struct err *made_drop (const char *index_dir, const char *index);
 void made_free (struct made *m);
 
 #endif

@@ -519,8 +519,6 @@ run (struct receiver *r)
   TRY (receiver_sync (r));
   TRY (resume_mark_remove (r->a->index_dir, r->a->index));
   TRY (claim_done (&r->claim, r->a->root));
-  if (r->made != NULL)
-    TRY (made_done (r->made));
   return undo_done (&r->patcher.undo);
 }
 

@@ -7,8 +7,8 @@
  * content was moved aside, where that is allowed); a mark NAME.own in the
  * index directory says that what lies there is ours.  Later rounds: a
  * temporary name and a rename for each file.  A mark NAME.busy tells that a
- * receive was interrupted: a delta is then refused with "RH-TREE-RESUME"
- * unless it lists everything.
+ * receive was interrupted, or that nobody said that the source knows of it: a
+ * delta is then refused with "RH-TREE-RESUME" unless it lists everything.
  */
 #ifndef REHOME_TREE_RECEIVE_H
 #define REHOME_TREE_RECEIVE_H
@@ -51,5 +51,9 @@ struct tree_receive {
  * RH-TREE-RESUME, RH-TREE-STREAM. */
 struct err *tree_receive (const struct tree_receive *a, struct source *in,
                           struct tree_watch *watch, json_t **result);
+
+/* The source has made what was received the base of its next round
+ * (tree_commit): what it does not name then was not made by this receive. */
+struct err *tree_acknowledge (const char *index_dir, const char *index);
 
 #endif

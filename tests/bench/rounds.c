@@ -56,10 +56,13 @@ copy (bool seed, json_t **sent, json_t **got)
   json_object_set_new (in, "seed", json_boolean (seed));
   TRY (source->ops->pipe (source, "tree.send", out, target, "tree.receive", in,
                           NULL, NULL, sent, got));
-  return port_call (source, "tree.commit",
-                    json_pack ("{s:s, s:s, s:i}", "migration", MIGRATION,
-                               "index", "from", "round", seed ? 0 : 1),
-                    NULL);
+  TRY (port_call (source, "tree.commit",
+                  json_pack ("{s:s, s:s, s:i}", "migration", MIGRATION, "index",
+                             "from", "round", seed ? 0 : 1),
+                  NULL));
+  return port_call (
+      target, "tree.commit",
+      json_pack ("{s:s, s:s}", "migration", MIGRATION, "index", "to"), NULL);
 }
 
 static int

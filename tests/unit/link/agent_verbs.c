@@ -156,3 +156,4 @@ const struct verb verbs_program[] = { { NULL, 0, NULL } };
 const struct verb verbs_sqlite[] = { { NULL, 0, NULL } };
 const struct verb verbs_tunnel[] = { { NULL, 0, NULL } };
 const struct verb verbs_discard[] = { { NULL, 0, NULL } };
+const struct verb verbs_laid[] = { { NULL, 0, NULL } };

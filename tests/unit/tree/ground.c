@@ -170,7 +170,8 @@ copy (struct ground *g)
   TRY (ground_receive (g));
   if (g->keep_uncommitted)
     return NULL;
-  return tree_commit (g->src_index, "item", g->send.round);
+  TRY (tree_commit (g->src_index, "item", g->send.round));
+  return tree_acknowledge (g->dst_index, "item");
 }
 
 struct err *

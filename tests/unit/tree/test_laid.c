@@ -112,6 +112,28 @@ what_is_laid_up_changes_nothing_until_it_is_applied_in_order (void **state)
   assert_int_equal (apply (g), 0); /* nothing is left to be applied */
 }
 
+static bool
+is_new (struct ground *g)
+{
+  CLEANUP_JSON json_t *out = NULL;
+  assert_ok (tree_laid (laid_dir (g), "item", &out));
+  return json_is_true (json_object_get (out, "new"));
+}
+
+static void
+a_round_is_new_until_the_sender_has_acknowledged_it (void **state)
+{
+  struct ground *g = *state;
+  begin (g);
+  assert_false (is_new (g));
+  put_file (on_src (g, "d/a"), "second");
+  assert_ok (lay (g, false, 0));
+  assert_true (is_new (g));
+  assert_ok (tree_laid_acknowledge (laid_dir (g), "item"));
+  assert_false (is_new (g));
+  assert_int_equal (rounds (g), 1);
+}
+
 static void
 a_round_that_breaks_off_is_not_kept (void **state)
 {
@@ -330,6 +352,7 @@ main (void)
   cmocka_unit_test_setup_teardown (t, ground_set_up, ground_tear_down)
   const struct CMUnitTest tests[] = {
     WITH (what_is_laid_up_changes_nothing_until_it_is_applied_in_order),
+    WITH (a_round_is_new_until_the_sender_has_acknowledged_it),
     WITH (a_round_that_breaks_off_is_not_kept),
     WITH (one_with_everything_takes_the_place_of_those_before_it),
     WITH (the_audit_finds_content_that_changed_behind_its_time),

@@ -65,6 +65,24 @@ what_the_source_lost_again_goes (void **state)
   assert_true (is_there (on_dst (g, "d/a")));
 }
 
+/* It ended, and who led it died before the source heard of that. */
+static void
+what_nobody_acknowledged_goes_when_the_source_lost_it (void **state)
+{
+  struct ground *g = *state;
+  tree_of_two (g);
+  put_file (on_src (g, "d/new"), "new");
+  g->keep_uncommitted = true;
+  assert_ok (ground_copy (g));
+  g->keep_uncommitted = false;
+  put_file (on_dst (g, "d/foreign"), "foreign");
+  unlink (on_src (g, "d/new"));
+  assert_ok (ground_copy (g));
+  assert_false (is_there (on_dst (g, "d/new")));
+  assert_true (is_there (on_dst (g, "d/a")));
+  assert_true (is_there (on_dst (g, "d/foreign")));
+}
+
 static void
 what_is_left_out_since_stays (void **state)
 {
@@ -225,6 +243,7 @@ main (void)
   cmocka_unit_test_setup_teardown (f, ground_set_up, ground_tear_down)
   const struct CMUnitTest tests[] = {
     T (what_the_source_lost_again_goes),
+    T (what_nobody_acknowledged_goes_when_the_source_lost_it),
     T (what_is_left_out_since_stays),
     T (too_many_of_them_are_refused),
     T (a_killed_first_copy_leaves_nothing_that_the_source_lost),

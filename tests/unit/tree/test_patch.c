@@ -387,6 +387,7 @@ go_on (struct ground *g, const struct resume_point *p)
   assert_ok (ground_send (g));
   assert_ok (ground_receive (g));
   assert_ok (tree_commit (g->src_index, "item", 0));
+  assert_ok (tree_acknowledge (g->dst_index, "item"));
   g->send.resume = NULL;
   g->send.attempt = g->receive.attempt = 0;
   g->send.listing = false;

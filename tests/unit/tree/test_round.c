@@ -204,11 +204,19 @@ a_round_without_acknowledgement_is_sent_again (void **state)
   few_files (g);
   assert_ok (ground_copy (g));
   put_file (on_src (g, "c"), "changed");
+  put_file (on_src (g, "new"), "new");
   g->keep_uncommitted = true;
   assert_ok (ground_round (g));
   g->keep_uncommitted = false;
+  unlink (on_src (g, "new")); /* of which the source then never knew */
+  assert_code (ground_round (g), "RH-TREE-RESUME");
+  g->send.listing = true;
   assert_ok (ground_round (g));
   assert_int_equal (ground_sent (g, "files"), 1);
+  assert_same_trees (g->src, g->dst);
+  g->send.listing = false;
+  assert_ok (ground_round (g));
+  assert_int_equal (ground_sent (g, "files"), 0);
 }
 
 static void
