@@ -21,8 +21,8 @@ struct err *tree_lay (const char *dir, const char *name, bool whole,
                       json_t **result);
 /* The sender has acknowledged the last of them (tree_commit). */
 struct err *tree_laid_acknowledge (const char *dir, const char *name);
-/* {"rounds": [{"round", "bytes", "whole"}...], "bytes", "new": bool}; those that
- * are needed, in their order, and whether the last is not acknowledged. */
+/* {"rounds": [{"round", "bytes", "whole"}...], "bytes", "new": bool}; those
+ * that are needed, in their order, and whether the last is not acknowledged. */
 struct err *tree_laid (const char *dir, const char *name, json_t **result);
 /* Applies the first of them and removes it; after an interruption the same one
  * again.  *result as of tree_receive, and "left": how many there are still. */
