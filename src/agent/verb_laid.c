@@ -12,7 +12,7 @@
 static struct err *
 run_lay (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   bool whole;
   struct tree_watch watch = { .tick = call->progress,
                               .cancelled = call->cancelled,
@@ -28,7 +28,7 @@ run_lay (struct verb_call *call, json_t **result)
 static struct err *
 run_laid (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   TRY (tree_args_index (call->args, true, &c));
   TRY (tree_args_laid (call->args, &c));
   return tree_laid (c.laid_dir, c.index, result);
@@ -37,7 +37,7 @@ run_laid (struct verb_call *call, json_t **result)
 static struct err *
 run_laid_apply (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   struct tree_receive a
       = { .again = true, .settled = tree_args_confine_writer };
   TRY (tree_args_read (call, true, &c));
@@ -57,7 +57,7 @@ is_suffix (const char *s)
 static struct err *
 run_index_copy (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   const char *from, *to;
   (void)result;
   TRY (tree_args_index (call->args, true, &c));
@@ -72,7 +72,7 @@ run_index_copy (struct verb_call *call, json_t **result)
 static struct err *
 run_audit (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   int64_t limit;
   TRY (tree_args_read (call, true, &c));
   TRY (json_opt_int (call->args, "limit", 0, 10000, 20, &limit));

@@ -36,7 +36,7 @@ known_usage (const struct tree_args *c, const json_t *uses, json_t **result)
 static struct err *
 run_usage (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   const json_t *uses = json_at (call->args, "uses");
   TRY (tree_args_read (call, false, &c));
   if (json_is_true (json_at (call->args, "known")) && c.index_dir != NULL)
@@ -50,7 +50,7 @@ run_usage (struct verb_call *call, json_t **result)
 static struct err *
 run_probe (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   TRY (tree_args_read (call, false, &c));
   return probe_root (c.root, result);
 }
@@ -81,7 +81,7 @@ follow_watcher (const json_t *args, struct tree_args *c, struct tree_send *a,
 static struct err *
 run_send (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   CLEANUP (hinting_clear) struct hinting h = { 0 };
   CLEANUP (sending_clear) struct sending sending = { .disk = { .fd = -1 } };
   struct tree_send a = { 0 };
@@ -123,7 +123,7 @@ run_send (struct verb_call *call, json_t **result)
 static struct err *
 run_receive (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   CLEANUP_FREE char *aside = NULL;
   struct tree_receive a = { 0 };
   size_t len;
@@ -163,7 +163,7 @@ acknowledge (const json_t *args, struct tree_args *c)
 static struct err *
 run_commit (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   int64_t round;
   (void)result;
   TRY (tree_args_index (call->args, true, &c));
@@ -181,7 +181,7 @@ run_commit (struct verb_call *call, json_t **result)
 static struct err *
 run_resume (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   CLEANUP (resume_point_free) struct resume_point point = { 0 };
   TRY (tree_args_index (call->args, true, &c));
   TRY (resume_mark_get (c.index_dir, c.index, &point));
@@ -192,7 +192,7 @@ run_resume (struct verb_call *call, json_t **result)
 static struct err *
 run_drop (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   (void)result;
   TRY (tree_args_index (call->args, true, &c));
   return tree_drop (c.index_dir, c.index);
@@ -214,7 +214,7 @@ read_mode (const json_t *args, struct inventory_args *out)
 static struct err *
 run_list (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   struct tree_list a = { 0 };
   TRY (json_opt_bool (call->args, "baseline", false, &a.baseline));
   TRY (json_opt_bool (call->args, "atimes", false, &a.atimes));
@@ -228,7 +228,7 @@ run_list (struct verb_call *call, json_t **result)
 static struct err *
 run_digest (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   TRY (tree_args_read (call, false, &c));
   struct inventory_args what = tree_args_inventory (&c);
   TRY (read_mode (call->args, &what));
@@ -238,7 +238,7 @@ run_digest (struct verb_call *call, json_t **result)
 static struct err *
 run_compare (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   struct tree_compare a = { 0 };
   int64_t limit;
   TRY (tree_args_read (call, false, &c));
@@ -282,7 +282,7 @@ read_except (const json_t *args, const struct tree_args *c, struct hints *out)
 static struct err *
 run_still (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   CLEANUP_HINTS struct hints except = { 0 };
   struct tree_still a = { 0 };
   int64_t limit;
@@ -302,7 +302,7 @@ run_still (struct verb_call *call, json_t **result)
 static struct err *
 run_touched (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   CLEANUP_HINTS struct hints paths = { 0 };
   bool known;
   TRY (tree_args_index (call->args, true, &c));
@@ -318,7 +318,7 @@ run_touched (struct verb_call *call, json_t **result)
 static struct err *
 run_manifest (struct verb_call *call, json_t **result)
 {
-  CLEANUP (tree_args_clear) struct tree_args c = { 0 };
+  CLEANUP_TREE_ARGS struct tree_args c = { 0 };
   const char *single;
   TRY (tree_args_index (call->args, true, &c));
   TRY (json_opt_str (call->args, "single", "-", &single));
