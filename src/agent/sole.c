@@ -81,8 +81,10 @@ read_holder (int fd)
   return h;
 }
 
+/* By a descriptor of its own: one that stays open for writing would look like
+ * work that nobody moves. */
 static struct err *
-write_holder (int fd, const char *path)
+write_holder (const char *path)
 {
   struct proc me = { 0 };
   int rc = proc_read (getpid (), &me);
@@ -92,7 +94,8 @@ write_holder (int fd, const char *path)
       = mem_printf ("%d %llu\n", (int)me.pid, (unsigned long long)me.start);
   proc_free (&me);
   size_t len = strlen (text);
-  if (ftruncate (fd, 0) != 0 || pwrite (fd, text, len, 0) != (ssize_t)len)
+  CLEANUP_FD int fd = open (path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0 || write (fd, text, len) != (ssize_t)len)
     return bad (path);
   return NULL;
 }
@@ -157,13 +160,13 @@ take (const char *path, bool (*cancelled) (void *ctx), void *ctx, int *out)
 {
   for (;;) {
     CLEANUP_FD int fd
-        = open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        = open (path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
       return bad (path);
     TRY (win (fd, path, cancelled, ctx));
     if (!is_there (fd, path))
       continue;
-    TRY (write_holder (fd, path));
+    TRY (write_holder (path));
     *out = fcntl (fd, F_DUPFD_CLOEXEC, HIGH_FD);
     return *out < 0 ? bad (path) : NULL;
   }

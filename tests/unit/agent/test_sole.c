@@ -68,6 +68,8 @@ an_older_agent_is_asked_to_end (void **state)
   assert_ok (sole_take (dir, "target", "data", never_cancelled_, NULL));
   assert_int_equal (end_of (old), SIGTERM);
   assert_true (sole_fd () >= 16);
+  /* Who looks for writers does not find it. */
+  assert_int_equal (fcntl (sole_fd (), F_GETFL) & O_ACCMODE, O_RDONLY);
 }
 
 static void
