@@ -118,7 +118,7 @@ rests (enum request asked, const json_t *p)
 
 struct following {
   const struct invocation *in;
-  const struct loaded *loaded;
+  struct loaded *loaded;
   enum request asked;        /* REQUEST_COUNT: only watch */
   const json_t *no_way_back; /* confirmed with it; or NULL */
   int64_t since_ms;          /* progress before this is of the time before */
@@ -268,13 +268,15 @@ say_end (const struct following *f, int status)
              f->loaded->path);
 }
 
+static struct err *ask_again (struct following *f, struct err *e);
+
 static int
 follow (struct following *f)
 {
   catch_interrupt ();
   f->view = view_new (f->loaded->graph,
                       has (f->in, OPT_JSON) && f->asked == REQUEST_COUNT);
-  struct err *e = watch_all (f);
+  struct err *e = ask_again (f, watch_all (f));
   view_end (f->view);
   view_free (f->view);
   int status = EXIT_OK;
@@ -410,6 +412,21 @@ ask_for (struct following *f, struct loaded *l, enum request r)
   return e;
 }
 
+/* One that took the request and ended before it was heard of again did nothing
+ * of it: the next is asked.  An error that is none of this stays. */
+static struct err *
+ask_again (struct following *f, struct err *e)
+{
+  if (f->asked == REQUEST_COUNT || f->last != NULL || !next_may_answer (e))
+    return e;
+  err_free (e);
+  e = ask_for (f, f->loaded, f->asked);
+  if (e != NULL && strcmp (err_code (e), "RH-ENGINE-BUSY") != 0)
+    return e;
+  err_free (e); /* it goes on with what is in the journal */
+  return watch_all (f);
+}
+
 static int
 request (const struct invocation *in, struct loaded *l, enum request r,
          const json_t *no_way_back)
@@ -451,7 +468,9 @@ int
 follow_watch (const struct invocation *in, const struct loaded *l,
               uint64_t since)
 {
-  struct following f
-      = { .in = in, .loaded = l, .asked = REQUEST_COUNT, .seq = since };
+  struct following f = { .in = in,
+                         .loaded = (struct loaded *)(uintptr_t)l,
+                         .asked = REQUEST_COUNT,
+                         .seq = since };
   return follow (&f);
 }

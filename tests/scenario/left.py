@@ -81,6 +81,8 @@ def its_own_work(kind, name):
 def look(lab):
     for host in (lab.old, lab.new):  # an address has its route once nobody else was found to have it
         wait_for(lambda: host.sh("ip -6 -o addr show tentative") == "", seconds=20)
+        # A timer's job that runs just now is no difference.
+        wait_for(lambda: host.sh("systemctl list-units --state=activating --plain --no-legend") == "", seconds=30)
     return {host.role: inventory.look(host) for host in (lab.old, lab.new)}
 
 

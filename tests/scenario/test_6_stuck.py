@@ -5,6 +5,8 @@
 S0.32 partly.
 """
 import os
+import socket
+import threading
 
 import pytest
 
@@ -19,6 +21,38 @@ BROKEN = "/run/systemd/system/shop-orders.service.d"
 def synced(move):
     move.sync()
     return shape(move.lab.old)
+
+
+def _takes_one_request_and_ends(path):
+    """An owner's socket at `path`: who connects and says nothing is left alone, the first request is taken, and that is all."""
+    door = socket.socket(socket.AF_UNIX)
+    door.bind(str(path))
+    door.listen()
+
+    def serve():
+        while True:
+            caller, _ = door.accept()
+            with caller, caller.makefile("rb") as lines:
+                if lines.readline():
+                    path.unlink()
+                    door.close()
+                    caller.sendall(b"{}\n")
+                    return
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_an_owner_that_took_a_request_and_ended_at_once_is_followed_by_the_next(move, synced):
+    move.at.run(["systemctl", "stop", "rehome@shop"])
+    path = move.at.root / "var/lib/rehome/controller/shop/owner.sock"
+    path.unlink(missing_ok=True)
+    before = len(move.records())
+    taken = _takes_one_request_and_ends(path)
+    move.rehome("sync", PLAN, "--no-input")
+    taken.join(timeout=10)
+    assert not taken.is_alive()
+    assert any(r["type"] == "request" for r in move.records()[before:])
 
 
 def break_the_source(old):
