@@ -402,11 +402,11 @@ static const struct step_op ops[] = {
   { NULL, NULL, NULL, NULL },
 };
 
-/* Of the lab (docs/BENCHMARKS.md): the end of one stream, and the beginning of
+/* Of a busy lab (docs/BENCHMARKS.md): the end of one stream, and the start of
  * the other with a row on trial. */
 static const struct step_cost costs[] = {
-  { "leave", 200 },
-  { "home", 300 },
+  { "leave", 450 },
+  { "home", 600 },
   { NULL, 0 },
 };
 
